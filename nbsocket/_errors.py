@@ -1,0 +1,71 @@
+"""One table from the module's result codes to the errors that socket programs test for.
+
+Every error that leaves nbsocket is an ``OSError`` (or its subclass for that errno, or ``gaierror``) with a true ``errno``.
+Where the module gave the reason, the exception also carries ``result`` (the number of BC260Y-CN TCP/IP guide 1.1 §3, or None)
+and ``command`` (the command line, without its CR).
+"""
+
+from __future__ import annotations
+
+import errno
+from socket import EAI_AGAIN, EAI_FAIL, EAI_NONAME, gaierror
+
+#: result code: (errno, meaning). Source: BC260Y-CN TCP/IP guide 1.1 §3, table 2.
+RESULT_CODES: dict[int, tuple[int, str]] = {
+    0: (0, "operation successful"),
+    550: (errno.EIO, "unknown error"),
+    551: (errno.EBUSY, "operation blocked"),
+    552: (errno.EINVAL, "invalid parameters"),
+    553: (errno.ENOMEM, "the module is out of memory"),
+    554: (errno.ENOBUFS, "the module failed to create the socket"),
+    555: (errno.EOPNOTSUPP, "operation not supported by the module"),
+    556: (errno.EADDRINUSE, "the module failed to bind the socket"),
+    557: (errno.EOPNOTSUPP, "the module failed to listen"),
+    558: (errno.EPIPE, "the module failed to write to the socket"),
+    559: (errno.ECONNRESET, "the module failed to read from the socket"),
+    560: (errno.ECONNABORTED, "the module failed to accept"),
+    561: (errno.ENETDOWN, "the module failed to open the PDP context"),
+    562: (errno.ENETDOWN, "the module failed to close the PDP context"),
+    563: (errno.EADDRINUSE, "the socket id is already in use in the module"),
+    564: (errno.EBUSY, "the module's DNS client is busy"),
+    565: (errno.EHOSTUNREACH, "the module failed to resolve the name"),
+    566: (errno.ECONNREFUSED, "connection refused or not possible"),
+    567: (errno.ECONNRESET, "the socket has been closed"),
+    568: (errno.EBUSY, "the module is busy"),
+    569: (errno.ETIMEDOUT, "operation timed out"),
+    570: (errno.ENETDOWN, "the PDP context broke down"),
+    571: (errno.ECANCELED, "sending was cancelled"),
+    572: (errno.EACCES, "operation not allowed by the module"),
+    573: (errno.ENETUNREACH, "no APN is configured (configure(apn=...))"),
+    574: (errno.EADDRINUSE, "the local port is busy (it stays so for 70 s after a close)"),
+}
+
+#: Result codes that getaddrinfo answers with something other than EAI_NONAME.
+_GAI_CODES = {564: EAI_AGAIN, 568: EAI_AGAIN, 569: EAI_AGAIN, 570: EAI_AGAIN, 561: EAI_AGAIN, 550: EAI_FAIL, 553: EAI_FAIL}
+
+
+def make_error(number: int, message: str, *, command: str | None = None, result: int | None = None) -> OSError:
+    """Return the ``OSError`` (subclass) of errno ``number``, with the module's own words attached."""
+    error = OSError(number, message)
+    error.command = command  # type: ignore[attr-defined]  # documented extra attributes of our errors
+    error.result = result  # type: ignore[attr-defined]
+    return error
+
+
+def error_from_result(result: int | None, command: str, *, otherwise: int = errno.EIO) -> OSError:
+    """Return the error for a result code; ``otherwise`` is the errno of a bare ``ERROR`` or of an unknown number."""
+    if result is not None and result in RESULT_CODES:
+        number, meaning = RESULT_CODES[result]
+        return make_error(number or otherwise, f"{meaning} (result {result} of {command})", command=command, result=result)
+    reason = "the module answered ERROR" if result is None else f"the module answered error {result}"
+    return make_error(otherwise, f"{reason} to {command}", command=command, result=result)
+
+
+def gaierror_from_result(result: int | None, host: str, command: str) -> gaierror:
+    """Return the ``gaierror`` for a failed look-up of ``host``."""
+    code = EAI_NONAME if result is None else _GAI_CODES.get(result, EAI_NONAME)
+    meaning = RESULT_CODES.get(result or 565, RESULT_CODES[565])[1]
+    error = gaierror(code, f"{host!r}: {meaning}" + (f" (result {result})" if result is not None else ""))
+    error.command = command  # type: ignore[attr-defined]  # as in make_error
+    error.result = result  # type: ignore[attr-defined]
+    return error

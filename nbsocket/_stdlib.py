@@ -1,0 +1,24 @@
+"""The genuine socket functions, taken before any patch.
+
+Whatever in nbsocket needs the operating system's own network (a socket pair, the simulator's loopback traffic, bypassed
+addresses) takes it from here, so that ``patch()`` never feeds the library's own plumbing back into the modem.
+"""
+
+from __future__ import annotations
+
+import _socket
+import socket as _socket_module
+
+#: The C class: its methods are immutable, so no patch can reach them.
+RawSocket = _socket.socket
+
+#: The class of the standard library. ``patch()`` wraps its methods in place; use :data:`GenuineSocket` for real traffic.
+StdlibSocket = _socket_module.socket
+
+getaddrinfo = _socket_module.getaddrinfo
+gethostbyname = _socket_module.gethostbyname
+gethostbyname_ex = _socket_module.gethostbyname_ex
+gethostbyaddr = _socket_module.gethostbyaddr
+getnameinfo = _socket_module.getnameinfo
+getfqdn = _socket_module.getfqdn
+gethostname = _socket_module.gethostname
