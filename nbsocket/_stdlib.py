@@ -9,10 +9,10 @@ from __future__ import annotations
 import _socket
 import socket as _socket_module
 
-#: The C class: its methods are immutable, so no patch can reach them.
-RawSocket = _socket.socket
+#: The C class: its methods are immutable, so no patch can reach them. It is what nbsocket itself uses for real traffic.
+GenuineSocket = _socket.socket
 
-#: The class of the standard library. ``patch()`` wraps its methods in place; use :data:`GenuineSocket` for real traffic.
+#: The class of the standard library, whose methods ``patch()`` wraps in place.
 StdlibSocket = _socket_module.socket
 
 getaddrinfo = _socket_module.getaddrinfo
