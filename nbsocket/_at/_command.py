@@ -1,0 +1,192 @@
+"""What a command is, and the two general ones: any test form, and the raw escape hatch.
+
+A command states what may come in answer to it (prefixes, prompt, outcome), so that the chat need not guess from bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Generic, TypeVar
+
+from nbsocket._at._errors import RemoteProtocolError
+from nbsocket._at._syntax import split_fields
+
+__all__ = ["MAX_COMMAND_SIZE", "Command", "InfoResponse", "Raw", "TestForm", "last_fields"]
+
+T = TypeVar("T")
+
+#: Longest command line in bytes. Ours end at AT+QISEND with 1024 hex digits (1044 bytes); the rest is room for Raw.
+MAX_COMMAND_SIZE = 2048
+
+#: Seconds until the final result of every command is due. BC260Y-CN TCP/IP guide 1.1 §2.3, each table.
+RESPONSE_TIMEOUT = 5.0
+
+# Names whose lines are outcomes, not information responses, except after their test form.
+_OUTCOME_NAMES = frozenset({"+QIOPEN", "+QIDNSGIP", "+QPING", "+QNTP", "+QNTTP", "+QNTPT"})
+
+_RAW_RE = re.compile(r"[Aa][Tt][ -~]*")
+_RAW_NAME_RE = re.compile(r"(?:^AT|;)\s*(\+[A-Z][A-Z0-9]*)\s*(\?|=\?)?")
+_RAW_DATA_MODE_RE = re.compile(r"\+QISEND\s*=\s*\d+\s*(?:,\s*0*[1-9]\d*\s*)?(?:;|$)")
+_RAW_SEND_RE = re.compile(r"\+QISEND\s*=\s*\d+\s*,\s*\d+\s*,")
+
+
+@dataclass(frozen=True, slots=True)
+class InfoResponse:
+    """One information line of a command's answer, such as ``+CSQ: 20,99``."""
+
+    #: "+CSQ"; "" for a line without a prefix.
+    prefix: str
+    #: What follows the colon and the blanks after it; without a prefix the whole line.
+    text: str
+
+    @property
+    def line(self) -> str:
+        """The line as it came, but with exactly one blank after the colon."""
+        return f"{self.prefix}: {self.text}" if self.prefix else self.text
+
+    def fields(self) -> list[str | None]:
+        """Split the parameters at their commas; quotes are taken off, and an omitted parameter is None."""
+        return split_fields(self.text)
+
+
+class Command(Generic[T]):
+    """One AT command; the type argument is what :meth:`parse` gives.
+
+    Subclasses are frozen dataclasses that raise ValueError for fields outside the manual's ranges when they are made,
+    before anything is encoded.
+    """
+
+    __slots__ = ()
+
+    _prefixes: ClassVar[tuple[str, ...]] = ()
+    #: Lines of no known kind that come while it is pending are its information responses.
+    takes_any_line: ClassVar[bool] = False
+    #: An OK without an information response cannot be its answer.
+    needs_info: ClassVar[bool] = False
+
+    @property
+    @abstractmethod
+    def line(self) -> str:
+        """The command line, without the CR."""
+
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        """Prefixes of its information responses, such as ``+CSQ``."""
+        return self._prefixes
+
+    @property
+    def timeout(self) -> float:
+        """Seconds within which the final result is due."""
+        return RESPONSE_TIMEOUT
+
+    @property
+    def payload(self) -> bytes | None:
+        """What goes out after the module's prompt; None for a command without one."""
+        return None
+
+    @property
+    def awaits_outcome(self) -> bool:
+        """SEND OK or SEND FAIL ends it, not OK."""
+        return False
+
+    def encode(self) -> bytes:
+        """Give the line in ASCII with its CR."""
+        return self.line.encode("ascii") + b"\r"
+
+    def claims(self, response: InfoResponse) -> bool:
+        """Whether a line with one of its prefixes is its answer; False: it is a URC that happens to look alike."""
+        # The URC has no <n>, and what follows its <stat> is not a plain number. TS 27.007 §10.1.22.
+        return response.prefix != "+CEREG" or re.match(r"\d+\s*,\s*\d", response.text, re.ASCII) is not None
+
+    @abstractmethod
+    def parse(self, responses: Sequence[InfoResponse]) -> T:
+        """Read the information responses of a successful answer.
+
+        Raises:
+            RemoteProtocolError: they do not have the form that the manual gives them.
+        """
+
+
+class PlainCommand(Command[None]):
+    """A command whose answer is OK alone."""
+
+    __slots__ = ()
+
+    def parse(self, responses: Sequence[InfoResponse]) -> None:
+        """Nothing is in the answer."""
+
+
+def last_fields(command: Command[T], responses: Sequence[InfoResponse]) -> list[str | None]:
+    """The fields of the response nearest to the OK: an earlier one may be a late answer to a command given up."""
+    if not responses:
+        raise RemoteProtocolError(f"no information in the answer to {command.line}")
+    return responses[-1].fields()
+
+
+@dataclass(frozen=True, slots=True)
+class TestForm(Command[list[str]]):
+    """``AT+<name>=?``: which values the set form takes. BC260Y-CN TCP/IP guide 1.1 §2.1.2."""
+
+    __test__ = False  # not a test class, whatever pytest thinks of the name
+
+    #: Such as "QIOPEN".
+    name: str
+    takes_any_line: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if re.fullmatch(r"[A-Z][A-Z0-9]{0,30}", self.name) is None:
+            raise ValueError(f"not the name of a command: {self.name!r}")
+
+    @property
+    def line(self) -> str:
+        return f"AT+{self.name}=?"
+
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        return (f"+{self.name}",)
+
+    def claims(self, response: InfoResponse) -> bool:
+        return True
+
+    def parse(self, responses: Sequence[InfoResponse]) -> list[str]:
+        """Give the information lines as they are."""
+        return [response.line for response in responses]
+
+
+@dataclass(frozen=True, slots=True)
+class Raw(Command[list[str]]):
+    """A command line of the user's own; gives the information lines.
+
+    Outcomes that come after the OK are events of their own, as with the typed commands.
+    """
+
+    text: str
+    takes_any_line: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if _RAW_RE.fullmatch(self.text) is None:
+            raise ValueError(f'a command starts with "AT" and holds printable ASCII only, not {self.text!r}')
+        if len(self.text) > MAX_COMMAND_SIZE:
+            raise ValueError(f"a command has at most {MAX_COMMAND_SIZE} bytes, not {len(self.text)}")
+        if _RAW_DATA_MODE_RE.search(self.text.upper()):
+            raise ValueError(f"{self.text} waits for payload, which a raw command cannot give")
+
+    @property
+    def line(self) -> str:
+        return self.text
+
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        named = _RAW_NAME_RE.findall(self.text.upper())
+        return tuple(name for name, asks in named if asks or name not in _OUTCOME_NAMES)
+
+    @property
+    def awaits_outcome(self) -> bool:
+        return _RAW_SEND_RE.search(self.text.upper()) is not None
+
+    def parse(self, responses: Sequence[InfoResponse]) -> list[str]:
+        """Give the information lines as they are."""
+        return [response.line for response in responses]

@@ -1,0 +1,425 @@
+"""The module's own commands: identity, radio, registration, sleep, clock, serial line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+
+from nbsocket._at._command import Command, InfoResponse, PlainCommand, last_fields
+from nbsocket._at._errors import RemoteProtocolError
+from nbsocket._at._syntax import check_range, format_time, parse_time, quote, read_int, read_text
+from nbsocket._at._values import PdpAddress, PdpContext, RegistrationStatus, SignalQuality
+
+__all__ = [
+    "AT",
+    "ATE0",
+    "ATI",
+    "BAUDRATES",
+    "CCLK",
+    "CEREG",
+    "CFUN",
+    "CGDCONT",
+    "CGMR",
+    "CGPADDR",
+    "CGSN",
+    "CMEE",
+    "CSQ",
+    "IPR",
+    "QNBIOTEVENT",
+    "QRST",
+    "QSCLK",
+    "CCLKRead",
+    "CEREGRead",
+    "CFUNRead",
+    "CGATTRead",
+    "CGDCONTRead",
+    "CPINRead",
+    "IPRRead",
+    "QSCLKRead",
+]
+
+#: What AT+IPR takes.
+BAUDRATES = (2400, 4800, 9600, 14400, 19200, 28800, 38400, 57600, 115200, 230400, 460800)
+
+#: Longest access point name. TS 23.003 §9.1.
+MAX_APN_SIZE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class AT(PlainCommand):
+    """Does nothing: is anyone there?"""
+
+    @property
+    def line(self) -> str:
+        return "AT"
+
+
+@dataclass(frozen=True, slots=True)
+class ATE0(PlainCommand):
+    """Turn the echo off; it is on again after every boot."""
+
+    @property
+    def line(self) -> str:
+        return "ATE0"
+
+
+@dataclass(frozen=True, slots=True)
+class ATI(Command[list[str]]):
+    """Identification text, a few lines."""
+
+    takes_any_line: ClassVar[bool] = True
+    needs_info: ClassVar[bool] = True
+
+    @property
+    def line(self) -> str:
+        return "ATI"
+
+    def parse(self, responses: Sequence[InfoResponse]) -> list[str]:
+        """Give the lines as they are."""
+        return [response.line for response in responses]
+
+
+@dataclass(frozen=True, slots=True)
+class CGMR(Command[str]):
+    """Firmware revision, such as BC260YCNAAR01A03."""
+
+    _prefixes: ClassVar[tuple[str, ...]] = ("+CGMR",)
+    takes_any_line: ClassVar[bool] = True
+    needs_info: ClassVar[bool] = True
+
+    @property
+    def line(self) -> str:
+        return "AT+CGMR"
+
+    def parse(self, responses: Sequence[InfoResponse]) -> str:
+        """Give the revision, without the word "Revision:" that some firmware puts before it."""
+        text = _last_text(self, responses)
+        return text[len("Revision:") :].strip() if text.startswith("Revision:") else text
+
+
+@dataclass(frozen=True, slots=True)
+class CGSN(Command[str]):
+    """The module's serial number, its IMEI."""
+
+    _prefixes: ClassVar[tuple[str, ...]] = ("+CGSN",)
+    takes_any_line: ClassVar[bool] = True
+    needs_info: ClassVar[bool] = True
+
+    @property
+    def line(self) -> str:
+        return "AT+CGSN=1"
+
+    def parse(self, responses: Sequence[InfoResponse]) -> str:
+        """Give the digits."""
+        imei = _last_text(self, responses)
+        if not (imei.isascii() and imei.isdigit()):
+            raise RemoteProtocolError(f"not an IMEI: {imei!r}")
+        return imei
+
+
+def _last_text(command: Command[str], responses: Sequence[InfoResponse]) -> str:
+    if not responses:
+        raise RemoteProtocolError(f"no information in the answer to {command.line}")
+    return responses[-1].text.strip().strip('"')
+
+
+@dataclass(frozen=True, slots=True)
+class CMEE(PlainCommand):
+    """Form of errors: 0 ERROR alone, 1 +CME ERROR with a number, 2 with a text. TS 27.007 §9.1."""
+
+    mode: int = 1
+
+    def __post_init__(self) -> None:
+        check_range("mode", self.mode, 0, 2)
+
+    @property
+    def line(self) -> str:
+        return f"AT+CMEE={self.mode}"
+
+
+@dataclass(frozen=True, slots=True)
+class CFUN(PlainCommand):
+    """Radio: 0 minimum functions, 1 on, 4 flight mode. TS 27.007 §8.2."""
+
+    mode: int
+
+    def __post_init__(self) -> None:
+        check_range("mode", self.mode, 0, 4)
+
+    @property
+    def line(self) -> str:
+        return f"AT+CFUN={self.mode}"
+
+    @property
+    def timeout(self) -> float:
+        """Detaching from the network before the OK takes longer than other commands."""
+        return 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class CFUNRead(Command[int]):
+    """The radio's mode, see CFUN."""
+
+    _prefixes: ClassVar[tuple[str, ...]] = ("+CFUN",)
+    needs_info: ClassVar[bool] = True
+
+    @property
+    def line(self) -> str:
+        return "AT+CFUN?"
+
+    def parse(self, responses: Sequence[InfoResponse]) -> int:
+        """Give the mode."""
+        return read_int(last_fields(self, responses), 0)
+
+
+@dataclass(frozen=True, slots=True)
+class CPINRead(Command[str]):
+    """State of the SIM card. TS 27.007 §8.3."""
+
+    _prefixes: ClassVar[tuple[str, ...]] = ("+CPIN",)
+    needs_info: ClassVar[bool] = True
+
+    @property
+    def line(self) -> str:
+        return "AT+CPIN?"
+
+    def parse(self, responses: Sequence[InfoResponse]) -> str:
+        """Give the state: "READY" when the card is usable."""
+        return read_text(last_fields(self, responses), 0)
+
+
+@dataclass(frozen=True, slots=True)
+class CSQ(Command[SignalQuality]):
+    """Signal quality. TS 27.007 §8.5."""
+
+    _prefixes: ClassVar[tuple[str, ...]] = ("+CSQ",)
+    needs_info: ClassVar[bool] = True
+
+    @property
+    def line(self) -> str:
+        return "AT+CSQ"
+
+    def parse(self, responses: Sequence[InfoResponse]) -> SignalQuality:
+        """Give rssi and ber."""
+        fields = last_fields(self, responses)
+        return SignalQuality(read_int(fields, 0), read_int(fields, 1))
+
+
+@dataclass(frozen=True, slots=True)
+class CEREG(PlainCommand):
+    """Registration URCs: 0 none, 1 with <stat>, 2-5 with more. TS 27.007 §10.1.22."""
+
+    n: int
+
+    def __post_init__(self) -> None:
+        check_range("n", self.n, 0, 5)
+
+    @property
+    def line(self) -> str:
+        return f"AT+CEREG={self.n}"
+
+
+@dataclass(frozen=True, slots=True)
+class CEREGRead(Command[RegistrationStatus]):
+    """Is the module registered? TS 27.007 §10.1.22."""
+
+    _prefixes: ClassVar[tuple[str, ...]] = ("+CEREG",)
+    needs_info: ClassVar[bool] = True
+
+    @property
+    def line(self) -> str:
+        return "AT+CEREG?"
+
+    def parse(self, responses: Sequence[InfoResponse]) -> RegistrationStatus:
+        """Give n and stat; what comes after them with n 2-5 is left out."""
+        fields = last_fields(self, responses)
+        return RegistrationStatus(read_int(fields, 0), read_int(fields, 1))
+
+
+@dataclass(frozen=True, slots=True)
+class CGATTRead(Command[bool]):
+    """Is the module attached? TS 27.007 §10.1.9."""
+
+    _prefixes: ClassVar[tuple[str, ...]] = ("+CGATT",)
+    needs_info: ClassVar[bool] = True
+
+    @property
+    def line(self) -> str:
+        return "AT+CGATT?"
+
+    def parse(self, responses: Sequence[InfoResponse]) -> bool:
+        """Give True when it is."""
+        return read_int(last_fields(self, responses), 0) == 1
+
+
+@dataclass(frozen=True, slots=True)
+class CGPADDR(Command[list[PdpAddress]]):
+    """The module's own addresses. TS 27.007 §10.1.14."""
+
+    _prefixes: ClassVar[tuple[str, ...]] = ("+CGPADDR",)
+
+    @property
+    def line(self) -> str:
+        return "AT+CGPADDR"
+
+    def parse(self, responses: Sequence[InfoResponse]) -> list[PdpAddress]:
+        """Give one value a context; a second address of a context is left out."""
+        lists = [response.fields() for response in responses]
+        return [PdpAddress(read_int(fields, 0), fields[1] if len(fields) > 1 else None) for fields in lists]
+
+
+@dataclass(frozen=True, slots=True)
+class QSCLK(PlainCommand):
+    """Sleep: 0 never, 1 deep sleep when idle, 2 light sleep only. Not stored. BC260Y-CN TCP/IP guide 1.1 §4.1."""
+
+    mode: int
+
+    def __post_init__(self) -> None:
+        check_range("mode", self.mode, 0, 2)
+
+    @property
+    def line(self) -> str:
+        return f"AT+QSCLK={self.mode}"
+
+
+@dataclass(frozen=True, slots=True)
+class QSCLKRead(Command[int]):
+    """The sleep mode, see QSCLK."""
+
+    _prefixes: ClassVar[tuple[str, ...]] = ("+QSCLK",)
+    needs_info: ClassVar[bool] = True
+
+    @property
+    def line(self) -> str:
+        return "AT+QSCLK?"
+
+    def parse(self, responses: Sequence[InfoResponse]) -> int:
+        """Give the mode."""
+        return read_int(last_fields(self, responses), 0)
+
+
+@dataclass(frozen=True, slots=True)
+class CCLK(PlainCommand):
+    """Set the clock. TS 27.007 §8.15."""
+
+    #: Must be aware; sent in UTC, in whole seconds.
+    moment: datetime
+
+    def __post_init__(self) -> None:
+        format_time(self.moment)
+
+    @property
+    def line(self) -> str:
+        return f"AT+CCLK={quote(format_time(self.moment))}"
+
+
+@dataclass(frozen=True, slots=True)
+class CCLKRead(Command[datetime]):
+    """The clock. TS 27.007 §8.15."""
+
+    _prefixes: ClassVar[tuple[str, ...]] = ("+CCLK",)
+    needs_info: ClassVar[bool] = True
+
+    @property
+    def line(self) -> str:
+        return "AT+CCLK?"
+
+    def parse(self, responses: Sequence[InfoResponse]) -> datetime:
+        """Give the time in UTC."""
+        last_fields(self, responses)
+        # Not from the fields: some firmware leaves the quotes out, and the time has a comma.
+        return parse_time(responses[-1].text)
+
+
+@dataclass(frozen=True, slots=True)
+class CGDCONT(PlainCommand):
+    """Define a PDP context, that is its access point name. TS 27.007 §10.1.1."""
+
+    cid: int
+    #: "IP", "IPV6", "IPV4V6" or "NONIP".
+    kind: str
+    apn: str
+
+    def __post_init__(self) -> None:
+        check_range("cid", self.cid, 0, 15)
+        if self.kind not in ("IP", "IPV6", "IPV4V6", "NONIP"):
+            raise ValueError(f"kind must be IP, IPV6, IPV4V6 or NONIP, not {self.kind!r}")
+        quote(self.apn, MAX_APN_SIZE)
+
+    @property
+    def line(self) -> str:
+        return f'AT+CGDCONT={self.cid},"{self.kind}",{quote(self.apn, MAX_APN_SIZE)}'
+
+
+@dataclass(frozen=True, slots=True)
+class CGDCONTRead(Command[list[PdpContext]]):
+    """The PDP contexts that are defined."""
+
+    _prefixes: ClassVar[tuple[str, ...]] = ("+CGDCONT",)
+
+    @property
+    def line(self) -> str:
+        return "AT+CGDCONT?"
+
+    def parse(self, responses: Sequence[InfoResponse]) -> list[PdpContext]:
+        """Give one value a context."""
+        lists = [response.fields() for response in responses]
+        return [PdpContext(read_int(fields, 0), read_text(fields, 1), read_text(fields, 2)) for fields in lists]
+
+
+@dataclass(frozen=True, slots=True)
+class IPR(PlainCommand):
+    """Set the baud rate of the serial line; stored. The OK still comes at the old rate."""
+
+    rate: int
+
+    def __post_init__(self) -> None:
+        if self.rate not in BAUDRATES:
+            raise ValueError(f"baud rate must be one of {', '.join(map(str, BAUDRATES))}, not {self.rate!r}")
+
+    @property
+    def line(self) -> str:
+        return f"AT+IPR={self.rate}"
+
+
+@dataclass(frozen=True, slots=True)
+class IPRRead(Command[int]):
+    """The stored baud rate; 0 means that the module finds it by itself."""
+
+    _prefixes: ClassVar[tuple[str, ...]] = ("+IPR",)
+    needs_info: ClassVar[bool] = True
+
+    @property
+    def line(self) -> str:
+        return "AT+IPR?"
+
+    def parse(self, responses: Sequence[InfoResponse]) -> int:
+        """Give the rate."""
+        return read_int(last_fields(self, responses), 0)
+
+
+@dataclass(frozen=True, slots=True)
+class QRST(PlainCommand):
+    """Restart the module; RDY follows, the OK may be missing."""
+
+    @property
+    def line(self) -> str:
+        return "AT+QRST=1"
+
+
+@dataclass(frozen=True, slots=True)
+class QNBIOTEVENT(PlainCommand):
+    """Turn URCs about an event (1: deep sleep) on or off."""
+
+    enable: int = 1
+    event: int = 1
+
+    def __post_init__(self) -> None:
+        check_range("enable", self.enable, 0, 1)
+        check_range("event", self.event, 0, 9)
+
+    @property
+    def line(self) -> str:
+        return f"AT+QNBIOTEVENT={self.enable},{self.event}"

@@ -1,0 +1,401 @@
+"""The commands of the BC260Y-CN TCP/IP guide 1.1 §2.3, in its order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from nbsocket._at._command import Command, InfoResponse, PlainCommand, last_fields
+from nbsocket._at._errors import RemoteProtocolError
+from nbsocket._at._syntax import check_range, quote, read_int, read_text
+from nbsocket._at._values import Acknowledgement, DataFormat, DnsServers, SocketStatus
+
+__all__ = [
+    "CTRL_Z",
+    "ESC",
+    "MAX_DATA_SEND_SIZE",
+    "MAX_HEX_SEND_SIZE",
+    "MAX_OPEN_SEND_SIZE",
+    "MAX_SOCKET_ID",
+    "QICFG",
+    "QICLOSE",
+    "QIDNSCFG",
+    "QIDNSGIP",
+    "QIOPEN",
+    "QISTATE",
+    "QNTP",
+    "QPING",
+    "QICFGRead",
+    "QIDNSCFGRead",
+    "QISENDData",
+    "QISENDHex",
+    "QISENDOpen",
+    "QISENDQuery",
+    "QISTATEContext",
+    "QISTATERead",
+]
+
+#: <connectID> is 0 to 4. §2.3.2.
+MAX_SOCKET_ID = 4
+
+#: <send_length> of one AT+QISEND in bytes, as hex digits and as raw bytes. §2.3.5.
+MAX_HEX_SEND_SIZE = 512
+MAX_DATA_SEND_SIZE = 1024
+#: With 1024 bytes the module sends by itself, and would take the Ctrl-Z for the start of a command. §2.3.5.
+MAX_OPEN_SEND_SIZE = 1023
+CTRL_Z = b"\x1a"
+ESC = b"\x1b"
+
+#: Longest <pridnsaddr> and <secdnsaddr>. §2.3.7.
+MAX_DNS_ADDRESS_SIZE = 64
+
+# Bytes a second at 2400 baud, the slowest rate of the module: a full send takes that line 4.4 s before the module's own
+# 5 s begin.
+_SLOWEST_RATE = 240
+
+
+@dataclass(frozen=True, slots=True)
+class QICFG(PlainCommand):
+    """Set the payload formats; at once, and stored in NVRAM. §2.3.1."""
+
+    send_hex: bool
+    receive_hex: bool
+
+    @property
+    def line(self) -> str:
+        return f'AT+QICFG="dataformat",{int(self.send_hex)},{int(self.receive_hex)}'
+
+
+@dataclass(frozen=True, slots=True)
+class QICFGRead(Command[DataFormat]):
+    """The payload formats. §2.3.1."""
+
+    _prefixes: ClassVar[tuple[str, ...]] = ("+QICFG",)
+    needs_info: ClassVar[bool] = True
+
+    @property
+    def line(self) -> str:
+        return 'AT+QICFG="dataformat"'
+
+    def parse(self, responses: Sequence[InfoResponse]) -> DataFormat:
+        """Give both formats."""
+        fields = last_fields(self, responses)
+        formats = read_int(fields, 1), read_int(fields, 2)
+        if fields[0] != "dataformat" or max(formats) > 1:
+            raise RemoteProtocolError(f"not a data format: {responses[-1].line}")
+        return DataFormat(send_hex=formats[0] == 1, receive_hex=formats[1] == 1)
+
+
+@dataclass(frozen=True, slots=True)
+class QIOPEN(PlainCommand):
+    """Open a connection; OK, then the event Opened within 60 s. §2.3.2."""
+
+    socket_id: int
+    #: "TCP" or "UDP".
+    service: str
+    #: Name or address.
+    host: str
+    remote_port: int
+    #: 0: the module chooses. Any other stays busy for 70 s after the close.
+    local_port: int = 0
+
+    def __post_init__(self) -> None:
+        _check_socket_id(self.socket_id)
+        if self.service not in ("TCP", "UDP"):
+            raise ValueError(f"service must be TCP or UDP, not {self.service!r}")
+        _check_name("host", self.host)
+        check_range("remote_port", self.remote_port, 1, 65535)
+        check_range("local_port", self.local_port, 0, 65535)
+
+    @property
+    def line(self) -> str:
+        shortest = f'AT+QIOPEN=0,{self.socket_id},"{self.service}",{quote(self.host)},{self.remote_port}'
+        return f"{shortest},{self.local_port},1" if self.local_port else shortest
+
+
+@dataclass(frozen=True, slots=True)
+class QICLOSE(PlainCommand):
+    """Close a connection; OK, then the event CloseOk 50 ms to 2 s later. §2.3.3."""
+
+    socket_id: int
+
+    def __post_init__(self) -> None:
+        _check_socket_id(self.socket_id)
+
+    @property
+    def line(self) -> str:
+        return f"AT+QICLOSE={self.socket_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class _StateQuery(Command[list[SocketStatus]]):
+    _prefixes: ClassVar[tuple[str, ...]] = ("+QISTATE",)
+
+    def parse(self, responses: Sequence[InfoResponse]) -> list[SocketStatus]:
+        """Give one value a socket; none when no connection exists."""
+        return [_read_status(response.fields()) for response in responses]
+
+
+def _read_status(fields: list[str | None]) -> SocketStatus:
+    numbers = (read_int(fields, index) for index in range(3, 8))
+    return SocketStatus(read_int(fields, 0), read_text(fields, 1), read_text(fields, 2), *numbers)
+
+
+@dataclass(frozen=True, slots=True)
+class QISTATERead(_StateQuery):
+    """The state of every connection. §2.3.4."""
+
+    @property
+    def line(self) -> str:
+        return "AT+QISTATE?"
+
+
+@dataclass(frozen=True, slots=True)
+class QISTATEContext(_StateQuery):
+    """The state of every connection of one context. §2.3.4."""
+
+    context_id: int = 0
+
+    def __post_init__(self) -> None:
+        check_range("context_id", self.context_id, 0, 0)
+
+    @property
+    def line(self) -> str:
+        return f"AT+QISTATE=0,{self.context_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class QISTATE(_StateQuery):
+    """The state of one connection. §2.3.4."""
+
+    socket_id: int
+
+    def __post_init__(self) -> None:
+        _check_socket_id(self.socket_id)
+
+    @property
+    def line(self) -> str:
+        return f"AT+QISTATE=1,{self.socket_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class QISENDHex(PlainCommand):
+    """Send as hex digits in the command line: 8-bit clean, and the only form that carries RAI. §2.3.5."""
+
+    socket_id: int
+    #: 1 to 512 bytes; <send_length> 0 would be the query.
+    data: bytes
+    #: 0 none, 1 nothing follows either way, 2 one answer is expected and nothing after it.
+    rai: int = 0
+
+    def __post_init__(self) -> None:
+        _check_socket_id(self.socket_id)
+        check_range("size of data", len(self.data), 1, MAX_HEX_SEND_SIZE)
+        check_range("rai", self.rai, 0, 2)
+
+    @property
+    def line(self) -> str:
+        shortest = f'AT+QISEND={self.socket_id},{len(self.data)},"{self.data.hex().upper()}"'
+        return f"{shortest},{self.rai}" if self.rai else shortest
+
+    @property
+    def timeout(self) -> float:
+        return 5.0 + 2 * len(self.data) / _SLOWEST_RATE
+
+    @property
+    def awaits_outcome(self) -> bool:
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class _DataModeSend(PlainCommand):
+    socket_id: int
+    data: bytes
+
+    @property
+    def timeout(self) -> float:
+        return 5.0 + len(self.data) / _SLOWEST_RATE
+
+    @property
+    def awaits_outcome(self) -> bool:
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class QISENDData(_DataModeSend):
+    """Send raw bytes, as many as announced: 8-bit clean. §2.3.5, data mode, fixed length."""
+
+    def __post_init__(self) -> None:
+        _check_socket_id(self.socket_id)
+        check_range("size of data", len(self.data), 1, MAX_DATA_SEND_SIZE)
+
+    @property
+    def line(self) -> str:
+        return f"AT+QISEND={self.socket_id},{len(self.data)}"
+
+    @property
+    def payload(self) -> bytes:
+        return self.data
+
+
+@dataclass(frozen=True, slots=True)
+class QISENDOpen(_DataModeSend):
+    """Send raw bytes up to a Ctrl-Z: cannot carry 0x1A (Ctrl-Z) and 0x1B (Esc). §2.3.5, data mode, open length."""
+
+    def __post_init__(self) -> None:
+        _check_socket_id(self.socket_id)
+        check_range("size of data", len(self.data), 1, MAX_OPEN_SEND_SIZE)
+        if CTRL_Z in self.data or ESC in self.data:
+            raise ValueError("this form of AT+QISEND cannot carry the bytes 0x1A and 0x1B")
+
+    @property
+    def line(self) -> str:
+        return f"AT+QISEND={self.socket_id}"
+
+    @property
+    def payload(self) -> bytes:
+        return self.data + CTRL_Z
+
+
+@dataclass(frozen=True, slots=True)
+class QISENDQuery(Command[Acknowledgement]):
+    """How much was sent and acknowledged. §2.3.5."""
+
+    socket_id: int
+    _prefixes: ClassVar[tuple[str, ...]] = ("+QISEND",)
+    needs_info: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        _check_socket_id(self.socket_id)
+
+    @property
+    def line(self) -> str:
+        return f"AT+QISEND={self.socket_id},0"
+
+    def parse(self, responses: Sequence[InfoResponse]) -> Acknowledgement:
+        """Give the totals. They name no socket: the caller checks them against what it sent."""
+        fields = last_fields(self, responses)
+        return Acknowledgement(read_int(fields, 0), read_int(fields, 1), read_int(fields, 2))
+
+
+@dataclass(frozen=True, slots=True)
+class QIDNSGIP(PlainCommand):
+    """Resolve a name; OK, then the events DnsResult and DnsAddress. §2.3.6."""
+
+    name: str
+
+    def __post_init__(self) -> None:
+        _check_name("name", self.name)
+
+    @property
+    def line(self) -> str:
+        return f"AT+QIDNSGIP=0,{quote(self.name)}"
+
+
+@dataclass(frozen=True, slots=True)
+class QIDNSCFG(PlainCommand):
+    """Set the DNS servers; only after the URC +IP. §2.3.7."""
+
+    primary: str
+    secondary: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, address in (("primary", self.primary), ("secondary", self.secondary)):
+            if address is not None:
+                _check_name(name, address, MAX_DNS_ADDRESS_SIZE)
+
+    @property
+    def line(self) -> str:
+        secondary = "" if self.secondary is None else f",{quote(self.secondary, MAX_DNS_ADDRESS_SIZE)}"
+        return f"AT+QIDNSCFG=0,{quote(self.primary, MAX_DNS_ADDRESS_SIZE)}{secondary}"
+
+
+@dataclass(frozen=True, slots=True)
+class QIDNSCFGRead(Command[DnsServers]):
+    """The DNS servers. §2.3.7."""
+
+    _prefixes: ClassVar[tuple[str, ...]] = ("+QIDNSCFG",)
+
+    @property
+    def line(self) -> str:
+        return "AT+QIDNSCFG=0"
+
+    def parse(self, responses: Sequence[InfoResponse]) -> DnsServers:
+        """Give the four addresses; the module may leave out the whole line, or addresses at its end."""
+        if not responses:
+            return DnsServers()
+        fields = last_fields(self, responses)
+        read_int(fields, 0)
+        addresses = [field or "" for field in fields[1:5]]
+        return DnsServers(*addresses)
+
+
+@dataclass(frozen=True, slots=True)
+class QPING(PlainCommand):
+    """Ping a host; OK, then one event PingReply a ping and PingSummary. §2.3.8.
+
+    Parameters that are None are left to the module, unless a later one is given: then the manual's default is sent.
+    """
+
+    host: str
+    #: Seconds to wait for each reply, 1 to 255.
+    reply_timeout: int | None = None
+    #: How many pings, 1 to 10.
+    count: int | None = None
+    #: Bytes, 32 to 1500; at most 200 before firmware BC260YCNAAR01A03.
+    size: int | None = None
+    #: 1: the last ping carries RAI 2.
+    rai: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_name("host", self.host)
+        limits = {"reply_timeout": (1, 255), "count": (1, 10), "size": (32, 1500), "rai": (0, 1)}
+        for name, (lowest, highest) in limits.items():
+            value = getattr(self, name)
+            if value is not None:
+                check_range(name, value, lowest, highest)
+
+    @property
+    def line(self) -> str:
+        given = (self.reply_timeout, self.count, self.size, self.rai or None)
+        parameters = [default if value is None else value for value, default in zip(given, (4, 4, 32, 0), strict=True)]
+        used = max((index + 1 for index, value in enumerate(given) if value is not None), default=0)
+        return ",".join([f"AT+QPING=0,{quote(self.host)}", *map(str, parameters[:used])])
+
+
+@dataclass(frozen=True, slots=True)
+class QNTP(PlainCommand):
+    """Ask a time server; OK, then the event NtpResult. §2.3.9."""
+
+    server: str
+    #: None: left to the module, which takes 123.
+    port: int | None = None
+    #: Set the module's clock too; None: left to the module.
+    set_clock: bool | None = None
+    #: The manual's heading says QNTPT, its example QNTP.
+    spelling: str = "QNTP"
+
+    def __post_init__(self) -> None:
+        _check_name("server", self.server)
+        if self.port is not None:
+            check_range("port", self.port, 1, 65535)
+        if self.spelling not in ("QNTP", "QNTPT", "QNTTP"):
+            raise ValueError(f"spelling must be QNTP, QNTPT or QNTTP, not {self.spelling!r}")
+
+    @property
+    def line(self) -> str:
+        line = f"AT+{self.spelling}=0,{quote(self.server)}"
+        if self.set_clock is not None:
+            return f"{line},{self.port or 123},{int(self.set_clock)}"
+        return f"{line},{self.port}" if self.port is not None else line
+
+
+def _check_socket_id(socket_id: int) -> None:
+    check_range("socket_id", socket_id, 0, MAX_SOCKET_ID)
+
+
+def _check_name(what: str, text: str, limit: int = 150) -> None:
+    if not text:
+        raise ValueError(f"{what} must not be empty")
+    quote(text, limit)

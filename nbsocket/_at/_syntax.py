@@ -1,0 +1,127 @@
+"""Text level of the AT syntax: quoting, parameter lists, times. The bytes level is in ``_framing``."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta, timezone
+
+from nbsocket._at._errors import RemoteProtocolError
+
+__all__ = [
+    "MAX_QUOTED_SIZE",
+    "check_range",
+    "format_time",
+    "parse_time",
+    "quote",
+    "read_int",
+    "read_text",
+    "split_fields",
+]
+
+#: Longest <host>, <hostname> and <server> in bytes. BC260Y-CN TCP/IP guide 1.1 §2.3.2, §2.3.6, §2.3.8, §2.3.9.
+MAX_QUOTED_SIZE = 150
+
+# Printable ASCII without the quote, and without the backslash: §4.2.4 shows the module taking \" as an escape, so a
+# name that ends in a backslash would swallow its own closing quote.
+_QUOTABLE_RE = re.compile(r"[ !#-\[\]-~]*")
+
+# yy/MM/dd,hh:mm:ss±zz with zz in quarters of an hour. §2.3.9 gives it so, but its example in §4.7 has one more ":35",
+# and some firmware gives the year four digits or leaves the zone out.
+_TIME_RE = re.compile(r"(\d{4}|\d\d)/(\d\d?)/(\d\d?),(\d\d?):(\d\d):(\d\d)(?::\d+)?([+-]\d{1,3})?", re.ASCII)
+
+
+def quote(text: str, limit: int = MAX_QUOTED_SIZE) -> str:
+    """Give ``text`` as a quoted parameter.
+
+    Raises:
+        ValueError: it holds a quote, a backslash, a control character or anything outside ASCII, or is longer than
+            ``limit`` bytes. Nothing of that kind may reach the wire: it could end the parameter or the command.
+    """
+    if _QUOTABLE_RE.fullmatch(text) is None:
+        raise ValueError(f"only printable ASCII without quotes and backslashes can be sent to the module, not {text!r}")
+    if len(text) > limit:
+        raise ValueError(f"at most {limit} bytes can be sent here, not {len(text)}: {text[:40]!r}...")
+    return f'"{text}"'
+
+
+def check_range(name: str, value: int, lowest: int, highest: int) -> None:
+    """Raise ValueError, naming what is allowed, when ``value`` is outside ``lowest`` to ``highest`` or no integer."""
+    if not isinstance(value, int) or not lowest <= value <= highest:
+        raise ValueError(f"{name} must be {lowest} to {highest}, not {value!r}")
+
+
+def split_fields(text: str) -> list[str | None]:
+    """Split a parameter list at its commas; quotes are taken off, and an omitted parameter is None."""
+    fields: list[str | None] = []
+    position = 0
+    while True:
+        position += len(text[position:]) - len(text[position:].lstrip())
+        end = -1
+        if text.startswith('"', position):
+            end = _end_of_quoted(text, position)
+        if end >= 0:
+            fields.append(text[position + 1 : end])
+            comma = text.find(",", end)
+        else:
+            comma = text.find(",", position)
+            bare = text[position : comma if comma >= 0 else len(text)].strip()
+            fields.append(bare or None)
+        if comma < 0:
+            return fields
+        position = comma + 1
+
+
+def _end_of_quoted(text: str, start: int) -> int:
+    """Index of the quote that closes the one at ``start``: a comma or the end follows it. -1 if there is none."""
+    end = text.find('"', start + 1)
+    while end >= 0:
+        rest = text[end + 1 :].lstrip()
+        if not rest or rest.startswith(","):
+            return end
+        end = text.find('"', end + 1)
+    return -1
+
+
+def read_int(fields: list[str | None], index: int) -> int:
+    """The field ``index`` as a non-negative number; RemoteProtocolError when it is none or is missing."""
+    value = fields[index] if index < len(fields) else None
+    if value is None or not (value.isascii() and value.isdigit() and len(value) <= 10):
+        raise RemoteProtocolError(f"parameter {index + 1} of {fields!r} should be a number")
+    return int(value)
+
+
+def read_text(fields: list[str | None], index: int) -> str:
+    """The field ``index`` as text; RemoteProtocolError when it is missing, "" when it is empty."""
+    if index >= len(fields):
+        raise RemoteProtocolError(f"parameter {index + 1} of {fields!r} is missing")
+    return fields[index] or ""
+
+
+def parse_time(text: str) -> datetime:
+    """Read the module's time, ``YY/MM/DD,hh:mm:ss±zz``, as an aware datetime in UTC.
+
+    The clock shows the time of the zone that follows it, as in TS 27.007 §8.15 (+CCLK).
+
+    Raises:
+        RemoteProtocolError: it is no time.
+    """
+    match = _TIME_RE.fullmatch(text.strip().strip('"'))
+    if match is None:
+        raise RemoteProtocolError(f"not a time: {text!r}")
+    year, month, day, hour, minute, second = (int(group) for group in match.groups()[:6])
+    offset = timedelta(minutes=15 * int(match[7] or 0))
+    try:
+        local = datetime(year + 2000 if year < 100 else year, month, day, hour, minute, second, tzinfo=timezone.utc)
+        return local - offset
+    except (ValueError, OverflowError) as exc:
+        raise RemoteProtocolError(f"not a time: {text!r}") from exc
+
+
+def format_time(moment: datetime) -> str:
+    """Give an aware datetime as the module writes it, in UTC; ValueError for a naive one or outside 2000-2099."""
+    if moment.tzinfo is None:
+        raise ValueError("the module's clock needs a datetime with a time zone")
+    utc = moment.astimezone(timezone.utc)
+    if not 2000 <= utc.year <= 2099:
+        raise ValueError(f"the module's clock runs from 2000 to 2099, not to {utc.year}")
+    return utc.strftime("%y/%m/%d,%H:%M:%S+00")
