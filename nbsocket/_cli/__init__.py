@@ -1,0 +1,102 @@
+"""The command line: ``nbsocket`` and ``python -m nbsocket``.
+
+One file a subcommand. Each defines ``add_arguments(parser)`` and ``main(options)``; what ``main`` returns is the exit
+code, or a function that gives it and runs outside of all error handling here (that is how ``run`` leaves a program's
+exceptions alone). Only the chosen subcommand's file is imported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+from nbsocket._cli._exit import CommandError, ExitCode, describe_exit_codes, exit_code_of, sentence_of
+from nbsocket._cli._options import Parser, add_common_options, set_up_logging
+from nbsocket._version import __version__
+
+
+class SubcommandModule(Protocol):
+    """What the file of a subcommand defines."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the subcommand's own options."""
+
+    def main(self, options: argparse.Namespace) -> int | Callable[[], int]:
+        """Do the work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subcommand:
+    """A row of the table of subcommands."""
+
+    #: module inside this package
+    module: str
+    #: one line for ``nbsocket --help``
+    summary: str
+
+
+SUBCOMMANDS = {
+    "run": Subcommand("_run", "run a Python program, unmodified, over the modem"),
+    "info": Subcommand("_info", "show the module, its signal and its registration"),
+    "sim": Subcommand("_sim", "simulate a module on a pseudo-terminal"),
+    "demo": Subcommand("_demo", "paho-mqtt and requests over a simulated module, without hardware"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line ``argv`` (default: ``sys.argv[1:]``) and return the exit code."""
+    options = _parse_common(list(sys.argv[1:] if argv is None else argv))
+    set_up_logging(options.verbosity)
+    try:
+        outcome = _run_subcommand(options)
+    except BrokenPipeError:
+        # The reader of our output (head, less) has gone: not an error, and nothing more can be said.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.FAILURE
+    except (OSError, ValueError, CommandError, KeyboardInterrupt) as error:
+        return _report(error)
+    return outcome if isinstance(outcome, int) else outcome()
+
+
+def _parse_common(argv: list[str]) -> argparse.Namespace:
+    rows = "\n".join(f"  {name:<6}{subcommand.summary}" for name, subcommand in SUBCOMMANDS.items())
+    parser = Parser(
+        prog="nbsocket",
+        usage="nbsocket [options] subcommand ...",
+        description="Python's socket over an NB-IoT modem (Quectel BC260Y-CN).",
+        epilog=f"subcommands (each has --help):\n{rows}\n\n{describe_exit_codes()}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add_common_options(parser)
+    parser.add_argument("--version", action="version", version=f"nbsocket {__version__}")
+    parser.add_argument("subcommand", choices=SUBCOMMANDS, metavar="subcommand", help="one of the list below")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="...", help="the subcommand's own arguments")
+    return parser.parse_args(argv)
+
+
+def _run_subcommand(options: argparse.Namespace) -> int | Callable[[], int]:
+    subcommand = SUBCOMMANDS[options.subcommand]
+    module = cast("SubcommandModule", importlib.import_module(f"{__name__}.{subcommand.module}"))
+    parser = Parser(
+        prog=f"nbsocket {options.subcommand}",
+        description=f"{subcommand.summary[0].upper()}{subcommand.summary[1:]}.",
+        allow_abbrev=False,
+    )
+    module.add_arguments(parser)
+    return module.main(parser.parse_args(options.arguments, options))
+
+
+def _report(error: BaseException) -> ExitCode:
+    code = exit_code_of(error)
+    if code is not ExitCode.INTERRUPTED:
+        print(f"nbsocket: {sentence_of(error)}", file=sys.stderr)
+    return code
+
+
+__all__ = ["SUBCOMMANDS", "Subcommand", "main"]

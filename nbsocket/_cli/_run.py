@@ -1,0 +1,57 @@
+"""``nbsocket run``: a program over the modem, unmodified."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+from nbsocket._cli._exit import CommandError, ExitCode
+from nbsocket._cli._options import configure_modem
+from nbsocket._cli._program import Module, Script
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``run``; everything from the program's name on is the program's."""
+    parser.usage = "nbsocket [options] run [--bypass LIST] [--strict] script.py|-m module [arguments of the program]"
+    parser.add_argument(
+        "--bypass",
+        metavar="LIST",
+        help="hosts and networks left to the operating system, as in NO_PROXY, CIDR too; 'none' for nothing "
+        "(default: $NBSOCKET_BYPASS, else loopback and link-local)",
+    )
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="refuse every connection, datagram and look-up that would leave over the operating system's own network",
+    )
+    rest = argparse.REMAINDER
+    parser.add_argument("-m", dest="module", nargs=rest, metavar="module", help="run a module, as python -m")
+    parser.add_argument("script", nargs=rest, metavar="script.py", help="run a script, as python script.py")
+
+
+def main(options: argparse.Namespace) -> int | Callable[[], int]:
+    """Find the program, patch ``socket``, and return the function that runs the program."""
+    program = _find_program(options)
+    program.prepare()
+    modem = configure_modem(options)
+    import nbsocket
+
+    chosen: dict[str, Any] = {} if options.bypass is None else {"bypass": options.bypass}
+    nbsocket.patch(modem, **chosen)
+    if options.strict:
+        from nbsocket._cli._strict import refuse_leaks
+
+        refuse_leaks()
+    return program.execute
+
+
+def _find_program(options: argparse.Namespace) -> Script | Module:
+    if options.module is not None:
+        if not options.module or (f"-m{options.module[0]}" in options.arguments and options.script):
+            raise CommandError("run: -m wants the module's name after a space", ExitCode.USAGE)
+        return Module(options.module[0], options.module[1:])
+    words = options.script[1:] if options.script[:1] == ["--"] else options.script
+    if not words:
+        raise CommandError("run: name a script, or -m and a module (see: nbsocket run --help)", ExitCode.USAGE)
+    return Script(words[0], words[1:])
