@@ -60,7 +60,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return ExitCode.FAILURE
     except (OSError, ValueError, CommandError, KeyboardInterrupt) as error:
         return _report(error)
-    return outcome if isinstance(outcome, int) else outcome()
+    if isinstance(outcome, int):
+        return outcome
+    try:
+        return outcome()
+    except CommandError as error:
+        return _report(error)
 
 
 def _parse_common(argv: list[str]) -> argparse.Namespace:

@@ -1,7 +1,7 @@
 """A small HTTP or HTTPS server on loopback, in a process of its own: the far side of the demo's requests.
 
-``/bytes/N`` gives N bytes, ``/digest`` the SHA-256 of what was posted, ``/echo`` the posted bytes, ``/redirect/N``
-N redirects. The header ``X-Connection`` counts the connections, so that a client can see one being used again.
+``/bytes/N`` gives N bytes and ``/digest-of/N`` their SHA-256, ``/digest`` the SHA-256 of what was posted, ``/echo`` the
+posted bytes, ``/redirect/N`` N redirects. The header ``X-Connection`` counts the connections, so that a client can see one being used again.
 """
 
 from __future__ import annotations
@@ -36,10 +36,12 @@ class Handler(BaseHTTPRequestHandler):
         super().setup()
 
     def do_GET(self) -> None:
-        """Answer /bytes/N and /redirect/N."""
+        """Answer /bytes/N, /digest-of/N and /redirect/N."""
         kind, _, number = self.path.strip("/").partition("/")
         if kind == "bytes" and number.isdigit():
             self._answer(body_of(int(number)))
+        elif kind == "digest-of" and number.isdigit():
+            self._answer(hashlib.sha256(body_of(int(number))).hexdigest().encode())
         elif kind == "redirect" and number.isdigit():
             target = f"/redirect/{int(number) - 1}" if int(number) > 1 else "/bytes/100"
             self._answer(b"", status=302, location=target)

@@ -13,7 +13,6 @@ import pkgutil
 import runpy
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib.machinery import SourceFileLoader, SourcelessFileLoader
 from types import CodeType, ModuleType, TracebackType
@@ -31,34 +30,29 @@ class Script:
     path: str
     arguments: Sequence[str]
 
-    def prepare(self) -> None:
-        """Set ``sys.argv`` and ``sys.path``; raise ``CommandError`` when the file cannot be run."""
-        try:
-            with nullcontext() if self._is_container else io.open_code(os.path.abspath(self.path)):
-                sys.argv[:] = [self.path, *self.arguments]
-        except OSError as error:
-            raise CommandError(f"can't open file {self.path!r}: {error.strerror}", ExitCode.TARGET_MISSING) from error
-        if self._is_container:
-            _set_first_path(os.path.abspath(self.path), is_forced=True)
-            _check_module("__main__", f"can't find '__main__' module in {self.path!r}")
-        else:
-            _set_first_path(os.path.dirname(os.path.realpath(self.path)))
-
     def execute(self) -> int:
-        """Run the program to its end; return 0 when it just ends."""
+        """Run the program to its end; return 0 when it just ends, raise ``CommandError`` when it cannot be opened."""
+        sys.argv[:] = [self.path, *self.arguments]
+        is_container = pkgutil.get_importer(self.path) is not None
+        path = os.path.abspath(self.path)
+        _set_first_path(path if is_container else os.path.dirname(os.path.realpath(path)), is_forced=is_container)
         namespace = vars(_make_main())
         with _OwnFramesHidden():
-            if self._is_container:
-                runpy._run_module_as_main("__main__", False)  # type: ignore[attr-defined]  # as in Module
+            if is_container:
+                _run_module("__main__", is_argv_altered=False)
             else:
-                namespace["__file__"] = os.path.abspath(self.path)
-                namespace["__loader__"], code = _load(namespace["__file__"])
+                content = self._read(path)
+                namespace["__file__"] = path
+                namespace["__loader__"], code = _load(path, content)
                 exec(code, namespace)
         return 0
 
-    @property
-    def _is_container(self) -> bool:
-        return pkgutil.get_importer(self.path) is not None
+    def _read(self, path: str) -> bytes:
+        try:
+            with io.open_code(path) as file:
+                return file.read()
+        except OSError as error:
+            raise CommandError(f"can't open file {self.path!r}: {error.strerror}", ExitCode.TARGET_MISSING) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,28 +62,27 @@ class Module:
     name: str
     arguments: Sequence[str]
 
-    def prepare(self) -> None:
-        """Set ``sys.argv`` and ``sys.path``; raise ``CommandError`` when there is no such module.
-
-        The module's parent packages are imported for that, as python does.
-        """
+    def execute(self) -> int:
+        """Run the program to its end; return 0 when it just ends, raise ``CommandError`` when it cannot be found."""
         sys.argv[:] = ["-m", *self.arguments]
         _set_first_path(os.getcwd())
-        _check_module(self.name)
-
-    def execute(self) -> int:
-        """Run the program to its end; return 0 when it just ends."""
         _make_main()
         with _OwnFramesHidden():
-            runpy._run_module_as_main(self.name)  # type: ignore[attr-defined]  # private, but what python -m calls
+            _run_module(self.name, is_argv_altered=True)
         return 0
 
 
-def _check_module(name: str, message: str | None = None) -> None:
+def _run_module(name: str, *, is_argv_altered: bool) -> None:
+    # runpy's names are private, but they are what python -m itself calls.
     try:
-        runpy._get_module_details(name, runpy._Error)  # type: ignore[attr-defined]  # the first step of running it
-    except runpy._Error as error:  # type: ignore[attr-defined]  # as above
-        raise CommandError(message or str(error), ExitCode.TARGET_MISSING) from error
+        # The first step of running it, taken alone to tell a module that is not there from one that fails.
+        if name == "__main__":
+            runpy._get_main_module_details(runpy._Error)  # type: ignore[attr-defined]  # see above
+        else:
+            runpy._get_module_details(name, runpy._Error)  # type: ignore[attr-defined]  # see above
+    except runpy._Error as error:  # type: ignore[attr-defined]  # see above
+        raise CommandError(str(error), ExitCode.TARGET_MISSING) from error
+    runpy._run_module_as_main(name, is_argv_altered)  # type: ignore[attr-defined]  # see above
 
 
 def _set_first_path(directory: str, *, is_forced: bool = False) -> None:
@@ -111,15 +104,14 @@ def _make_main() -> ModuleType:
     return module
 
 
-def _load(path: str) -> tuple[SourceFileLoader | SourcelessFileLoader, CodeType]:
+def _load(path: str, content: bytes) -> tuple[SourceFileLoader | SourcelessFileLoader, CodeType]:
     """Return the loader that python would name in ``__main__``, and the code, never written to a cache."""
-    if path.endswith(".pyc"):
-        bytecode_loader = SourcelessFileLoader("__main__", path)
-        code = bytecode_loader.get_code("__main__")
-        assert code is not None, "a sourceless loader gives code or raises"
-        return bytecode_loader, code
-    with io.open_code(path) as file:
-        return SourceFileLoader("__main__", path), compile(file.read(), path, "exec", dont_inherit=True)
+    if not path.endswith(".pyc"):
+        return SourceFileLoader("__main__", path), compile(content, path, "exec", dont_inherit=True)
+    loader = SourcelessFileLoader("__main__", path)
+    code = loader.get_code("__main__")
+    assert code is not None, "a sourceless loader gives code or raises"
+    return loader, code
 
 
 class _OwnFramesHidden:
@@ -131,10 +123,10 @@ class _OwnFramesHidden:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is None or isinstance(error, SystemExit):
+        if error is None or isinstance(error, (SystemExit, CommandError)):
             return
         program_hook = sys.excepthook
-        # The first entry is the frame of execute(); below it, for a script that does not compile, may be _load().
+        # The first entry is the frame of execute(); others of this file may follow.
         own = trace.tb_next if trace is not None else None
         while own is not None and own.tb_frame.f_code.co_filename == __file__:
             own = own.tb_next

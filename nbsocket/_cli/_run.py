@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable
-from typing import Any
 
 from nbsocket._cli._exit import CommandError, ExitCode
 from nbsocket._cli._options import configure_modem
@@ -31,18 +31,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(options: argparse.Namespace) -> int | Callable[[], int]:
-    """Find the program, patch ``socket``, and return the function that runs the program."""
+    """Patch ``socket`` and return the function that runs the program."""
     program = _find_program(options)
-    program.prepare()
     modem = configure_modem(options)
     import nbsocket
 
-    chosen: dict[str, Any] = {} if options.bypass is None else {"bypass": options.bypass}
-    nbsocket.patch(modem, **chosen)
+    bypass = os.environ.get("NBSOCKET_BYPASS") if options.bypass is None else options.bypass
+    nbsocket.patch(modem, bypass=bypass)
     if options.strict:
+        from nbsocket._bypass import Bypass
         from nbsocket._cli._strict import refuse_leaks
 
-        refuse_leaks()
+        refuse_leaks(Bypass.parse(bypass))
     return program.execute
 
 

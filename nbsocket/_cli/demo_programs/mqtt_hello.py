@@ -10,6 +10,7 @@ import sys
 from typing import Any
 
 import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
 
 TIMEOUT = 30.0
 #: one topic and message for each quality of service
@@ -19,7 +20,7 @@ MESSAGES = {1: ("demo/volume", b'{"volume": 123.4}'), 2: ("demo/valve", b'{"valv
 def main() -> int:
     host, port = sys.argv[1], int(sys.argv[2])
     events: queue.Queue[tuple[str, Any]] = queue.Queue()
-    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="nbsocket-demo")
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="nbsocket-demo")
     client.on_connect = lambda _client, _data, _flags, reason, _properties: events.put(("connected", reason))
     client.on_subscribe = lambda _client, _data, _mid, reasons, _properties: events.put(("subscribed", reasons[0]))
     client.on_message = lambda _client, _data, message: events.put(("message", message))

@@ -1,0 +1,76 @@
+"""The far side of the wire for other people's programs: brokers and web servers in processes of their own, on loopback."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from nbsocket._cli._demo_servers import Server, find_mosquitto, make_certificates, start_broker, start_http
+from nbsocket.sim import Options, Simulator
+
+PROGRAMS = Path(__file__).parent / "programs"
+RUN_TIMEOUT = 150.0
+
+
+@dataclass(frozen=True, slots=True)
+class FarSide:
+    """What the programs talk to; the simulated module leads every name to the same port of 127.0.0.1."""
+
+    ca_file: Path
+    wrong_ca_file: Path
+    brokers: dict[str, Server]
+    http: Server
+    https: Server
+
+
+@pytest.fixture(scope="session")
+def far_side(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FarSide]:
+    """Every server, for the whole run."""
+    folder = tmp_path_factory.mktemp("far_side")
+    ca_file, certificate = make_certificates(folder, "broker.example", "api.example")
+    wrong_ca_file, _ = make_certificates(tmp_path_factory.mktemp("wrong_ca"), "api.example")
+    kinds = ["amqtt"] + (["mosquitto"] if find_mosquitto() else [])
+    with ExitStack() as stack:
+        brokers = {kind: stack.enter_context(start_broker(folder, certificate, kind=kind)) for kind in kinds}
+        http, https = (stack.enter_context(start_http(chosen)) for chosen in (None, certificate))
+        yield FarSide(ca_file, wrong_ca_file, brokers, http, https)
+
+
+@pytest.fixture(params=["pty", "sim"])
+def port(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A simulated module: on a pseudo-terminal of this process, or inside the program's own."""
+    if request.param == "sim":
+        yield "sim://"
+        return
+    with Simulator(Options()) as simulator:
+        yield simulator.path
+
+
+@pytest.fixture
+def run() -> Callable[..., str]:
+    """Runs ``python`` with arguments among the programs; returns what it printed; fails the test unless it ends with 0."""
+
+    def run_python(*arguments: object, expected_code: int = 0) -> str:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("NBSOCKET_")}
+        home = str(Path(__file__).parents[1])
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (home, environment.get("PYTHONPATH"))))
+        done = subprocess.run(
+            [sys.executable, *map(str, arguments)],
+            cwd=PROGRAMS,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=RUN_TIMEOUT,
+        )
+        assert done.returncode == expected_code, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    return run_python
