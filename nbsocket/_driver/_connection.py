@@ -1,0 +1,239 @@
+"""One connection as the driver sees it: its phase, its account of bytes, its timers. No command is chosen here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Protocol
+
+__all__ = ["Connection", "Phase", "Source"]
+
+#: Seconds that less than a segment may wait for more, unless TCP_NODELAY is set.
+COALESCE_TIME = 0.010
+
+#: Seconds after a send until the acknowledgement is asked for the first time; doubled each time.
+FIRST_ACK_QUERY = 5.0
+#: The same while closing, where the socket_id is wanted back.
+FIRST_CLOSE_QUERY = 0.25
+LONGEST_CLOSE_QUERY = 4.0
+
+
+class Source(Protocol):
+    """Where the application's bytes come from."""
+
+    def take(self, max_bytes: int) -> bytes:
+        """Return up to ``max_bytes`` of a stream (``b""``: nothing now), or exactly one datagram. Never blocks."""
+
+
+class Phase(Enum):
+    """Where a connection is in its life; transitions are in ``TRANSITIONS``."""
+
+    #: Waits for registration, a free socket_id, or its turn.
+    QUEUED = auto()
+    #: QIOPEN is out, its outcome is not there.
+    OPENING = auto()
+    OPEN = auto()
+    #: The module said closed; whether by FIN or RST is being found out.
+    JUDGING = auto()
+    #: QICLOSE is due.
+    RELEASING = auto()
+    #: QICLOSE is out or was accepted; CLOSE OK is not there.
+    CLOSING = auto()
+    #: The socket_id is free.
+    GONE = auto()
+
+
+TRANSITIONS: dict[Phase, frozenset[Phase]] = {
+    Phase.QUEUED: frozenset({Phase.OPENING, Phase.GONE}),
+    Phase.OPENING: frozenset({Phase.OPEN, Phase.QUEUED, Phase.RELEASING, Phase.GONE}),
+    Phase.OPEN: frozenset({Phase.JUDGING, Phase.RELEASING, Phase.GONE}),
+    Phase.JUDGING: frozenset({Phase.RELEASING, Phase.GONE}),
+    Phase.RELEASING: frozenset({Phase.CLOSING, Phase.GONE}),
+    Phase.CLOSING: frozenset({Phase.RELEASING, Phase.GONE}),
+    Phase.GONE: frozenset(),
+}
+
+
+@dataclass(eq=False)
+class Connection:
+    """State of one connection."""
+
+    key: int
+    #: ``"TCP"`` or ``"UDP"``.
+    service: str
+    host: str
+    port: int
+    #: 0: the module chooses.
+    local_port: int
+    source: Source
+    #: When the network must be there at the latest.
+    attach_deadline: float
+
+    phase: Phase = Phase.QUEUED
+    socket_id: int | None = None
+    #: The application wants no more events but ConnectionEnded.
+    is_released: bool = False
+
+    nodelay: bool = False
+    rai: int = 0
+    #: Seconds without any acknowledgement until the connection is given up.
+    user_timeout: float = 120.0
+
+    #: Bytes that the application has ready, as last told.
+    available: int = 0
+    #: When they may be taken.
+    ready_at: float = 0.0
+    #: A segment taken but not known to be in the module: to be sent (again) before anything else.
+    segment: bytes | None = None
+    #: The following segment, taken early to know whether ``segment`` ends the burst (RAI only).
+    lookahead: bytes | None = None
+    #: The segment was sent and its fate is unknown.
+    is_in_doubt: bool = False
+    #: How often the segment was sent.
+    tries: int = 0
+    #: Bytes that the module has certainly taken.
+    sent: int = 0
+    #: Received before the module said that the connection is open.
+    early: list[bytes] | None = None
+
+    #: No more will come from the application once ``source`` is empty.
+    is_finished: bool = False
+    #: SHUT_WR: stays readable after the flush.
+    is_half_closed: bool = False
+    #: When to stop waiting for acknowledgement (finished) or for the peer (half-closed).
+    linger: float = 0.0
+    linger_deadline: float | None = None
+    #: Everything sent is known to be acknowledged.
+    is_acked: bool = True
+    #: Something arrived since the last send.
+    is_answered: bool = True
+    acked: int = 0
+    #: When anything was acknowledged last, or sending began.
+    progress_at: float = 0.0
+    ack_query_at: float | None = None
+    ack_interval: float = FIRST_ACK_QUERY
+
+    #: JUDGING: QISTATE was asked; and when to decide without an answer.
+    is_state_known: bool = False
+    judge_due: float | None = None
+    #: Times that the count was looked at while in doubt, and when to look again.
+    looks: int = 0
+    look_at: float = 0.0
+    #: QICLOSE attempts, and when CLOSE OK is overdue.
+    close_tries: int = 0
+    close_due: float | None = None
+
+    def move(self, phase: Phase) -> None:
+        """Go to another phase."""
+        assert phase in TRANSITIONS[self.phase], f"{self.phase} -> {phase}"
+        self.phase = phase
+
+    @property
+    def is_tcp(self) -> bool:
+        """A stream, with acknowledgement and an end."""
+        return self.service == "TCP"
+
+    def data_available(self, size: int, segment_size: int, now: float) -> None:
+        """Note that the application has ``size`` bytes ready."""
+        if not self.available:
+            hold = self.is_tcp and not self.nodelay and size < segment_size
+            self.ready_at = now + (COALESCE_TIME if hold else 0.0)
+        elif size >= segment_size:
+            self.ready_at = now
+        self.available = size
+
+    def has_unsent(self, segment_size: int) -> bool:
+        """Whether anything that the application wrote is not in the module for certain."""
+        return self.next_segment(segment_size) is not None
+
+    def wants_to_send(self, now: float) -> bool:
+        """Whether a segment may go out now."""
+        if self.phase is not Phase.OPEN or self.is_in_doubt:
+            return False
+        waiting = self.segment is not None or self.lookahead is not None
+        return (waiting or self.available > 0) and now >= self.ready_at
+
+    def next_segment(self, size: int) -> bytes | None:
+        """Take the segment to be sent now; None when the application has nothing after all."""
+        if self.segment is None:
+            if self.lookahead is not None:
+                self.segment, self.lookahead = self.lookahead, None
+            else:
+                self.segment = self._take(size)
+            if self.segment is not None and self.rai:
+                self.lookahead = self._take(size)
+        return self.segment
+
+    def _take(self, size: int) -> bytes | None:
+        data = self.source.take(size)
+        # More may have been written since the application's bytes were counted: only an empty take is the end.
+        self.available = max(1, self.available - len(data)) if data else 0
+        return data or None
+
+    @property
+    def segment_rai(self) -> int:
+        """The release assistance indication of the segment: only the last one of a burst carries it."""
+        return 0 if self.lookahead is not None else self.rai
+
+    def segment_sent(self, now: float) -> None:
+        """The module has taken the segment."""
+        assert self.segment is not None
+        self.sent += len(self.segment)
+        self.segment, self.tries, self.is_in_doubt = None, 0, False
+        if self.is_tcp:
+            if self.is_acked:
+                self.progress_at = now
+            self.is_acked = self.is_answered = False
+            self.ask_for_ack(now)
+
+    def segment_lost(self) -> None:
+        """Give the segment up."""
+        self.segment, self.tries, self.is_in_doubt = None, 0, False
+
+    def ask_for_ack(self, now: float) -> None:
+        """Plan the first question after a send."""
+        self.ack_interval = min(FIRST_ACK_QUERY, self.user_timeout / 4)
+        if self.is_finished:
+            self.ack_interval = FIRST_CLOSE_QUERY
+        self.ack_query_at = now + self.ack_interval
+
+    def note_ack(self, sent: int, acked: int, unacked: int, now: float) -> None:
+        """Take the module's account of what the peer has acknowledged."""
+        if acked > self.acked:
+            self.acked, self.progress_at = acked, now
+        self.is_acked = unacked == 0 and sent == self.sent
+        if self.is_acked:
+            self.ack_query_at = None
+        else:
+            self.ask_again(now)
+
+    def ask_again(self, now: float) -> None:
+        """Plan the next question, later than the last one but not after the limit."""
+        self.ack_interval = min(2 * self.ack_interval, LONGEST_CLOSE_QUERY if self.is_finished else self.user_timeout)
+        self.ack_query_at = now + self.ack_interval
+        limit = self.progress_at + self.user_timeout
+        if now < limit < self.ack_query_at:
+            self.ack_query_at = limit
+
+    def is_overdue(self, now: float) -> bool:
+        """Whether the peer has acknowledged nothing for too long."""
+        return not self.is_acked and now >= self.progress_at + self.user_timeout
+
+    def note_received(self) -> None:
+        """Something came: the peer is alive, so there is no need to ask."""
+        self.is_answered = True
+        if not self.is_finished:
+            self.ack_query_at = None
+
+    def timers(self) -> list[float]:
+        """When something is due here."""
+        due: list[float | None] = [self.close_due, self.judge_due]
+        if self.phase is Phase.QUEUED:
+            due += [self.attach_deadline, self.ready_at]
+        if self.is_in_doubt:
+            due.append(self.look_at)
+        if self.phase is Phase.OPEN:
+            due += [self.ack_query_at, self.linger_deadline]
+            if self.segment is not None or self.lookahead is not None or self.available:
+                due.append(self.ready_at)
+        return [moment for moment in due if moment is not None]

@@ -1,0 +1,685 @@
+"""The module's brain: what is sent next, and what everything that arrives means.
+
+Theory of operation. Bytes, wishes and ``now`` go in; bytes, events and a deadline come out; nothing here waits or
+reads a clock. One command is in flight at a time. Whenever the module is free, ``_choose`` alone decides what comes
+next, in this order: a script of the module's life (bring-up, getting back in step, waking up), which has the line for
+itself; what must not wait of the connections; then openings, requests and segments by turns; and when nothing is left,
+permission to sleep.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum, auto
+from errno import ECONNRESET, ENETDOWN, ETIMEDOUT
+from functools import partial
+from itertools import count
+from socket import EAI_AGAIN, gaierror
+from typing import Any
+
+from nbsocket import _at
+from nbsocket._at import NEED_DATA, QSCLK, Chat, FinalResult
+from nbsocket._driver._connection import Source
+from nbsocket._driver._events import Event, Log, RequestDone, RequestFailed, SetBaudrate, Stopped
+from nbsocket._driver._life import Settings, attach, bring_up, come_back, wake
+from nbsocket._driver._links import Links, Turn
+from nbsocket._driver._requests import REGISTERED, REGISTRATION, Request, Resolve
+from nbsocket._driver._script import Script, SetRate
+from nbsocket._errors import make_error
+
+__all__ = ["Driver"]
+
+DEBUG, INFO, WARNING = 10, 20, 30
+
+#: Bytes of payload a segment. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.5.
+HEX_SEGMENT, RAW_SEGMENT = 512, 1024
+
+#: Bits on the line for a byte: start, eight, stop.
+BITS_PER_BYTE = 10
+
+#: Times that bring-up is begun anew when the module restarts or falls silent in the middle of it.
+BRING_UP_TRIES = 4
+
+
+class Mode(Enum):
+    """State of the module as a whole."""
+
+    #: No port.
+    DOWN = auto()
+    #: Bring-up is running.
+    STARTING = auto()
+    RUNNING = auto()
+    #: Bring-up failed; the next wish begins it anew.
+    FAILED = auto()
+
+
+@dataclass(eq=False)
+class _Task:
+    """A request on its way."""
+
+    request_id: int
+    request: Request
+    deadline: float | None
+    attach_deadline: float
+    script: Script[Any] | None = None
+    is_in_flight: bool = False
+    #: The caller has been told that it failed; only the module's late outcome is still waited for.
+    is_abandoned: bool = False
+
+
+class Driver:
+    """Drives one module; see the package's docstring for the calls."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Take the settings; nothing happens before :meth:`port_opened`."""
+        self._settings = settings
+        #: Largest segment or datagram in bytes.
+        self.segment_size = HEX_SEGMENT if settings.is_hex else RAW_SEGMENT
+        #: Running totals, by name.
+        self.counters: dict[str, int] = dict.fromkeys(
+            (
+                "commands",
+                "segments",
+                "resent",
+                "send_failures",
+                "resyncs",
+                "resets",
+                "restarts",
+                "dropped_datagrams",
+                "damaged",
+            ),
+            0,
+        )
+        #: The module's IP address, None while unknown.
+        self.local_address: str | None = None
+        self._chat = Chat()
+        self._events: deque[Event] = deque()
+        self._out: list[bytes] = []
+        self._links = Links(self._emit, self.counters, self.segment_size, settings.is_hex, settings.attach_timeout)
+        self._mode = Mode.DOWN
+        self._registration: int | None = None
+        self._baudrate: int | None = None
+        self._rate_changes = 0
+        self._life: Script[Any] | None = None
+        self._life_done: Callable[[Script[Any], float], None] | None = None
+        self._attach: Script[tuple[int, str | None]] | None = None
+        self._bring_up_tries = 0
+        self._tasks: list[_Task] = []
+        self._request_ids = count(1)
+        self._turn: Turn | None = None
+        #: Openings, requests and segments; the front one has waited longest.
+        self._pickers: deque[Callable[[float], Turn | None]] = deque(
+            [self._open_turn, self._task_turn, self._links.send_turn]
+        )
+        #: QSCLK=1 was given: the next command may be lost.
+        self._may_sleep = False
+        self._is_stopping = False
+        self._now = 0.0
+
+    # -- what the engine and the application ask for
+
+    @property
+    def is_ready(self) -> bool:
+        """The module is configured and registered to the network."""
+        return self._mode is Mode.RUNNING and self._registration in REGISTERED
+
+    @property
+    def is_at_rest(self) -> bool:
+        """No connection, no request, no script."""
+        return self._links.is_at_rest and not self._tasks and self._life is None
+
+    def port_opened(self, now: float) -> None:
+        """The port is open: begin bring-up."""
+        self._chat.clear()
+        self._out.clear()
+        self._is_stopping = False
+        self._bring_up_tries = 0
+        self._start(now)
+        self._pump(now)
+
+    def port_lost(self, error: OSError, now: float) -> None:
+        """The port is gone or could not be opened: everything that needs it fails with ``error``."""
+        self._mode, self._registration, self.local_address = Mode.DOWN, None, None
+        self._life = self._life_done = self._attach = self._turn = None
+        self._may_sleep = False
+        self._chat.clear()
+        self._out.clear()
+        self._fail_everything(error, now)
+        self._note_time(now)
+
+    def shut_down(self, now: float) -> None:
+        """Finish what is on its way, then give :class:`Stopped`."""
+        self._is_stopping = True
+        self._pump(now)
+
+    def open(self, service: str, host: str, port: int, local_port: int, source: Source, now: float) -> int:
+        """Open a connection; Connected or ConnectFailed follows.
+
+        Args:
+            service: ``"TCP"`` or ``"UDP"``.
+            host: address or name, at most 150 ASCII bytes.
+            port: 1 to 65535.
+            local_port: 0 to let the module choose.
+            source: where the application's bytes come from.
+            now: seconds on a monotonic clock, as everywhere.
+        Returns:
+            The connection's key.
+        Raises:
+            OSError: EMFILE: all five sockets are in use; EADDRINUSE: the local port is not free.
+            ValueError: the host or a port cannot be sent.
+        """
+        key = self._links.open(service, host, port, local_port, source, now)
+        self._links.set_option(key, "user_timeout", self._settings.ack_timeout)
+        self._ensure_started(now)
+        self._pump(now)
+        return key
+
+    def data_available(self, key: int, size: int, now: float) -> None:
+        """The application has ``size`` bytes ready (of the next datagram); ``take`` will be called when it is their
+        turn."""
+        self._links.data_available(key, size, now)
+        self._pump(now)
+
+    def end_of_data(self, key: int, linger: float, now: float) -> None:
+        """The application closed: flush, await acknowledgement for at most ``linger`` seconds, close."""
+        self._links.end_of_data(key, linger, now)
+        self._pump(now)
+
+    def half_close(self, key: int, linger: float, now: float) -> None:
+        """The application writes no more but reads on."""
+        self._links.half_close(key, linger, now)
+        self._pump(now)
+
+    def abort(self, key: int, now: float) -> None:
+        """Give the connection up at once, also while it is being opened."""
+        self._links.abort(key, now)
+        self._pump(now)
+
+    def set_option(self, key: int, name: str, value: float) -> None:
+        """Set ``"nodelay"``, ``"rai"`` (0, 1, 2) or ``"user_timeout"`` (seconds) of a connection."""
+        self._links.set_option(key, name, value)
+
+    def submit(self, request: Request, deadline: float | None, now: float) -> int:
+        """Queue a request; RequestDone or RequestFailed follows, the latter at ``deadline`` at the latest."""
+        task = _Task(next(self._request_ids), request, deadline, now + self._settings.attach_timeout)
+        self._tasks.append(task)
+        self._ensure_started(now)
+        self._pump(now)
+        return task.request_id
+
+    def cancel(self, request_id: int, now: float) -> None:
+        """Forget a request: no event will follow."""
+        for task in tuple(self._tasks):
+            if task.request_id == request_id and not task.is_abandoned:
+                self._abandon(task)
+        self._pump(now)
+
+    # -- the wire and the clock
+
+    def receive_data(self, data: bytes, now: float) -> None:
+        """Take bytes that the module sent."""
+        self._chat.receive_data(data, now)
+        self._pump(now)
+
+    def data_to_send(self) -> bytes:
+        """Give the bytes to be written now; empty until every SetBaudrate was fetched."""
+        if self._rate_changes or not self._out:
+            return b""
+        data = b"".join(self._out)
+        self._out.clear()
+        return data
+
+    def next_event(self) -> Event | None:
+        """Give the next event, None when there is none."""
+        if not self._events:
+            return None
+        event = self._events.popleft()
+        if isinstance(event, SetBaudrate):
+            self._rate_changes -= 1
+        return event
+
+    def next_deadline(self) -> float | None:
+        """When :meth:`handle_timeout` is due; None: not before something else happens."""
+        return min((moment for moment in self._deadlines() if moment > self._now), default=None)
+
+    def handle_timeout(self, now: float) -> None:
+        """Do what time demands; harmless when nothing is due."""
+        self._note_time(now)
+        chat_deadline = self._chat.next_deadline()
+        if chat_deadline is not None and now >= chat_deadline:
+            self._chat.handle_timeout(now)
+        for script in self._scripts():
+            script.handle_timeout(now)
+        for task in tuple(self._tasks):
+            self._check_task(task, now)
+        self._links.handle_timeout(now, self.is_ready, self._why_not_attached())
+        self._pump(now)
+
+    def _deadlines(self) -> Iterator[float]:
+        moments = [self._chat.next_deadline(), *(script.deadline for script in self._scripts())]
+        for task in self._tasks:
+            if not task.is_abandoned:
+                moments += [task.deadline, task.attach_deadline if task.script is None else None]
+        yield from (moment for moment in moments if moment is not None)
+        yield from self._links.deadlines()
+
+    def _scripts(self) -> list[Script[Any]]:
+        own = [self._life, self._attach, *(task.script for task in self._tasks)]
+        return [script for script in own if script is not None]
+
+    def _note_time(self, now: float) -> None:
+        self._now = max(self._now, now)
+
+    def _emit(self, event: Event) -> None:
+        self._events.append(event)
+
+    # -- what comes next
+
+    def _pump(self, now: float) -> None:
+        """Read what the chat has, and keep the module busy."""
+        self._note_time(now)
+        while True:
+            while (event := self._chat.next_event()) is not NEED_DATA:
+                self._dispatch(event, now)
+            self._reap(now)
+            self._step_port(now)
+            if not self._chat.is_idle:
+                return
+            turn = self._choose(now)
+            if turn is None:
+                if not self._life_is_done():
+                    self._stop_if_asked()
+                    return
+                continue
+            self._turn = turn
+            self.counters["commands"] += 1
+            line = self._chat.send(turn.command, now + self._time_on_line(turn.command))
+            self._out.append(line)
+
+    def _time_on_line(self, command: _at.Command[Any]) -> float:
+        """Seconds until a long command has left at a low rate; its answer is due after that."""
+        size = len(command.line) + len(command.payload or b"")
+        return size * BITS_PER_BYTE / (self._baudrate or 115200)
+
+    def _choose(self, now: float) -> Turn | None:
+        if self._life is not None:
+            command = self._life.command
+            return Turn(command, self._life_answered) if command is not None else None
+        if self._mode is not Mode.RUNNING:
+            return None
+        if self._may_sleep and self._has_work():
+            self._run_life(Script(wake()), self._woken, now)
+            return self._choose(now)
+        turn = None if self._links.is_opening else self._links.control_turn(now)
+        if turn is not None or self._links.is_opening:
+            return turn
+        if self._attach is not None and self._attach.command is not None:
+            return Turn(self._attach.command, partial(self._script_answered, self._attach))
+        return self._fair_turn(now) or self._sleep_turn()
+
+    def _fair_turn(self, now: float) -> Turn | None:
+        for picker in tuple(self._pickers):
+            turn = picker(now)
+            if turn is not None:
+                self._pickers.remove(picker)
+                self._pickers.append(picker)
+                return turn
+        # Finding that a stream is flushed may have made a close or a question due.
+        return self._links.control_turn(now)
+
+    def _open_turn(self, now: float) -> Turn | None:
+        return self._links.open_turn(now) if self.is_ready else None
+
+    def _task_turn(self, now: float) -> Turn | None:
+        for task in tuple(self._tasks):
+            if task.script is None and self._may_start(task):
+                task.script = Script(task.request.steps(self), task.request.listens)
+                task.script.start(now)
+            if task.script is not None and not task.is_in_flight and task.script.command is not None:
+                task.is_in_flight = True
+                return Turn(task.script.command, partial(self._task_answered, task))
+        return None
+
+    def _may_start(self, task: _Task) -> bool:
+        if task.request.needs_network and not self.is_ready:
+            return False
+        turn = task.request.turn
+        return turn is None or not any(other.script is not None and other.request.turn == turn for other in self._tasks)
+
+    def _sleep_turn(self) -> Turn | None:
+        if (
+            self._settings.power != "psm"
+            or self._may_sleep
+            or self._has_work()
+            or not self._links.is_quiet
+            or not self.is_ready
+        ):
+            return None
+        return Turn(QSCLK(1), self._sleep_answered)
+
+    def _sleep_answered(self, result: FinalResult | None, now: float) -> None:
+        # Without an OK it is not asked again before there was work: an idle module must stay idle.
+        self._may_sleep = True
+
+    def _has_work(self) -> bool:
+        return self._links.has_work or any(not task.is_abandoned for task in self._tasks)
+
+    def _stop_if_asked(self) -> None:
+        if self._is_stopping and (self._mode is not Mode.RUNNING or self.is_at_rest):
+            self._is_stopping = False
+            self._emit(Stopped())
+
+    # -- what the module says
+
+    def _dispatch(self, event: _at.Event, now: float) -> None:
+        handler = _HANDLERS.get(type(event))
+        if handler is not None:
+            handler(self, event, now)
+
+    def _on_result(self, event: _at.FinalResult, now: float) -> None:
+        turn, self._turn = self._turn, None
+        assert turn is not None
+        turn.finish(event, now)
+
+    def _on_prompt(self, event: _at.Prompt, now: float) -> None:
+        self._out.append(self._chat.send_payload(now + self._time_on_line(event.command)))
+
+    def _on_timeout(self, event: _at.CommandTimeout, now: float) -> None:
+        turn, self._turn = self._turn, None
+        self._chat.reset()
+        if turn is not None:
+            turn.finish(None, now)
+        if self._life is None and self._mode is Mode.RUNNING:
+            self._emit(Log(WARNING, f"no answer to {_shown(event.command)}"))
+            self.counters["resyncs"] += 1
+            script = Script(come_back(self._settings.is_hex, was_sending=event.command.payload is not None))
+            self._run_life(script, self._back, now)
+
+    def _on_opened(self, event: _at.Opened, now: float) -> None:
+        self._links.opened(event.socket_id, event.result, now)
+
+    def _on_close_ok(self, event: _at.CloseOk, now: float) -> None:
+        if self._life is None or not self._life.offer(event, now):
+            self._links.close_ok(now)
+
+    def _on_received(self, event: _at.Received, now: float) -> None:
+        self._links.received(event.socket_id, event.data, now)
+
+    def _on_closed(self, event: _at.PeerClosed, now: float) -> None:
+        self._links.peer_closed(event.socket_id, now)
+
+    def _on_outcome(self, event: object, now: float) -> None:
+        if not any(task.script is not None and task.script.offer(event, now) for task in self._tasks):
+            self._emit(Log(DEBUG, f"nothing waits for {event}"))
+
+    def _on_ready(self, event: _at.Ready, now: float) -> None:
+        if self._mode in (Mode.RUNNING, Mode.STARTING):
+            self._restarted("it said RDY", now)
+
+    def _on_echo(self, event: _at.Echo, now: float) -> None:
+        if self._mode is Mode.RUNNING and self._life is None:
+            self._restarted("it echoes commands again", now)
+
+    def _on_ip(self, event: _at.IpAssigned, now: float) -> None:
+        self.local_address = event.address
+        if self._attach is not None:
+            self._attach.offer(event, now)
+
+    def _on_registration(self, event: _at.Registration, now: float) -> None:
+        if self._attach is not None:
+            self._attach.offer(event, now)
+        elif self._mode is Mode.RUNNING and event.stat != self._registration:
+            self._registration = event.stat
+            self._emit(Log(INFO, f"network: {REGISTRATION.get(event.stat, event.stat)}"))
+            if event.stat not in REGISTERED:
+                self._begin_attach(now)
+
+    def _on_sleep(self, event: _at.Sleep, now: float) -> None:
+        if event.is_entered:
+            self._may_sleep = True
+            self._links.lost_tcp(make_error(ECONNRESET, "the module went to sleep, which ends TCP connections"), now)
+
+    def _on_stray(self, event: _at.StrayResult, now: float) -> None:
+        if event.text.startswith("SEND"):
+            self._links.late_outcome()
+        self._emit(Log(DEBUG, f"nothing waits for {event.text!r}"))
+
+    def _on_damaged(self, event: _at.Damaged, now: float) -> None:
+        self.counters["damaged"] += 1
+        self._emit(Log(WARNING, f"bytes were lost on the serial line: {event.reason}"))
+        self._links.damaged(event.socket_id, event.is_contained, event.reason)
+
+    def _on_line(self, event: _at.Notice | _at.UnknownLine, now: float) -> None:
+        self._emit(Log(DEBUG, f"the module said {event.line!r}"))
+
+    # -- the module's life
+
+    def _ensure_started(self, now: float) -> None:
+        if self._mode is Mode.FAILED:
+            self._bring_up_tries = 0
+            self._start(now)
+
+    def _start(self, now: float) -> None:
+        self._mode, self._registration = Mode.STARTING, None
+        self._attach = self._turn = None
+        self._may_sleep = False
+        self._bring_up_tries += 1
+        self._chat.reset()
+        self._chat.receives_hex = None
+        self._run_life(Script(bring_up(self._settings, self._baudrate), (_at.CloseOk,)), self._brought_up, now)
+
+    def _run_life(self, script: Script[Any], done: Callable[[Script[Any], float], None], now: float) -> None:
+        self._life, self._life_done = script, done
+        script.start(now)
+
+    def _life_answered(self, result: FinalResult | None, now: float) -> None:
+        if self._life is not None:
+            self._script_answered(self._life, result, now)
+
+    def _script_answered(self, script: Script[Any], result: FinalResult | None, now: float) -> None:
+        command = script.command
+        if command is None:
+            return
+        if result is None:
+            script.unanswered(command, now)
+        else:
+            script.answer(result, now)
+
+    def _step_port(self, now: float) -> None:
+        """Do what the life script wants done with the port itself."""
+        while self._life is not None and (step := self._life.port_step) is not None:
+            if isinstance(step, SetRate):
+                self._baudrate = step.baudrate
+                self._rate_changes += 1
+                self._emit(SetBaudrate(step.baudrate))
+            else:
+                self._out.append(step.data)
+            self._life.answer(None, now)
+
+    def _life_is_done(self) -> bool:
+        return self._life is not None and self._life.is_done
+
+    def _brought_up(self, script: Script[Any], now: float) -> None:
+        if script.error is None:
+            self._mode = Mode.RUNNING
+            self._bring_up_tries = 0
+            self._chat.receives_hex = self._settings.is_hex
+            self._begin_attach(now)
+        elif script.error.errno == ETIMEDOUT and self._bring_up_tries < BRING_UP_TRIES:
+            self._start(now)
+        else:
+            self._baudrate = None
+            self._give_up(script.error, now)
+
+    def _begin_attach(self, now: float) -> None:
+        self._attach = Script(attach(), (_at.Registration, _at.IpAssigned))
+        self._attach.start(now)
+
+    def _back(self, script: Script[Any], now: float) -> None:
+        if script.error is not None:
+            self._give_up(script.error, now)
+        elif not script.value:
+            self._restarted("it has forgotten its configuration", now)
+
+    def _woken(self, script: Script[Any], now: float) -> None:
+        self._may_sleep = False
+        if script.error is not None:
+            self._give_up(script.error, now)
+
+    def _give_up(self, error: OSError, now: float) -> None:
+        self._emit(Log(WARNING, f"the module cannot be used: {error.strerror}"))
+        self._mode, self._registration, self._attach = Mode.FAILED, None, None
+        self._fail_everything(error, now)
+
+    def _restarted(self, why: str, now: float) -> None:
+        if self._mode is Mode.RUNNING:
+            self.counters["restarts"] += 1
+            self._emit(Log(WARNING, f"the module restarted ({why}): every connection is reset"))
+        error = make_error(ECONNRESET, f"the module restarted ({why})")
+        self._links.lost_all(error, now)
+        self._fail_tasks(error, only_started=True)
+        if self._bring_up_tries < BRING_UP_TRIES:
+            self._start(now)
+        else:
+            self._give_up(error, now)
+
+    def _fail_everything(self, error: OSError, now: float) -> None:
+        self._links.lost_all(error, now)
+        self._links.refuse_queued(error, now)
+        self._fail_tasks(error, only_started=False)
+
+    def _why_not_attached(self) -> str:
+        if self._mode is not Mode.RUNNING:
+            return "the module is not ready yet"
+        state = REGISTRATION.get(self._registration if self._registration is not None else 2, "unknown")
+        return f"the module is not attached to the network: {state}"
+
+    # -- requests
+
+    def _task_answered(self, task: _Task, result: FinalResult | None, now: float) -> None:
+        task.is_in_flight = False
+        if task.script is None or task not in self._tasks:
+            return
+        self._script_answered(task.script, result, now)
+        if task.is_abandoned and task.script.command is not None:
+            self._tasks.remove(task)
+
+    def _check_task(self, task: _Task, now: float) -> None:
+        if task.is_abandoned:
+            return
+        if task.script is None and task.request.needs_network and not self.is_ready and now >= task.attach_deadline:
+            self._fail_task(task, make_error(ENETDOWN, self._why_not_attached()))
+        elif task.deadline is not None and now >= task.deadline:
+            waits = task.script is None and task.request.needs_network and not self.is_ready
+            self._fail_task(
+                task,
+                make_error(
+                    *(
+                        (ENETDOWN, self._why_not_attached())
+                        if waits
+                        else (ETIMEDOUT, "the module gave no answer in time")
+                    )
+                ),
+            )
+
+    def _fail_task(self, task: _Task, error: OSError) -> None:
+        self._emit(RequestFailed(task.request_id, _as_failure_of(task.request, error)))
+        self._abandon(task)
+
+    def _abandon(self, task: _Task) -> None:
+        """Keep it only while the module may still say something that the next of its kind must not take for its own."""
+        task.is_abandoned = True
+        if task.script is None or (
+            not task.is_in_flight and (task.request.turn is None or task.script.command is not None)
+        ):
+            self._tasks.remove(task)
+
+    def _fail_tasks(self, error: OSError, only_started: bool) -> None:
+        for task in tuple(self._tasks):
+            if task.script is None and only_started:
+                continue
+            self._tasks.remove(task)
+            if not task.is_abandoned:
+                self._emit(RequestFailed(task.request_id, _as_failure_of(task.request, error)))
+
+    def _reap(self, now: float) -> None:
+        """Deal with scripts that have come to their end."""
+        for task in tuple(self._tasks):
+            if task.script is not None and task.script.is_done:
+                self._tasks.remove(task)
+                if task.is_abandoned:
+                    continue
+                if task.script.error is not None:
+                    self._emit(RequestFailed(task.request_id, _as_failure_of(task.request, task.script.error)))
+                else:
+                    self._emit(RequestDone(task.request_id, task.script.value))
+        if self._attach is not None and self._attach.is_done:
+            self._attached(self._attach, now)
+        if self._life is not None and self._life.is_done:
+            life, done = self._life, self._life_done
+            self._life = self._life_done = None
+            assert done is not None
+            done(life, now)
+            self._reap(now)
+
+    def _attached(self, script: Script[tuple[int, str | None]], now: float) -> None:
+        self._attach = None
+        if script.value is None:
+            self._begin_attach(now)
+            return
+        self._registration, address = script.value
+        self.local_address = address or self.local_address
+        self._emit(Log(INFO, f"network: {REGISTRATION[self._registration]}, address {self.local_address}"))
+
+    # -- what requests may know
+
+    def socket_id_of(self, key: int) -> int | None:
+        """The module's number of an open connection."""
+        return self._links.socket_id_of(key)
+
+    @property
+    def own_socket_ids(self) -> frozenset[int]:
+        """The module's numbers that this process uses."""
+        return self._links.own_socket_ids
+
+
+def _as_failure_of(request: Request, error: OSError) -> OSError:
+    """A look-up fails with gaierror, whatever was the matter."""
+    if isinstance(request, Resolve) and not isinstance(error, gaierror):
+        failure = gaierror(EAI_AGAIN, f"{request.name!r}: {error.strerror}")
+        failure.__cause__ = error
+        return failure
+    return error
+
+
+def _shown(command: _at.Command[Any]) -> str:
+    """A command line for the log, without payload."""
+    line = command.line
+    return line if len(line) <= 40 else f"{line[:20]}... ({len(line)} bytes)"
+
+
+_HANDLERS: dict[type, Callable[[Driver, Any, float], None]] = {
+    _at.FinalResult: Driver._on_result,
+    _at.Prompt: Driver._on_prompt,
+    _at.CommandTimeout: Driver._on_timeout,
+    _at.Opened: Driver._on_opened,
+    _at.CloseOk: Driver._on_close_ok,
+    _at.Received: Driver._on_received,
+    _at.PeerClosed: Driver._on_closed,
+    _at.DnsResult: Driver._on_outcome,
+    _at.DnsAddress: Driver._on_outcome,
+    _at.PingReply: Driver._on_outcome,
+    _at.PingSummary: Driver._on_outcome,
+    _at.NtpResult: Driver._on_outcome,
+    _at.Ready: Driver._on_ready,
+    _at.Echo: Driver._on_echo,
+    _at.IpAssigned: Driver._on_ip,
+    _at.Registration: Driver._on_registration,
+    _at.Sleep: Driver._on_sleep,
+    _at.StrayResult: Driver._on_stray,
+    _at.Damaged: Driver._on_damaged,
+    _at.Notice: Driver._on_line,
+    _at.UnknownLine: Driver._on_line,
+}

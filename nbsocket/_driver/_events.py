@@ -1,0 +1,117 @@
+"""What the driver tells the engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = [
+    "ConnectFailed",
+    "Connected",
+    "ConnectionEnded",
+    "ConnectionReset",
+    "DataReceived",
+    "Event",
+    "Log",
+    "PeerClosed",
+    "RequestDone",
+    "RequestFailed",
+    "SetBaudrate",
+    "Stopped",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The module opened the connection; data may flow."""
+
+    key: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectFailed:
+    """The connection could not be opened. Last event of ``key``, though its socket_id may take a moment to be free."""
+
+    key: int
+    error: OSError
+
+
+@dataclass(frozen=True, slots=True)
+class DataReceived:
+    """Bytes of the stream in order, or one datagram (possibly empty)."""
+
+    key: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PeerClosed:
+    """The peer ended the stream; all its data was delivered before."""
+
+    key: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionReset:
+    """The stream was cut short in either direction; what was received before stands."""
+
+    key: int
+    error: OSError
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionEnded:
+    """The socket_id is free again. Last event of ``key``."""
+
+    key: int
+
+
+@dataclass(frozen=True, slots=True)
+class RequestDone:
+    """A request succeeded."""
+
+    request_id: int
+    #: Of the type that the request's class states.
+    value: object
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFailed:
+    """A request failed or its deadline passed."""
+
+    request_id: int
+    error: OSError
+
+
+@dataclass(frozen=True, slots=True)
+class SetBaudrate:
+    """Switch the port to ``rate`` before writing what ``data_to_send()`` gives next."""
+
+    rate: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The driver has closed everything after ``shut_down()``; the port may be closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """A line for the log; ``level`` as in :mod:`logging`."""
+
+    level: int
+    message: str
+
+
+Event = (
+    Connected
+    | ConnectFailed
+    | DataReceived
+    | PeerClosed
+    | ConnectionReset
+    | ConnectionEnded
+    | RequestDone
+    | RequestFailed
+    | SetBaudrate
+    | Stopped
+    | Log
+)

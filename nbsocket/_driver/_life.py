@@ -1,0 +1,215 @@
+"""The scripts of the module's life: bring-up, attaching, getting back in step, going to sleep and waking up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from errno import EIO, ENODEV
+from typing import Literal
+
+from nbsocket._at import (
+    AT,
+    ATE0,
+    CEREG,
+    CFUN,
+    CGDCONT,
+    CMEE,
+    QICFG,
+    QICLOSE,
+    QSCLK,
+    CEREGRead,
+    CFUNRead,
+    CGDCONTRead,
+    CloseOk,
+    FinalResult,
+    IpAssigned,
+    QICFGRead,
+    QISTATERead,
+    Registration,
+)
+from nbsocket._driver._requests import REGISTERED, checked, read_address
+from nbsocket._driver._script import Await, Pause, SetRate, Steps, Unanswered, Write
+from nbsocket._errors import make_error
+
+__all__ = ["Settings", "attach", "bring_up", "come_back", "wake"]
+
+#: Both are met in the field first; then the rest that AT+IPR can set.
+SEARCH_ORDER = (115200, 9600, 57600, 38400, 19200, 4800, 2400, 230400, 460800)
+
+#: Tries at one rate. A module that boots needs about 8 s, one that sleeps loses the first command.
+PROBES_FIXED = 12
+PROBES_SEARCHING = 3
+
+#: Ends a data mode that somebody left open: Esc cancels one of open length, the CRs fill one of any fixed length and
+#: are nothing to a module in command mode. What the peer of that send gets is garbage, so its connection is given up.
+ESCAPE = b"\x1b" + b"\r" * 1024
+
+#: Seconds between questions about registration; the URCs come in between.
+ATTACH_QUERY_INTERVAL = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How the module is to be used."""
+
+    #: ``"hex"``: safe for every byte, no prompt. ``"raw"``: half the bytes on the serial line.
+    data_format: Literal["hex", "raw"] = "hex"
+    #: Rate of the serial port; None tries them all.
+    baudrate: int | None = None
+    #: Access point name, set in the module only when different; None leaves it alone.
+    apn: str | None = None
+    #: ``"awake"``, or ``"psm"`` to let the module sleep when nothing needs it.
+    power: Literal["awake", "psm"] = "awake"
+    #: Seconds that calls which need the network wait for registration.
+    attach_timeout: float = 180.0
+    #: Seconds without acknowledgement until a TCP connection is given up (TCP_USER_TIMEOUT overrides it).
+    ack_timeout: float = 120.0
+
+    def __post_init__(self) -> None:
+        if self.data_format not in ("hex", "raw"):
+            raise ValueError(f"data_format must be 'hex' or 'raw', not {self.data_format!r}")
+        if self.baudrate is not None and self.baudrate not in SEARCH_ORDER:
+            raise ValueError(
+                f"baudrate must be one of {', '.join(map(str, sorted(SEARCH_ORDER)))}, not {self.baudrate!r}"
+            )
+        if self.power not in ("awake", "psm"):
+            raise ValueError(f"power must be 'awake' or 'psm', not {self.power!r}")
+        if not self.attach_timeout > 0 or not self.ack_timeout > 0:
+            raise ValueError("attach_timeout and ack_timeout must be positive numbers of seconds")
+        if self.apn is not None:
+            CGDCONT(1, "IP", self.apn)  # refuses what must not reach the wire
+
+    @property
+    def is_hex(self) -> bool:
+        """Payload travels as hex digits."""
+        return self.data_format == "hex"
+
+
+class _Probe(AT):
+    """An AT that is not worth waiting for long: the next one follows."""
+
+    @property
+    def timeout(self) -> float:
+        return 1.0
+
+
+def bring_up(settings: Settings, baudrate: int | None) -> Steps[None]:
+    """Find the module and configure it; ``baudrate`` is None when it must be searched for."""
+    yield from _find(settings, baudrate)
+    yield ATE0()
+    yield CMEE(1)
+    yield QSCLK(0)
+    yield from _set_data_format(settings)
+    yield CEREG(1)
+    radio: FinalResult = yield CFUNRead()
+    if radio.ok and checked(radio) != 1:
+        checked((yield CFUN(1)))
+    if settings.apn is not None:
+        yield from _set_apn(settings.apn)
+    yield from _close_orphans()
+
+
+def _find(settings: Settings, baudrate: int | None) -> Steps[None]:
+    known = settings.baudrate or baudrate
+    rates: tuple[int, ...] = (known,) if known else SEARCH_ORDER
+    probes = PROBES_FIXED if known else PROBES_SEARCHING
+    for rate in rates:
+        yield SetRate(rate)
+        if (yield from _probe(probes)):
+            return
+    for rate in rates[:2]:
+        # It may be in a data mode that an earlier program left, or have been booting all the while.
+        yield SetRate(rate)
+        yield Write(ESCAPE)
+        if (yield from _probe(probes)):
+            return
+    where = f"at {known} baud" if known else "at any baud rate"
+    raise make_error(
+        ENODEV, f"no module answers AT {where}: is it the right port, and is the module switched on?", command="AT"
+    )
+
+
+def _probe(tries: int) -> Steps[bool]:
+    for attempt in range(tries):
+        try:
+            answer: FinalResult = yield _Probe()
+        except Unanswered:
+            continue
+        if answer.ok:
+            if attempt:
+                # Late answers to the earlier ones may still come.
+                yield Pause(0.3)
+            return True
+        # A module that boots answers ERROR for a while.
+        yield Pause(0.5)
+    return False
+
+
+def _set_data_format(settings: Settings) -> Steps[None]:
+    for _ in range(4):
+        answer: FinalResult = yield QICFGRead()
+        if answer.ok:
+            break
+        yield Pause(2.0)
+    else:
+        raise make_error(
+            EIO, 'the module does not know AT+QICFG="dataformat": is it a BC260Y-CN?', command=QICFGRead().line
+        )
+    have = checked(answer)
+    if (have.send_hex, have.receive_hex) != (settings.is_hex, settings.is_hex):
+        checked((yield QICFG(settings.is_hex, settings.is_hex)))
+
+
+def _set_apn(apn: str) -> Steps[None]:
+    answer: FinalResult = yield CGDCONTRead()
+    if answer.ok and any(row.cid == 1 and row.apn == apn for row in checked(answer)):
+        return
+    checked((yield CGDCONT(1, "IP", apn)))
+
+
+def _close_orphans() -> Steps[None]:
+    """Sockets survive a restart of the host: close what an earlier program left open."""
+    answer: FinalResult = yield QISTATERead()
+    for row in checked(answer) if answer.ok else ():
+        closing: FinalResult = yield QICLOSE(row.socket_id)
+        if closing.ok:
+            yield Await((CloseOk,), 5.0)
+
+
+def attach() -> Steps[tuple[int, str | None]]:
+    """Wait for registration; give its state and the module's address."""
+    while True:
+        try:
+            answer: FinalResult = yield CEREGRead()
+            stat: int = checked(answer).stat if answer.ok else 4
+            if stat in REGISTERED:
+                return stat, (yield from read_address())
+        except Unanswered:
+            continue
+        yield Await((Registration, IpAssigned), ATTACH_QUERY_INTERVAL)
+
+
+def come_back(wants_hex: bool, was_sending: bool) -> Steps[bool]:
+    """Get back in step after a missing answer; False: the module has forgotten its configuration.
+
+    ``was_sending``: the unanswered command was a data-mode send, so the module may still be waiting for payload.
+
+    A bare OK may be anybody's, so the last word is an answer that only this question can have.
+    """
+    is_back = yield from _probe(2)
+    if not is_back and was_sending:
+        yield Write(ESCAPE)
+    if not is_back and not (yield from _probe(PROBES_FIXED)):
+        raise make_error(ENODEV, "the module has stopped answering", command="AT")
+    marker: FinalResult = yield QICFGRead()
+    if not marker.ok:
+        return False
+    have = checked(marker)
+    return (have.send_hex, have.receive_hex) == (wants_hex, wants_hex)
+
+
+def wake() -> Steps[None]:
+    """End sleep: the first command is lost, or late. Source: BC260Y-CN TCP/IP guide 1.1 §4.3.9."""
+    if not (yield from _probe(PROBES_FIXED)):
+        raise make_error(ENODEV, "the module does not wake up", command="AT")
+    yield ATE0()
+    checked((yield QSCLK(0)))

@@ -1,0 +1,666 @@
+"""The five connections of the module: their commands, and what the answers mean.
+
+Theory of operation. A connection is opened, used and closed by turns: the driver asks for the next turn (a command and
+what to do with its result) whenever the module is free; nothing here sends by itself. The rules that shape the turns:
+
+* QIOPEN is alone on the line until its outcome came (BC260Y-CN TCP/IP guide 1.1 §2.3.2 note 2); only giving it up ends
+that.
+* A socket_id is used again only after CLOSE OK, or an ERROR to QICLOSE, which says that it is not open.
+* CLOSE OK names no socket, so there is one close at a time.
+* A send whose fate is unknown is settled by the module's own count of bytes, never by guessing.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from errno import EADDRINUSE, ECONNREFUSED, ECONNRESET, EMFILE, ENETDOWN, EPIPE, ETIMEDOUT
+from functools import partial
+from itertools import count
+from typing import Any, NamedTuple
+
+from nbsocket._at import (
+    QICLOSE,
+    QIOPEN,
+    QISTATE,
+    Acknowledgement,
+    Command,
+    FinalResult,
+    QISENDData,
+    QISENDHex,
+    QISENDQuery,
+    RemoteProtocolError,
+)
+from nbsocket._driver._connection import Connection, Phase, Source
+from nbsocket._driver._events import (
+    Connected,
+    ConnectFailed,
+    ConnectionEnded,
+    ConnectionReset,
+    DataReceived,
+    Event,
+    Log,
+    PeerClosed,
+)
+from nbsocket._errors import error_from_result, make_error
+
+__all__ = ["SOCKET_IDS", "Links", "Turn"]
+
+#: The module has sockets 0 to 4. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.2.
+SOCKET_IDS = range(5)
+
+#: Seconds until the outcome of QIOPEN. Source: the same, note 2, and a margin.
+OPEN_TIMEOUT = 65.0
+#: Results that say "not now": busy, blocked, and an id that is still in use; how often and when QIOPEN is tried again.
+PASSING_RESULTS = frozenset({551, 563, 568})
+OPEN_TRIES = 3
+OPEN_RETRY_TIME = 1.0
+#: Seconds that CLOSE OK may take (50 ms to 2 s were seen), and how often QICLOSE is tried.
+CLOSE_TIMEOUT = 10.0
+CLOSE_TRIES = 3
+#: Seconds that a chosen local port stays busy after its close. Source: the same, note 4.
+PORT_HOLD_TIME = 70.0
+#: Times that the module may refuse the same segment.
+SEND_TRIES = 4
+#: After no answer at all the module may still be at it: seconds until the second look at its count.
+SECOND_LOOK = 2.0
+#: Seconds to find out how the peer closed; then it is decided by what is known.
+JUDGE_TIMEOUT = 3.0
+#: A half-closed connection is given up after so many seconds without data, unless a longer linger time is set.
+HALF_CLOSED_IDLE = 60.0
+
+#: States of QISTATE that tell how a connection ended.
+STATE_INITIAL, STATE_REMOTE_CLOSING = 0, 4
+
+WARNING, INFO = 30, 20
+
+
+class Turn(NamedTuple):
+    """A command to be sent now, and what takes its result; None when the module did not answer."""
+
+    command: Command[Any]
+    finish: Callable[[FinalResult | None, float], None]
+
+
+class Links:
+    """Table and life of the connections."""
+
+    def __init__(
+        self,
+        emit: Callable[[Event], None],
+        counters: dict[str, int],
+        segment_size: int,
+        is_hex: bool,
+        attach_timeout: float,
+    ) -> None:
+        self._emit = emit
+        self._counters = counters
+        self._segment_size = segment_size
+        self._is_hex = is_hex
+        self._attach_timeout = attach_timeout
+        self._keys = count(1)
+        self._by_key: dict[int, Connection] = {}
+        #: Round robin: the front one has waited longest.
+        self._order: deque[Connection] = deque()
+        self._free_ids: deque[int] = deque(SOCKET_IDS)
+        self._opening: Connection | None = None
+        self._open_due: float | None = None
+        self._port_free_at: dict[tuple[str, int], float] = {}
+        #: SEND OK or SEND FAIL lines that may still come for sends that were given up.
+        self._late_outcomes = 0
+
+    # -- what the application asks for
+
+    def open(self, service: str, host: str, port: int, local_port: int, source: Source, now: float) -> int:
+        """Queue a connection and return its key."""
+        QIOPEN(0, service, host, port, local_port)  # refuses what must not reach the wire
+        if sum(not (link.is_released or link.is_finished) for link in self._order) >= len(SOCKET_IDS):
+            raise make_error(EMFILE, f"the module has only {len(SOCKET_IDS)} sockets and all are in use")
+        if local_port:
+            self._check_local_port(service, local_port, now)
+        key = next(self._keys)
+        link = Connection(key, service, host, port, local_port, source, attach_deadline=now + self._attach_timeout)
+        self._by_key[key] = link
+        self._order.append(link)
+        return key
+
+    def _check_local_port(self, service: str, local_port: int, now: float) -> None:
+        if any(link.service == service and link.local_port == local_port for link in self._order):
+            raise make_error(EADDRINUSE, f"local port {local_port} is in use by another connection")
+        wait = self._port_free_at.get((service, local_port), now) - now
+        if wait > 0:
+            raise make_error(
+                EADDRINUSE, f"the module keeps local port {local_port} busy for another {wait:.0f} s after its close"
+            )
+
+    def data_available(self, key: int, size: int, now: float) -> None:
+        """The application has ``size`` bytes ready (of the next datagram)."""
+        link = self._by_key.get(key)
+        if link is not None:
+            link.data_available(size, self._segment_size, now)
+
+    def end_of_data(self, key: int, linger: float, now: float) -> None:
+        """The application closed: flush, wait for acknowledgement within ``linger`` seconds, close."""
+        link = self._by_key.get(key)
+        if link is None:
+            return
+        if link.phase in (Phase.QUEUED, Phase.OPENING):
+            self.abort(key, now)
+            return
+        link.is_finished, link.linger_deadline = True, now + linger
+        link.available = max(link.available, 1)
+        link.ready_at = min(link.ready_at, now)
+        if link.phase is Phase.JUDGING:
+            self._release(link)
+
+    def half_close(self, key: int, linger: float, now: float) -> None:
+        """The application will write no more but still reads."""
+        link = self._by_key.get(key)
+        if link is not None and link.phase is Phase.OPEN:
+            link.is_half_closed, link.linger = True, max(linger, HALF_CLOSED_IDLE)
+            link.linger_deadline = now + link.linger
+            link.available = max(link.available, 1)
+            link.ready_at = min(link.ready_at, now)
+
+    def abort(self, key: int, now: float) -> None:
+        """Close at once; what was not sent is dropped."""
+        link = self._by_key.get(key)
+        if link is None:
+            return
+        link.is_released = True
+        if link.phase is Phase.QUEUED:
+            self._gone(link, now)
+        elif link.phase in (Phase.OPENING, Phase.OPEN, Phase.JUDGING):
+            self._release(link)
+
+    def set_option(self, key: int, name: str, value: float) -> None:
+        """Set ``nodelay``, ``rai`` or ``user_timeout`` (seconds)."""
+        link = self._by_key.get(key)
+        if link is None:
+            return
+        if name == "nodelay":
+            link.nodelay = bool(value)
+        elif name == "rai":
+            link.rai = int(value)
+        elif name == "user_timeout":
+            link.user_timeout = float(value)
+        else:
+            raise ValueError(f"no such option: {name}")
+
+    # -- what the table tells
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Nothing is open or on its way."""
+        return not self._order
+
+    @property
+    def is_quiet(self) -> bool:
+        """The module may sleep: only idle UDP connections at the most."""
+        return all(link.phase is Phase.OPEN and not link.is_tcp and not self._is_busy(link) for link in self._order)
+
+    def _is_busy(self, link: Connection) -> bool:
+        return bool(link.available or link.segment is not None or link.lookahead is not None or link.is_finished)
+
+    @property
+    def has_work(self) -> bool:
+        """Something will want the module awake."""
+        return any(link.phase is not Phase.OPEN or self._is_busy(link) for link in self._order)
+
+    @property
+    def is_opening(self) -> bool:
+        """QIOPEN has the line for itself."""
+        return self._opening is not None
+
+    @property
+    def own_socket_ids(self) -> frozenset[int]:
+        """The module's numbers in use."""
+        return frozenset(link.socket_id for link in self._order if link.socket_id is not None)
+
+    def socket_id_of(self, key: int) -> int | None:
+        """The module's number of an open connection."""
+        link = self._by_key.get(key)
+        return link.socket_id if link is not None and link.phase is Phase.OPEN else None
+
+    def deadlines(self) -> Iterator[float]:
+        """When anything is due."""
+        if self._open_due is not None:
+            yield self._open_due
+        for link in self._order:
+            yield from link.timers()
+
+    # -- turns
+
+    def control_turn(self, now: float) -> Turn | None:
+        """What must not wait: closes, doubts, how a peer closed, acknowledgement."""
+        is_closing = any(link.phase is Phase.CLOSING for link in self._order)
+        for link in self._order:
+            turn = self._control_turn_of(link, is_closing, now)
+            if turn is not None:
+                return turn
+        return None
+
+    def _control_turn_of(self, link: Connection, is_closing: bool, now: float) -> Turn | None:
+        if link.socket_id is None:
+            return None
+        if link.phase is Phase.RELEASING and not is_closing:
+            return self._close_turn(link, now)
+        if link.phase is Phase.JUDGING:
+            command = QISENDQuery(link.socket_id) if link.is_state_known else QISTATE(link.socket_id)
+            return Turn(command, partial(self._judge, link))
+        if link.phase is not Phase.OPEN:
+            return None
+        if link.is_in_doubt:
+            return Turn(QISENDQuery(link.socket_id), partial(self._settle, link)) if now >= link.look_at else None
+        if link.ack_query_at is not None and now >= link.ack_query_at and link.segment is None:
+            return Turn(QISENDQuery(link.socket_id), partial(self._acknowledge, link))
+        return None
+
+    def open_turn(self, now: float) -> Turn | None:
+        """The next QIOPEN; call only when the network is there."""
+        if self._opening is not None or not self._free_ids:
+            return None
+        link = next((link for link in self._order if link.phase is Phase.QUEUED and now >= link.ready_at), None)
+        if link is None:
+            return None
+        link.socket_id = self._free_ids.popleft()
+        link.move(Phase.OPENING)
+        self._opening, self._open_due = link, now + OPEN_TIMEOUT
+        command = QIOPEN(link.socket_id, link.service, link.host, link.port, link.local_port)
+        return Turn(command, partial(self._open_answered, link))
+
+    def send_turn(self, now: float) -> Turn | None:
+        """The next segment, round robin."""
+        for link in tuple(self._order):
+            if not link.wants_to_send(now):
+                continue
+            segment = link.next_segment(self._segment_size)
+            if segment is None:
+                self._flushed(link, now)
+                continue
+            self._order.remove(link)
+            self._order.append(link)
+            return Turn(self._send_command(link, segment), partial(self._sent, link))
+        return None
+
+    def _send_command(self, link: Connection, segment: bytes) -> Command[Any]:
+        assert link.socket_id is not None
+        if self._is_hex:
+            return QISENDHex(link.socket_id, segment, link.segment_rai)
+        return QISENDData(link.socket_id, segment)
+
+    # -- opening
+
+    def _open_answered(self, link: Connection, result: FinalResult | None, now: float) -> None:
+        if link.phase is not Phase.OPENING:
+            return
+        if result is None:
+            self._fail(link, make_error(ETIMEDOUT, "the module did not answer AT+QIOPEN", command="AT+QIOPEN"))
+        elif not result.ok:
+            self._open_failed(link, result.code, now)
+
+    def opened(self, socket_id: int, result: int, now: float) -> None:
+        """``+QIOPEN: id,result`` came."""
+        link = self._opening
+        if link is None or link.socket_id != socket_id:
+            self._unexpected(socket_id)
+            return
+        if result:
+            self._open_failed(link, result, now)
+            return
+        self._opening = self._open_due = None
+        link.tries = 0
+        link.move(Phase.OPEN)
+        self._emit(Connected(link.key))
+        for data in link.early or ():
+            self._emit(DataReceived(link.key, data))
+        link.early = None
+
+    def _open_failed(self, link: Connection, result: int | None, now: float) -> None:
+        assert link.socket_id is not None
+        if result in PASSING_RESULTS and link.tries < OPEN_TRIES:
+            link.tries += 1
+            self._dispose(link.socket_id)
+            link.socket_id, self._opening, self._open_due = None, None, None
+            link.ready_at = now + OPEN_RETRY_TIME
+            link.move(Phase.QUEUED)
+            return
+        command = QIOPEN(link.socket_id, link.service, link.host, link.port, link.local_port).line
+        self._fail(link, error_from_result(result, command, otherwise=ECONNREFUSED))
+
+    def _fail(self, link: Connection, error: OSError) -> None:
+        self._emit(ConnectFailed(link.key, error))
+        del self._by_key[link.key]
+        link.is_released = True
+        self._release(link)
+
+    def _unexpected(self, socket_id: int) -> None:
+        """Something came for a socket that nobody has: close it, or it would be in the way for ever."""
+        if socket_id not in self._free_ids:
+            return
+        self._free_ids.remove(socket_id)
+        self._dispose(socket_id)
+        self._emit(Log(INFO, f"closing socket {socket_id}, which the module has open and nobody here"))
+
+    def _dispose(self, socket_id: int) -> None:
+        """Close a socket of the module that belongs to no connection."""
+        orphan = Connection(
+            0, "TCP", "", 0, 0, _Nothing(), attach_deadline=0.0, phase=Phase.RELEASING, socket_id=socket_id
+        )
+        orphan.is_released = True
+        self._order.append(orphan)
+
+    # -- sending
+
+    def _sent(self, link: Connection, result: FinalResult | None, now: float) -> None:
+        if result is None:
+            self._late_outcomes += 1
+        if link.phase is not Phase.OPEN:
+            return
+        if result is not None and result.ok and not self._late_outcomes:
+            self._segment_sent(link, now)
+            return
+        link.is_in_doubt, link.looks, link.look_at = True, 0, now
+        if result is None:
+            link.looks = -1
+        elif not result.ok:
+            link.tries += 1
+            self._counters["send_failures"] += 1
+        else:
+            # This SEND OK may belong to an earlier send; the count will tell.
+            self._late_outcomes -= 1
+
+    def _segment_sent(self, link: Connection, now: float) -> None:
+        self._counters["segments"] += 1
+        link.segment_sent(now)
+
+    def late_outcome(self) -> None:
+        """A SEND OK or SEND FAIL came that nothing waited for."""
+        self._late_outcomes = max(0, self._late_outcomes - 1)
+
+    def _settle(self, link: Connection, result: FinalResult | None, now: float) -> None:
+        """Compare the module's count with ours after a send of unknown fate."""
+        if link.phase is not Phase.OPEN or link.segment is None:
+            return
+        account = _account(result, link.is_tcp)
+        grown = None if account is None else account.sent - link.sent
+        if grown == len(link.segment):
+            self._segment_sent(link, now)
+        elif grown == 0 and link.looks < 0:
+            link.looks, link.look_at = 0, now + SECOND_LOOK
+        elif grown == 0 and link.tries < SEND_TRIES:
+            link.is_in_doubt = False
+            link.ready_at = now + 0.25 * 2**link.tries
+            link.tries += 1
+            self._counters["resent"] += 1
+        elif grown is None and result is not None and result.ok and link.looks < 1:
+            link.looks, link.look_at = 1, now  # a garbled answer: once more
+        else:
+            self._give_up_segment(link, account, result)
+
+    def _give_up_segment(self, link: Connection, account: Acknowledgement | None, result: FinalResult | None) -> None:
+        if link.is_tcp:
+            number = EPIPE if account is not None and account.sent == link.sent else ECONNRESET
+            why = "the module refused data" if number == EPIPE else "the module lost count of the data sent"
+            self._reset(link, make_error(number, why, command=f"AT+QISEND={link.socket_id}"))
+            return
+        if account is not None:
+            link.sent = account.sent
+        link.segment_lost()
+        self._counters["dropped_datagrams"] += 1
+        self._emit(
+            Log(
+                WARNING,
+                f"a datagram to {link.host} port {link.port} was lost: {result.text if result else 'no answer'}",
+            )
+        )
+
+    # -- acknowledgement
+
+    def _acknowledge(self, link: Connection, result: FinalResult | None, now: float) -> None:
+        if link.phase is not Phase.OPEN:
+            return
+        account = _account(result, link.is_tcp)
+        if account is None:
+            link.ask_again(now)
+        else:
+            link.note_ack(account.sent, account.acked, account.unacked, now)
+        if link.is_acked:
+            self._flushed(link, now)
+        elif link.is_overdue(now) and not link.is_answered:
+            self._reset(
+                link, make_error(ETIMEDOUT, f"the peer acknowledged nothing for {link.user_timeout:g} s", result=569)
+            )
+
+    def _flushed(self, link: Connection, now: float) -> None:
+        """Nothing is left to send; if the application is gone too, end it once all is acknowledged."""
+        if not link.is_finished or link.phase is not Phase.OPEN or link.has_unsent(self._segment_size):
+            return
+        if link.is_tcp and not link.is_acked:
+            if link.ack_query_at is None or link.ack_query_at > now:
+                link.ack_query_at = now
+                link.ack_interval = 0.125
+            return
+        self._release(link)
+
+    # -- receiving and closing
+
+    def received(self, socket_id: int, data: bytes, now: float) -> None:
+        """Payload came."""
+        link = self._by_id(socket_id)
+        if link is None:
+            self._unexpected(socket_id)
+        elif link.phase is Phase.OPENING:
+            link.early = [*(link.early or ()), data]
+        elif link.phase is Phase.OPEN and not (link.is_finished or link.is_released):
+            link.note_received()
+            if link.is_half_closed:
+                link.linger_deadline = now + link.linger
+            self._emit(DataReceived(link.key, data))
+
+    def peer_closed(self, socket_id: int, now: float) -> None:
+        """``+QIURC: "closed"`` came."""
+        link = self._by_id(socket_id)
+        if link is None:
+            self._unexpected(socket_id)
+        elif link.phase is Phase.OPENING:
+            self._fail(link, make_error(ECONNRESET, "the connection was closed while being opened", result=567))
+        elif link.phase is Phase.OPEN:
+            if link.is_finished or not link.is_tcp:
+                self._finish_closed(link)
+            elif link.is_in_doubt or link.has_unsent(self._segment_size):
+                self._reset(link, make_error(ECONNRESET, "the connection was closed with data on its way", result=567))
+            else:
+                link.move(Phase.JUDGING)
+                link.judge_due = now + JUDGE_TIMEOUT
+
+    def _finish_closed(self, link: Connection) -> None:
+        if link.is_finished and (link.segment is not None or not link.is_acked):
+            self._emit(Log(WARNING, f"{link.host} port {link.port} closed before it acknowledged all data"))
+        self._release(link)
+
+    def _judge(self, link: Connection, result: FinalResult | None, now: float) -> None:
+        """Decide between FIN and RST. The URC is the same for both, so the module is asked for more."""
+        if link.phase is not Phase.JUDGING:
+            return
+        if link.is_state_known:
+            account = _account(result, is_tcp=True)
+            self._verdict(link, is_clean=account is not None and account.sent == link.sent and account.unacked == 0)
+            return
+        link.is_state_known = True
+        state = _state(result, link.socket_id)
+        if state == STATE_REMOTE_CLOSING:
+            self._verdict(link, is_clean=True)
+        elif state == STATE_INITIAL:
+            self._verdict(link, is_clean=False)
+        elif link.is_acked or link.is_answered:
+            self._verdict(link, is_clean=True)
+
+    def _verdict(self, link: Connection, is_clean: bool) -> None:
+        if not is_clean:
+            self._reset(link, make_error(ECONNRESET, "the peer reset the connection", result=567))
+            return
+        self._emit(PeerClosed(link.key))
+        link.is_released = True
+        self._release(link)
+
+    def _reset(self, link: Connection, error: OSError) -> None:
+        if not link.is_released:
+            self._counters["resets"] += 1
+            if link.is_finished:
+                self._emit(
+                    Log(WARNING, f"data to {link.host} port {link.port} may be lost after close: {error.strerror}")
+                )
+            else:
+                self._emit(ConnectionReset(link.key, error))
+        link.is_released = True
+        self._release(link)
+
+    def _release(self, link: Connection) -> None:
+        if self._opening is link:
+            self._opening = self._open_due = None
+        link.move(Phase.RELEASING)
+        link.linger_deadline = link.ack_query_at = link.judge_due = None
+        link.segment = link.lookahead = None
+        link.available, link.is_in_doubt = 0, False
+
+    def _close_turn(self, link: Connection, now: float) -> Turn:
+        assert link.socket_id is not None
+        link.move(Phase.CLOSING)
+        link.close_tries += 1
+        link.close_due = now + CLOSE_TIMEOUT
+        return Turn(QICLOSE(link.socket_id), partial(self._close_answered, link))
+
+    def _close_answered(self, link: Connection, result: FinalResult | None, now: float) -> None:
+        if link.phase is not Phase.CLOSING:
+            return
+        if result is None:
+            self._close_overdue(link, now)
+        elif not result.ok:
+            self._gone(link, now)
+
+    def _close_overdue(self, link: Connection, now: float) -> None:
+        link.close_due = None
+        if link.close_tries < CLOSE_TRIES:
+            link.move(Phase.RELEASING)
+            return
+        self._emit(Log(WARNING, f"the module never confirmed that socket {link.socket_id} is closed"))
+        self._gone(link, now)
+
+    def close_ok(self, now: float) -> None:
+        """``CLOSE OK`` came."""
+        link = next((link for link in self._order if link.phase is Phase.CLOSING), None)
+        if link is not None:
+            self._gone(link, now)
+
+    def _gone(self, link: Connection, now: float) -> None:
+        link.move(Phase.GONE)
+        self._order.remove(link)
+        if link.socket_id is not None:
+            self._free_ids.append(link.socket_id)
+        if link.local_port and link.socket_id is not None:
+            self._port_free_at[link.service, link.local_port] = now + PORT_HOLD_TIME
+        if self._by_key.pop(link.key, None) is not None:
+            self._emit(ConnectionEnded(link.key))
+
+    # -- faults and time
+
+    def handle_timeout(self, now: float, is_attached: bool, why_not: str) -> None:
+        """Do what time demands."""
+        if self._opening is not None and self._open_due is not None and now >= self._open_due:
+            self._fail(self._opening, make_error(ETIMEDOUT, "the module gave no outcome of AT+QIOPEN", result=569))
+        for link in tuple(self._order):
+            self._handle_timeout_of(link, now, is_attached, why_not)
+
+    def _handle_timeout_of(self, link: Connection, now: float, is_attached: bool, why_not: str) -> None:
+        if link.phase is Phase.QUEUED and now >= link.attach_deadline and not is_attached:
+            self._refuse(link, make_error(ENETDOWN, why_not), now)
+        elif link.close_due is not None and now >= link.close_due and link.phase is Phase.CLOSING:
+            self._close_overdue(link, now)
+        elif link.judge_due is not None and now >= link.judge_due:
+            self._verdict(link, is_clean=link.is_acked or link.is_answered)
+        elif link.phase is Phase.OPEN and link.linger_deadline is not None and now >= link.linger_deadline:
+            self._linger_over(link)
+
+    def _linger_over(self, link: Connection) -> None:
+        if link.is_finished:
+            self._emit(Log(WARNING, f"closing {link.host} port {link.port} with data that is not acknowledged"))
+            self._release(link)
+        else:
+            self._reset(link, make_error(ETIMEDOUT, "nothing came from the peer after shutdown(SHUT_WR)", result=569))
+
+    def refuse_queued(self, error: OSError, now: float) -> None:
+        """Fail every connection that has not begun."""
+        for link in tuple(self._order):
+            if link.phase is Phase.QUEUED:
+                self._refuse(link, error, now)
+
+    def _refuse(self, link: Connection, error: OSError, now: float) -> None:
+        self._emit(ConnectFailed(link.key, error))
+        del self._by_key[link.key]
+        self._gone(link, now)
+
+    def damaged(self, socket_id: int | None, is_contained: bool, reason: str) -> None:
+        """Bytes from the module were lost: every stream that may have a gap now is cut off."""
+        for link in tuple(self._order):
+            if is_contained and link.socket_id != socket_id:
+                continue
+            if link.phase in (Phase.OPEN, Phase.JUDGING) and link.is_tcp:
+                self._reset(link, make_error(ECONNRESET, f"bytes were lost on the serial line: {reason}"))
+            elif link.phase is Phase.OPEN:
+                self._counters["dropped_datagrams"] += 1
+
+    def lost_tcp(self, error: OSError, now: float) -> None:
+        """Deep sleep took the TCP connections; UDP lives on."""
+        for link in tuple(self._order):
+            if link.is_tcp:
+                self._lose(link, error, now)
+
+    def lost_all(self, error: OSError, now: float) -> None:
+        """The module restarted or is gone: it has no sockets any more. What has not begun stays queued."""
+        for link in tuple(self._order):
+            self._lose(link, error, now)
+        self._late_outcomes = 0
+
+    def _lose(self, link: Connection, error: OSError, now: float) -> None:
+        if link.phase is Phase.QUEUED:
+            return
+        if link.phase is Phase.OPENING:
+            self._fail(link, error)
+        elif link.phase in (Phase.OPEN, Phase.JUDGING):
+            self._reset(link, error)
+        self._gone(link, now)
+
+    def _by_id(self, socket_id: int) -> Connection | None:
+        return next((link for link in self._order if link.socket_id == socket_id), None)
+
+
+class _Nothing:
+    """The source of a connection that nobody has."""
+
+    def take(self, max_bytes: int) -> bytes:
+        return b""
+
+
+def _account(result: FinalResult | None, is_tcp: bool) -> Acknowledgement | None:
+    """The module's count; None when it gave none, or one that contradicts itself."""
+    if result is None or not result.ok:
+        return None
+    try:
+        account: Acknowledgement = result.command.parse(result.responses)
+    except RemoteProtocolError:
+        return None
+    if is_tcp and account.sent != account.acked + account.unacked:
+        return None
+    return account
+
+
+def _state(result: FinalResult | None, socket_id: int | None) -> int | None:
+    """The state that QISTATE gave for a socket; None when there is no line."""
+    if result is None or not result.ok:
+        return None
+    try:
+        rows = result.command.parse(result.responses)
+    except RemoteProtocolError:
+        return None
+    return next((row.state for row in rows if row.socket_id == socket_id), None)

@@ -1,0 +1,380 @@
+"""What the host may ask of the module besides sockets, each as a script.
+
+Every class states what its request gives. ``needs_network`` requests wait until the module is registered; ``turn``
+names a facility of the module that serves one request at a time (its outcomes carry nothing that would tell two of
+them apart).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from errno import EINVAL, EIO, ETIMEDOUT
+from socket import EAI_AGAIN, gaierror
+from typing import Any, ClassVar, Protocol
+
+from nbsocket._at import (
+    ATI,
+    CGMR,
+    CGPADDR,
+    CGSN,
+    CSQ,
+    QIDNSCFG,
+    QIDNSGIP,
+    QNTP,
+    QPING,
+    CCLKRead,
+    CEREGRead,
+    Command,
+    DnsAddress,
+    DnsResult,
+    FinalResult,
+    NtpResult,
+    PingSummary,
+    QIDNSCFGRead,
+    QISENDQuery,
+    QISTATERead,
+    Raw,
+    RemoteProtocolError,
+    parse_time,
+)
+from nbsocket._at import PingReply as PingLine
+from nbsocket._driver._script import Await, Pause, Steps
+from nbsocket._driver._values import DnsServers, ModuleInfo, NetworkStatus, PingReply, PingResult, SocketState
+from nbsocket._errors import error_from_result, gaierror_from_result, make_error
+
+__all__ = [
+    "REGISTERED",
+    "REGISTRATION",
+    "GetClock",
+    "GetDnsServers",
+    "GetInfo",
+    "GetSockets",
+    "GetStatus",
+    "GetUnacked",
+    "Ping",
+    "RawCommand",
+    "Request",
+    "Resolve",
+    "SetDnsServers",
+    "SyncTime",
+    "WaitAttached",
+    "checked",
+    "read_address",
+]
+
+#: Words for the registration states of AT+CEREG (3GPP TS 27.007 §10.1.22).
+REGISTRATION = {
+    0: "not registered, not searching",
+    1: "registered, home network",
+    2: "not registered, searching",
+    3: "registration denied",
+    4: "unknown",
+    5: "registered, roaming",
+}
+
+#: The states in which the network may be used.
+REGISTERED = (1, 5)
+
+#: The module gives an outcome within 60 s of QIOPEN; look-ups and clock requests are given the same.
+OUTCOME_TIMEOUT = 60.0
+
+#: Results that say "not now" to a look-up, and how often it is tried again.
+PASSING_RESULTS = (564, 568)
+DNS_TRIES = 5
+
+
+class Surroundings(Protocol):
+    """What a request may know of the driver."""
+
+    def socket_id_of(self, key: int) -> int | None:
+        """The module's number of a connection, or None when it has none (yet or any more)."""
+
+    @property
+    def own_socket_ids(self) -> frozenset[int]:
+        """The module's numbers that this process uses."""
+
+    @property
+    def local_address(self) -> str | None:
+        """The module's IP address."""
+
+
+class Request(Protocol):
+    """One request: a frozen dataclass that knows its script."""
+
+    needs_network: ClassVar[bool]
+    #: Facility of the module that serves one at a time, or None.
+    turn: ClassVar[str | None]
+    #: Event classes that the script waits for.
+    listens: ClassVar[tuple[type, ...]]
+
+    def steps(self, surroundings: Surroundings) -> Steps[Any]:
+        """Return the script, not yet started."""
+
+
+def checked(result: FinalResult) -> Any:
+    """Return what the command's answer says; OSError for an error result or a malformed answer."""
+    if not result.ok:
+        raise error_from_result(result.code, result.command.line)
+    try:
+        return result.command.parse(result.responses)
+    except RemoteProtocolError as error:
+        raise make_error(
+            EIO, f"malformed answer to {result.command.line}: {error}", command=result.command.line
+        ) from error
+
+
+def read_address() -> Steps[str | None]:
+    """Ask for the module's own address; None while it has none."""
+    answer: FinalResult = yield CGPADDR()
+    if not answer.ok:
+        return None
+    return next((row.address for row in checked(answer) if row.address), None)
+
+
+class _Plain:
+    """Defaults: no network needed, no turn, no events."""
+
+    __slots__ = ()
+    needs_network: ClassVar[bool] = False
+    turn: ClassVar[str | None] = None
+    listens: ClassVar[tuple[type, ...]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WaitAttached(_Plain):
+    """Gives None once the module is registered."""
+
+    needs_network: ClassVar[bool] = True
+
+    def steps(self, surroundings: Surroundings) -> Steps[None]:
+        return
+        yield
+
+
+@dataclass(frozen=True, slots=True)
+class Resolve(_Plain):
+    """Gives the addresses of ``name``: list[str]. Fails with gaierror. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.6."""
+
+    name: str
+    needs_network: ClassVar[bool] = True
+    turn: ClassVar[str | None] = "dns"
+    listens: ClassVar[tuple[type, ...]] = (DnsResult, DnsAddress)
+
+    def steps(self, surroundings: Surroundings) -> Steps[list[str]]:
+        result = yield from self._look_up()
+        for _ in range(DNS_TRIES):
+            if result.result not in PASSING_RESULTS:
+                break
+            yield Pause(1.0)
+            result = yield from self._look_up()
+        if result.result:
+            raise gaierror_from_result(result.result, self.name, QIDNSGIP(self.name).line)
+        addresses: list[str] = []
+        while len(addresses) < (result.count or 1):
+            line: DnsAddress | None = yield Await((DnsAddress,), 5.0)
+            if line is None:
+                break
+            addresses.append(line.address)
+        if not addresses:
+            raise gaierror_from_result(None, self.name, QIDNSGIP(self.name).line)
+        return addresses
+
+    def _look_up(self) -> Steps[DnsResult]:
+        command = QIDNSGIP(self.name)
+        answer: FinalResult = yield command
+        if not answer.ok:
+            if answer.code in PASSING_RESULTS:
+                return DnsResult(answer.code, 0)
+            raise gaierror_from_result(answer.code, self.name, command.line)
+        result: DnsResult | None = yield Await((DnsResult,), OUTCOME_TIMEOUT)
+        if result is None:
+            raise gaierror(EAI_AGAIN, f"{self.name!r}: the module gave no answer in {OUTCOME_TIMEOUT:g} s")
+        return result
+
+
+@dataclass(frozen=True, slots=True)
+class RawCommand(_Plain):
+    """Gives the information lines of any command: list[str]. Fails with OSError on an error result."""
+
+    text: str
+
+    def steps(self, surroundings: Surroundings) -> Steps[list[str]]:
+        return list(checked((yield Raw(self.text))))
+
+
+@dataclass(frozen=True, slots=True)
+class GetInfo(_Plain):
+    """Gives a :class:`ModuleInfo`."""
+
+    def steps(self, surroundings: Surroundings) -> Steps[ModuleInfo]:
+        identity: list[str] = list(checked((yield ATI())))
+        revision = str(checked((yield CGMR())))
+        serial: FinalResult = yield CGSN()
+        imei = str(checked(serial)) if serial.ok else ""
+        manufacturer, model = (*identity, "", "")[:2]
+        return ModuleInfo(manufacturer, model, revision.removeprefix("Revision:").strip(), imei)
+
+
+@dataclass(frozen=True, slots=True)
+class GetStatus(_Plain):
+    """Gives a :class:`NetworkStatus`."""
+
+    def steps(self, surroundings: Surroundings) -> Steps[NetworkStatus]:
+        stat: int = checked((yield CEREGRead())).stat
+        rssi: int | None = checked((yield CSQ())).dbm
+        address = yield from read_address()
+        return NetworkStatus(stat in REGISTERED, REGISTRATION.get(stat, f"state {stat}"), rssi, address)
+
+
+@dataclass(frozen=True, slots=True)
+class GetDnsServers(_Plain):
+    """Gives :class:`DnsServers`. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.7."""
+
+    needs_network: ClassVar[bool] = True
+
+    def steps(self, surroundings: Surroundings) -> Steps[DnsServers]:
+        return DnsServers(*checked((yield QIDNSCFGRead())))
+
+
+@dataclass(frozen=True, slots=True)
+class SetDnsServers(_Plain):
+    """Gives None. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.7."""
+
+    primary: str
+    secondary: str | None = None
+    needs_network: ClassVar[bool] = True
+
+    def steps(self, surroundings: Surroundings) -> Steps[None]:
+        checked((yield QIDNSCFG(self.primary, self.secondary)))
+
+
+@dataclass(frozen=True, slots=True)
+class Ping(_Plain):
+    """Gives a :class:`PingResult`. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.8."""
+
+    host: str
+    timeout: int = 20
+    count: int = 4
+    size: int = 32
+    rai: bool = False
+    needs_network: ClassVar[bool] = True
+    turn: ClassVar[str | None] = "ping"
+    listens: ClassVar[tuple[type, ...]] = (PingLine, PingSummary)
+
+    def steps(self, surroundings: Surroundings) -> Steps[PingResult]:
+        command = QPING(self.host, self.timeout, self.count, self.size, self.rai)
+        checked((yield command))
+        replies: list[PingReply] = []
+        while True:
+            # After the last reply only the summary is due; before it, the next reply comes within its own time-out.
+            patience = self.timeout + OUTCOME_TIMEOUT if len(replies) < self.count else 5.0
+            line: PingLine | PingSummary | None = yield Await((PingLine, PingSummary), patience)
+            if line is None:
+                if replies:
+                    break
+                raise make_error(ETIMEDOUT, f"no outcome of {command.line}", command=command.line)
+            if isinstance(line, PingSummary):
+                return self._summary(line, replies)
+            if line.result and line.result != 569:
+                raise error_from_result(line.result, command.line)
+            replies.append(_ping_reply(line))
+            if line.result and len(replies) == 1:
+                # Total failure is one line alone; single losses are followed by more (a reply or the summary).
+                more: PingLine | PingSummary | None = yield Await((PingLine, PingSummary), self.timeout + 5.0)
+                if more is None:
+                    break
+                if isinstance(more, PingSummary):
+                    return self._summary(more, replies)
+                replies.append(_ping_reply(more))
+        return self._summary(None, replies)
+
+    def _summary(self, line: PingSummary | None, replies: list[PingReply]) -> PingResult:
+        times = [reply.rtt for reply in replies if reply.rtt is not None]
+        sent, received = self.count, len(times)
+        low, high, mean = (min(times), max(times), sum(times) / len(times)) if times else (None, None, None)
+        if line is not None and not line.result:
+            sent, received = line.sent, line.received
+            if times:
+                low, high, mean = line.min_ms / 1000, line.max_ms / 1000, line.avg_ms / 1000
+        return PingResult(sent, received, sent - received, low, high, mean, tuple(replies))
+
+
+def _ping_reply(line: PingLine) -> PingReply:
+    rtt = None if line.time_ms is None else line.time_ms / 1000
+    return PingReply(line.address, line.size, rtt, line.ttl, line.result)
+
+
+@dataclass(frozen=True, slots=True)
+class SyncTime(_Plain):
+    """Gives the server's time, a datetime in UTC. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.9."""
+
+    server: str
+    port: int = 123
+    set_clock: bool = True
+    needs_network: ClassVar[bool] = True
+    turn: ClassVar[str | None] = "ntp"
+    listens: ClassVar[tuple[type, ...]] = (NtpResult,)
+
+    def steps(self, surroundings: Surroundings) -> Steps[datetime]:
+        command: Command[Any] = QNTP(self.server, self.port, self.set_clock)
+        answer: FinalResult = yield command
+        if not answer.ok and answer.code is None:
+            # The heading of §2.3.9 spells it QNTPT, its example QNTP: firmware may know either.
+            command = QNTP(self.server, self.port, self.set_clock, spelling="QNTPT")
+            answer = yield command
+        checked(answer)
+        outcome: NtpResult | None = yield Await((NtpResult,), OUTCOME_TIMEOUT)
+        if outcome is None:
+            raise make_error(ETIMEDOUT, f"no outcome of {command.line}", command=command.line)
+        if outcome.result or outcome.time is None:
+            raise error_from_result(outcome.result or None, command.line)
+        try:
+            return parse_time(outcome.time)
+        except RemoteProtocolError as error:
+            raise make_error(EIO, f"malformed outcome of {command.line}: {error}", command=command.line) from error
+
+
+@dataclass(frozen=True, slots=True)
+class GetClock(_Plain):
+    """Gives the module's clock, a datetime in UTC. Source: answer to AT+CCLK?."""
+
+    def steps(self, surroundings: Surroundings) -> Steps[datetime]:
+        moment: datetime = checked((yield CCLKRead()))
+        return moment
+
+
+@dataclass(frozen=True, slots=True)
+class GetSockets(_Plain):
+    """Gives the module's sockets: list[SocketState]. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.4."""
+
+    def steps(self, surroundings: Surroundings) -> Steps[list[SocketState]]:
+        rows = checked((yield QISTATERead()))
+        own = surroundings.own_socket_ids
+        return [
+            SocketState(
+                row.socket_id,
+                row.service,
+                row.host,
+                row.remote_port,
+                row.local_port,
+                row.state,
+                row.context_id,
+                row.access_mode,
+                row.socket_id in own,
+            )
+            for row in rows
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class GetUnacked(_Plain):
+    """Gives the bytes that the peer has not acknowledged: int. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.5."""
+
+    key: int
+
+    def steps(self, surroundings: Surroundings) -> Steps[int]:
+        socket_id = surroundings.socket_id_of(self.key)
+        if socket_id is None:
+            raise make_error(EINVAL, "the connection is not open in the module")
+        return int(checked((yield QISENDQuery(socket_id))).unacked)

@@ -1,0 +1,157 @@
+"""Scripts: activities of several commands, written as generators.
+
+A script yields steps and gets their outcomes: a ``Command`` gives its ``FinalResult`` (of whatever kind: the script
+judges it), a ``Pause`` gives None, an ``Await`` gives the event or None when its time has passed, ``SetRate`` and ``Write``
+give None. When a command is not answered at all, :class:`Unanswered` is raised at the yield. What the script returns is
+its value; an ``OSError`` that leaves it is its failure. A script owns no clock and sends nothing: the driver runs the
+steps when their turn comes.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Generator
+from dataclasses import dataclass
+from errno import ETIMEDOUT
+from typing import Any, Generic, TypeVar
+
+from nbsocket._at import Command, FinalResult
+from nbsocket._errors import make_error
+
+__all__ = ["Await", "Pause", "Script", "SetRate", "Step", "Steps", "Unanswered", "Write"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Leave the line alone for so many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Await:
+    """Wait for one of these event classes, at most so many seconds. Events since the script began count."""
+
+    kinds: tuple[type, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class SetRate:
+    """Switch the serial port to another rate."""
+
+    baudrate: int
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Put these bytes on the line as they are: they are not a command and nothing answers them."""
+
+    data: bytes
+
+
+class Unanswered(Exception):
+    """The module did not answer a command in time."""
+
+    def __init__(self, command: Command[Any]) -> None:
+        super().__init__(f"the module did not answer {command.line}")
+        self.command = command
+
+
+Step = Command[Any] | Pause | Await | SetRate | Write
+Steps = Generator[Step, Any, T]
+
+
+class Script(Generic[T]):
+    """A running generator: its step, its mailbox and its outcome."""
+
+    def __init__(self, steps: Steps[T], listens: tuple[type, ...] = ()) -> None:
+        """Take the generator; ``listens`` are the event classes that its ``Await`` steps may ask for."""
+        self._steps = steps
+        self._listens = listens
+        self._mailbox: deque[object] = deque()
+        self._step: Step | None = None
+        self._due: float | None = None
+        self.is_done = False
+        self.value: T | None = None
+        self.error: OSError | None = None
+
+    def start(self, now: float) -> None:
+        """Run to the first step."""
+        self._advance(None, now)
+
+    @property
+    def command(self) -> Command[Any] | None:
+        """The command that waits for its turn, if the script is at one."""
+        return self._step if isinstance(self._step, Command) else None
+
+    @property
+    def port_step(self) -> SetRate | Write | None:
+        """What the script wants done with the port; to be done and answered at once."""
+        return self._step if isinstance(self._step, (SetRate, Write)) else None
+
+    @property
+    def deadline(self) -> float | None:
+        """When the present pause or wait ends."""
+        return self._due
+
+    def answer(self, result: FinalResult | None, now: float) -> None:
+        """Give the outcome of the command that the script waits for; None after a ``SetRate`` or ``Write``."""
+        self._advance(result, now)
+
+    def unanswered(self, command: Command[Any], now: float) -> None:
+        """Tell that the module gave no answer."""
+        self._advance(None, now, Unanswered(command))
+
+    def offer(self, event: object, now: float) -> bool:
+        """Take an event if the script listens to its class; return whether it did."""
+        if self.is_done or not isinstance(event, self._listens):
+            return False
+        self._mailbox.append(event)
+        self._read_mailbox(now)
+        return True
+
+    def handle_timeout(self, now: float) -> None:
+        """End a pause or wait whose time has come."""
+        if self._due is not None and now >= self._due:
+            self._advance(None, now)
+
+    def fail(self, error: OSError) -> None:
+        """End the script from outside."""
+        self._steps.close()
+        self._finish(error=error)
+
+    def _read_mailbox(self, now: float) -> None:
+        while isinstance(self._step, Await) and self._mailbox:
+            event = self._mailbox.popleft()
+            if isinstance(event, self._step.kinds):
+                self._advance(event, now)
+
+    def _advance(self, outcome: object, now: float, exception: Exception | None = None) -> None:
+        self._step, self._due = None, None
+        try:
+            step = self._steps.send(outcome) if exception is None else self._steps.throw(exception)
+        except StopIteration as stop:
+            self._finish(value=stop.value)
+            return
+        except Unanswered as error:
+            self._finish(error=_silence(error))
+            return
+        except OSError as error:
+            self._finish(error=error)
+            return
+        self._step = step
+        if isinstance(step, (Pause, Await)):
+            self._due = now + step.seconds
+        self._read_mailbox(now)
+
+    def _finish(self, value: T | None = None, error: OSError | None = None) -> None:
+        self.is_done, self.value, self.error = True, value, error
+        self._step, self._due = None, None
+        self._mailbox.clear()
+
+
+def _silence(error: Unanswered) -> OSError:
+    return make_error(ETIMEDOUT, str(error), command=error.command.line)

@@ -1,0 +1,93 @@
+"""What the module tells about itself: the values that ``Modem`` methods return."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["DnsServers", "ModuleInfo", "NetworkStatus", "PingReply", "PingResult", "SocketState"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleInfo:
+    """Identity of the module. Source: answers to ATI, AT+CGMR and AT+CGSN=1."""
+
+    manufacturer: str
+    model: str
+    #: Firmware revision, for example ``"BC260YCNAAR01A03"``.
+    revision: str
+    #: 15 digits, or ``""`` where the module gives none.
+    imei: str
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkStatus:
+    """Registration and signal. Source: AT+CEREG?, AT+CSQ, AT+CGPADDR?."""
+
+    registered: bool
+    #: In words: ``"registered, home network"``, ``"searching"`` ...
+    registration: str
+    #: Received signal strength in dBm, or None when the module does not know it.
+    rssi: int | None
+    #: The module's IP address, or None before it has one.
+    address: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DnsServers:
+    """Name servers in use, ``""`` where none is set. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.7."""
+
+    primary_ipv4: str
+    secondary_ipv4: str
+    primary_ipv6: str
+    secondary_ipv6: str
+
+
+@dataclass(frozen=True, slots=True)
+class PingReply:
+    """One echo request's outcome. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.8."""
+
+    #: Who answered, or None when nobody did.
+    address: str | None
+    #: Bytes sent in the request, or None when nobody answered.
+    size: int | None
+    #: Round-trip time in seconds, or None when nobody answered.
+    rtt: float | None
+    #: Time to live, None where the firmware (A02 and before) gives none.
+    ttl: int | None
+    #: Result code: 0, or the reason (569: no answer in time).
+    result: int
+
+
+@dataclass(frozen=True, slots=True)
+class PingResult:
+    """A whole ping. Times in seconds, None when no reply came. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.8."""
+
+    #: Packets sent.
+    sent: int
+    #: Packets answered.
+    received: int
+    #: Packets not answered.
+    lost: int
+    rtt_min: float | None
+    rtt_max: float | None
+    rtt_avg: float | None
+    replies: tuple[PingReply, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SocketState:
+    """One of the module's sockets. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.4."""
+
+    socket_id: int
+    #: ``"TCP"`` or ``"UDP"``.
+    service: str
+    host: str
+    remote_port: int
+    #: 0 where the module chose the port itself.
+    local_port: int
+    #: 0 initial, 1 connecting, 2 connected, 3 closing, 4 closed by the peer.
+    state: int
+    context_id: int
+    access_mode: int
+    #: True when this process opened it.
+    is_ours: bool = False
