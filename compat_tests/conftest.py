@@ -1,4 +1,4 @@
-"""The far side of the wire for other people's programs: brokers and web servers in processes of their own, on loopback."""
+"""The far side for other people's programs: brokers and web servers in processes of their own, on loopback."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def port(request: pytest.FixtureRequest) -> Iterator[str]:
 
 @pytest.fixture
 def run() -> Callable[..., str]:
-    """Runs ``python`` with arguments among the programs; returns what it printed; fails the test unless it ends with 0."""
+    """Runs ``python`` in the programs' folder and returns what it printed; fails the test unless it ends with 0."""
 
     def run_python(*arguments: object, expected_code: int = 0) -> str:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("NBSOCKET_")}

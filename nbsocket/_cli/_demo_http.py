@@ -1,7 +1,8 @@
 """A small HTTP or HTTPS server on loopback, in a process of its own: the far side of the demo's requests.
 
 ``/bytes/N`` gives N bytes and ``/digest-of/N`` their SHA-256, ``/digest`` the SHA-256 of what was posted, ``/echo`` the
-posted bytes, ``/redirect/N`` N redirects. The header ``X-Connection`` counts the connections, so that a client can see one being used again.
+posted bytes, ``/redirect/N`` N redirects. The header ``X-Connection`` counts the connections, so that a client can see
+one being used again.
 """
 
 from __future__ import annotations

@@ -1,0 +1,318 @@
+"""The command line: options, errors as one line with an exit code, and the subcommands on the simulator."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import pty
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nbsocket._cli import SUBCOMMANDS
+from nbsocket._cli._exit import MEANINGS, CommandError, ExitCode, exit_code_of, sentence_of
+from nbsocket._errors import make_error
+
+ROOT = Path(__file__).parents[1]
+
+
+def environment() -> dict[str, str]:
+    """An environment in which nothing of the caller's settings is left."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("NBSOCKET_")}
+    return {**kept, "PYTHONPATH": str(ROOT)}
+
+
+def nbsocket(*words: str, **variables: str) -> tuple[int, str, str]:
+    """Run the command line; return exit code, stdout and stderr."""
+    done = subprocess.run(
+        [sys.executable, "-m", "nbsocket", *words],
+        env={**environment(), **variables},
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=50,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def fails(code: ExitCode, *words: str, **variables: str) -> str:
+    """Run the command line; it must fail with ``code`` and say why in one line, which is returned."""
+    actual, output, error = nbsocket(*words, **variables)
+    assert (actual, output) == (code, ""), error
+    assert re.fullmatch(r"nbsocket: [^\n]+\n", error), error
+    return error
+
+
+def test_help_lists_subcommands_and_exit_codes() -> None:
+    code, output, _ = nbsocket("--help")
+    assert code == 0
+    assert all(name in output for name in SUBCOMMANDS)
+    assert all(meaning in output for meaning in MEANINGS.values())
+
+
+@pytest.mark.parametrize("name", SUBCOMMANDS)
+def test_help_of_subcommand(name: str) -> None:
+    code, output, _ = nbsocket(name, "--help")
+    assert code == 0
+    assert "usage: nbsocket" in output
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("fly",),
+        ("--speed", "9600", "info"),
+        ("--baudrate", "fast", "info"),
+        ("--data-format", "octal", "info"),
+        ("info", "extra"),
+        ("info",),
+        ("--port", "sim://", "run"),
+        ("--port", "sim://", "run", "--sloppy", "app.py"),
+        ("--port", "sim://", "run", "-m"),
+        ("--port", "sim://", "run", "--bypass", "10.0.0.0/99", "app.py"),
+        ("--port", "sim://?colour=red", "info"),
+        ("--port", "sim://", "--baudrate", "-1", "info"),
+        ("sim", "--firmware", "A99"),
+        ("sim", "--latency", "-1"),
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage(words: tuple[str, ...]) -> None:
+    fails(ExitCode.USAGE, *words)
+
+
+def test_unknown_port() -> None:
+    assert "/dev/nosuch" in fails(ExitCode.PORT_UNKNOWN, "--port", "/dev/nosuch", "info")
+
+
+def test_port_from_environment() -> None:
+    fails(ExitCode.PORT_UNKNOWN, "info", NBSOCKET_PORT="/dev/nosuch")
+
+
+def test_port_that_is_no_serial_device(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    fails(ExitCode.PORT_UNKNOWN, "--port", str(file), "info")
+
+
+@pytest.fixture
+def silent_port() -> Iterator[str]:
+    """A pseudo-terminal on which nobody answers."""
+    ours, theirs = pty.openpty()
+    yield os.ttyname(theirs)
+    os.close(ours)
+    os.close(theirs)
+
+
+def test_silent_port(silent_port: str) -> None:
+    fails(ExitCode.MODULE_SILENT, "--port", silent_port, "--baudrate", "115200", "info")
+
+
+class Sim:
+    """``nbsocket sim`` in a process of its own."""
+
+    def __init__(self, *words: str) -> None:
+        command = [sys.executable, "-m", "nbsocket", "sim", *words]
+        self.process = subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        self.port = self.process.stdout.readline().strip()
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """End it by a signal and return its exit code."""
+        assert self.process.stdout is not None
+        self.process.send_signal(number)
+        code = self.process.wait(10)
+        self.process.stdout.close()
+        return code
+
+
+@pytest.fixture
+def sim() -> Iterator[Sim]:
+    """A simulated module that any process can open."""
+    sim = Sim()
+    yield sim
+    sim.stop()
+
+
+def test_port_in_use(sim: Sim) -> None:
+    import nbsocket as library
+
+    with library.Modem(sim.port) as modem:
+        assert modem.info().model
+        assert str(os.getpid()) in fails(ExitCode.PORT_IN_USE, "--port", sim.port, "info")
+
+
+def test_info(sim: Sim) -> None:
+    code, output, _ = nbsocket("--port", sim.port, "info")
+    assert code == 0
+    rows = dict(line.split(maxsplit=1) for line in output.splitlines())
+    assert rows["port"] == sim.port
+    assert "BC260Y" in rows["module"]
+    assert rows["network"] == "registered, home network"
+
+
+def test_info_as_json() -> None:
+    code, output, _ = nbsocket("--json", "--port", "sim://?rssi=20&imei=869000000000017", "info")
+    values = json.loads(output)
+    assert (code, values["imei"], values["registered"], values["rssi"]) == (0, "869000000000017", True, -73)
+
+
+def test_info_tells_when_not_registered() -> None:
+    code, output, _ = nbsocket("--port", "sim://?registration=denied", "info")
+    assert (code, "registration denied" in output) == (ExitCode.NOT_REGISTERED, True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_sim_ends_in_order(tmp_path: Path, number: int) -> None:
+    link = tmp_path / "ttyNB"
+    sim = Sim("--link", str(link), "--latency", "0.1", "--host", "broker.example=refused")
+    assert os.path.realpath(link).startswith("/dev/")
+    assert sim.stop(number) == 0
+    assert not link.is_symlink()
+
+
+def test_verbose_shows_the_wire() -> None:
+    assert "AT+CGMR" not in nbsocket("--port", "sim://", "info")[2]
+    assert "AT+CGMR" in nbsocket("-vv", "--port", "sim://", "info")[2]
+
+
+PROBE = """
+import socket, sys
+connection = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=20)
+connection.sendall(b"hello")
+connection.shutdown(socket.SHUT_WR)
+print(connection.getpeername(), connection.makefile("rb").read(5))
+"""
+
+
+@pytest.fixture
+def echo_port() -> Iterator[int]:
+    """The port of a TCP server on loopback that answers 5 bytes with 5 bytes, in a process of its own."""
+    script = (
+        "import socket; server = socket.create_server(('127.0.0.1', 0)); print(server.getsockname()[1], flush=True)\n"
+        "while True:\n"
+        "    with server.accept()[0] as connection: connection.sendall(connection.recv(5)); connection.recv(1)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    yield int(process.stdout.readline())
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+
+def test_run_goes_over_the_module(tmp_path: Path, echo_port: int) -> None:
+    (tmp_path / "probe.py").write_text(PROBE)
+    words = ["--port", "sim://", "run", "--strict", "--bypass", "none", str(tmp_path / "probe.py")]
+    code, output, error = nbsocket(*words, "server.example", str(echo_port))
+    assert (code, error) == (0, "")
+    assert output.startswith(("('198.18.", "('198.19."))
+    assert "b'hello'" in output
+
+
+def test_run_bypass(tmp_path: Path, echo_port: int) -> None:
+    """By default loopback stays on the operating system; ``none`` sends even that over the module."""
+    (tmp_path / "probe.py").write_text(PROBE)
+    words = ["-vv", "--port", "sim://", "run", str(tmp_path / "probe.py"), "127.0.0.1", str(echo_port)]
+    code, output, error = nbsocket(*words)
+    assert (code, "b'hello'" in output, "QIOPEN" in error) == (0, True, False)
+    code, output, error = nbsocket(*words, NBSOCKET_BYPASS="none")
+    assert (code, "b'hello'" in output, "QIOPEN" in error) == (0, True, True)
+
+
+LEAKS = {
+    "connect": "_socket.socket().connect(('203.0.113.1', 80))",
+    "connect_ex": "_socket.socket().connect_ex(('203.0.113.1', 80))",
+    "sendto": "_socket.socket(type=2).sendto(b'x', ('203.0.113.1', 53))",
+    "sendmsg": "_socket.socket(type=2).sendmsg([b'x'], [], 0, ('203.0.113.1', 53))",
+    "getaddrinfo": "_socket.getaddrinfo('host.example', 80)",
+    "gethostbyname": "_socket.gethostbyname('host.example')",
+    "gethostbyaddr": "_socket.gethostbyaddr('203.0.113.1')",
+    "getnameinfo": "_socket.getnameinfo(('203.0.113.1', 80), 0)",
+}
+
+
+@pytest.mark.parametrize("call", LEAKS)
+def test_strict_refuses_leaks(tmp_path: Path, call: str) -> None:
+    """The C functions, which no patch reaches, stand for a library that found its own way to the network."""
+    (tmp_path / "leak.py").write_text(f"import _socket\n{LEAKS[call]}\n")
+    code, _, error = nbsocket("--port", "sim://", "run", "--strict", str(tmp_path / "leak.py"))
+    assert code == 1
+    assert "PermissionError: [Errno 1] --strict: socket." in error
+
+
+def test_strict_lets_bypassed_traffic_pass(tmp_path: Path, echo_port: int) -> None:
+    lines = (
+        "import _socket, socket",
+        f"_socket.socket().connect(('127.0.0.1', {echo_port}))",
+        "_socket.getaddrinfo('203.0.113.1', 80)",
+        "_socket.gethostbyname('localhost')",
+        "socket.socketpair()[0].send(b'x')",
+    )
+    (tmp_path / "fine.py").write_text("\n".join(lines))
+    assert nbsocket("--port", "sim://", "run", "--strict", str(tmp_path / "fine.py")) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (FileNotFoundError(errno.ENOENT, "no such port", "/dev/x"), ExitCode.PORT_UNKNOWN),
+        (make_error(errno.EBUSY, "in use"), ExitCode.PORT_IN_USE),
+        (make_error(errno.EBUSY, "the module is busy", result=568), ExitCode.FAILURE),
+        (make_error(errno.EACCES, "not allowed by the module", result=572), ExitCode.FAILURE),
+        (PermissionError(errno.EACCES, "Permission denied"), ExitCode.PORT_DENIED),
+        (make_error(errno.ENETDOWN, "PDP context broke down", result=570), ExitCode.NOT_REGISTERED),
+        (socket.gaierror(socket.EAI_NONAME, "unknown"), ExitCode.HOST_UNKNOWN),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "refused"), ExitCode.FAILURE),
+        (ValueError("port must be 1-65535"), ExitCode.USAGE),
+        (CommandError("x", ExitCode.TARGET_MISSING), ExitCode.TARGET_MISSING),
+        (KeyboardInterrupt(), ExitCode.INTERRUPTED),
+    ],
+    ids=repr,
+)
+def test_exit_code_of(error: BaseException, code: ExitCode) -> None:
+    assert exit_code_of(error) is code
+
+
+def test_sentence_is_one_line_without_errno() -> None:
+    assert sentence_of(FileNotFoundError(errno.ENOENT, "no such port", "/dev/x")) == "/dev/x: no such port"
+    assert sentence_of(ValueError("two\nlines")) == "two lines"
+    assert sentence_of(RuntimeError()) == "RuntimeError"
+
+
+def test_readme_has_the_exit_codes() -> None:
+    readme = (ROOT / "README.md").read_text()
+    assert all(f"| {code.value} | {meaning} |" in readme for code, meaning in MEANINGS.items())
+
+
+def test_readme_names_every_subcommand() -> None:
+    readme = (ROOT / "README.md").read_text()
+    assert all(re.search(rf"\| `nbsocket {name}\b", readme) for name in SUBCOMMANDS)
+
+
+def test_ci_runs_readmes_commands() -> None:
+    """.ci/run takes the commands out of README by these markers."""
+    readme, script = (ROOT / "README.md").read_text(), (ROOT / ".ci" / "run").read_text()
+    for name, wanted in {"demo": "nbsocket demo", "tests": "pytest"}.items():
+        assert re.search(rf"<!-- command: {name} -->\n```sh\n[^\n]*{wanted}[^\n]*\n```\n", readme)
+        assert f"readme_command {name}" in script
+
+
+def test_only_the_chosen_subcommand_is_imported() -> None:
+    """Startup stays light: nothing of the demo, and no library that only it needs."""
+    script = (
+        "import sys; from nbsocket._cli import main\n"
+        "main(['--port', 'sim://', 'info'])\n"
+        "print([name for name in sys.modules if name.startswith(('paho', 'requests', 'amqtt', 'trustme', 'asyncio')) "
+        "or name in ('nbsocket._cli._demo', 'nbsocket._cli._run')])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], env=environment(), capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr
