@@ -246,7 +246,7 @@ def test_strict_refuses_leaks(tmp_path: Path, call: str) -> None:
     (tmp_path / "leak.py").write_text(f"import _socket\n{LEAKS[call]}\n")
     code, _, error = nbsocket("--port", "sim://", "run", "--strict", str(tmp_path / "leak.py"))
     assert code == 1
-    assert "PermissionError: [Errno 1] --strict: socket." in error
+    assert "PermissionError: [Errno 13] refused by --strict: socket." in error
 
 
 def test_strict_lets_bypassed_traffic_pass(tmp_path: Path, echo_port: int) -> None:

@@ -40,9 +40,9 @@ def main(options: argparse.Namespace) -> int | Callable[[], int]:
     nbsocket.patch(modem, bypass=bypass)
     if options.strict:
         from nbsocket._bypass import Bypass
-        from nbsocket._cli._strict import refuse_leaks
+        from nbsocket._guard import refuse_host_network
 
-        refuse_leaks(Bypass.parse(bypass))
+        refuse_host_network(Bypass.parse(bypass))
     return program.execute
 
 
