@@ -265,6 +265,7 @@ def test_strict_lets_bypassed_traffic_pass(tmp_path: Path, echo_port: int) -> No
     ("error", "code"),
     [
         (FileNotFoundError(errno.ENOENT, "no such port", "/dev/x"), ExitCode.PORT_UNKNOWN),
+        (make_error(errno.ENODEV, "no module answers AT", command="AT"), ExitCode.MODULE_SILENT),
         (make_error(errno.EBUSY, "in use"), ExitCode.PORT_IN_USE),
         (make_error(errno.EBUSY, "the module is busy", result=568), ExitCode.FAILURE),
         (make_error(errno.EACCES, "not allowed by the module", result=572), ExitCode.FAILURE),

@@ -44,10 +44,11 @@ _PORT_ERRORS = {
     errno.ENODEV: ExitCode.PORT_UNKNOWN,
     errno.ENXIO: ExitCode.PORT_UNKNOWN,
     errno.ENOTTY: ExitCode.PORT_UNKNOWN,
+    errno.EISDIR: ExitCode.PORT_UNKNOWN,
+    errno.EINVAL: ExitCode.PORT_UNKNOWN,
     errno.EBUSY: ExitCode.PORT_IN_USE,
     errno.EACCES: ExitCode.PORT_DENIED,
     errno.EPERM: ExitCode.PORT_DENIED,
-    errno.EHOSTDOWN: ExitCode.MODULE_SILENT,
 }
 _NETWORK_ERRORS = {
     errno.ENETDOWN: ExitCode.NOT_REGISTERED,
@@ -75,6 +76,8 @@ def exit_code_of(error: BaseException) -> ExitCode:
     if isinstance(error, socket.gaierror):
         return ExitCode.HOST_UNKNOWN
     number = getattr(error, "errno", None)
+    if number == errno.ENODEV and getattr(error, "command", None):
+        return ExitCode.MODULE_SILENT
     if getattr(error, "result", None) is None and number in _PORT_ERRORS:
         return _PORT_ERRORS[number]
     return _NETWORK_ERRORS.get(number, ExitCode.FAILURE) if number is not None else ExitCode.FAILURE
