@@ -1,0 +1,325 @@
+"""Commands that are not about sockets: identity, radio, registration, sleep, clock, the line itself.
+
+Sources: V.250, 3GPP TS 27.007, and what BC260Y-CN TCP/IP guide 1.1 §4 shows of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+
+from ._arguments import Arguments
+from ._errors import CommandError
+from ._network_commands import LATER, Handler, constant
+from ._options import BAUDRATES
+from ._parser import Form
+
+if TYPE_CHECKING:
+    from ._module import Module
+
+_PARAMETERS = 50
+MANUFACTURER = "Quectel_Ltd"
+MODEL = "Quectel_BC260Y-CN"
+
+
+def revision(module: Module) -> str:
+    """Return the firmware's full name."""
+    return f"BC260YCNAAR01{module.options.firmware}"
+
+
+def run_basic(module: Module, name: str, now: float) -> Sequence[str]:
+    """Carry out a command without a sign: AT, ATE0, ATI ..."""
+    if name in ("", "Z", "V", "V1", "Q", "Q0", "&F", "&W", "&F0", "&W0"):
+        return []
+    if name in ("E", "E0", "E1"):
+        module.is_echoing = name == "E1"
+        return []
+    if name in ("I", "I0"):
+        return [MANUFACTURER, MODEL, f"Revision: {revision(module)}"]
+    raise CommandError(100)
+
+
+# ---- errors, radio, registration
+
+
+def set_cmee(module: Module, tail: str, now: float) -> Sequence[str]:
+    """Choose how errors are told."""
+    module.cmee = Arguments(tail, _PARAMETERS).number(0, 0, 2)
+    return []
+
+
+def read_cmee(module: Module, tail: str, now: float) -> Sequence[str]:
+    """Tell how errors are told."""
+    return [f"+CMEE: {module.cmee}"]
+
+
+def read_cfun(module: Module, tail: str, now: float) -> Sequence[str]:
+    """Tell whether the radio is on."""
+    return [f"+CFUN: {module.life.cfun}"]
+
+
+def set_cfun(module: Module, tail: str, now: float) -> Sequence[str]:
+    """Switch the radio, or with ``1,1`` restart."""
+    arguments = Arguments(tail, _PARAMETERS)
+    arguments.expect(1, 2)
+    mode = arguments.number(0, 0, 4)
+    is_reset = arguments.number(1, 0, 1, 0) == 1
+    if mode not in (0, 1, 4):
+        raise arguments.fail()
+    module.finish("OK", now)
+    if is_reset:
+        module.after_answer(now, module.restart)
+    else:
+        module.life.set_cfun(mode, now)
+    return LATER
+
+
+def set_qrst(module: Module, tail: str, now: float) -> Sequence[str]:
+    """Restart, after the OK."""
+    Arguments(tail, _PARAMETERS).number(0, 1, 1)
+    module.finish("OK", now)
+    module.after_answer(now, module.restart)
+    return LATER
+
+
+def read_cpin(module: Module, tail: str, now: float) -> Sequence[str]:
+    """Tell that the SIM is ready; with the radio off it is not."""
+    if module.life.cfun == 0:
+        raise CommandError(3)
+    return ["+CPIN: READY"]
+
+
+def execute_csq(module: Module, tail: str, now: float) -> Sequence[str]:
+    """Tell the signal; 99 without a network."""
+    rssi = module.options.rssi if module.life.stat in (1, 5) else 99
+    return [f"+CSQ: {rssi},0"]
+
+
+def read_cereg(module: Module, tail: str, now: float) -> Sequence[str]:
+    """Tell n and the registration."""
+    return [f"+CEREG: {module.life.cereg},{module.life.registration_fields()}"]
+
+
+def set_cereg(module: Module, tail: str, now: float) -> Sequence[str]:
+    """Choose what is told about the registration."""
+    module.life.cereg = Arguments(tail, _PARAMETERS).number(0, 0, 5)
+    return []
+
+
+def read_cgatt(module: Module, tail: str, now: float) -> Sequence[str]:
+    """Tell whether the packet service is attached."""
+    return [f"+CGATT: {module.life.has_address:d}"]
+
+
+def set_cgatt(module: Module, tail: str, now: float) -> Sequence[str]:
+    """Attach or detach."""
+    is_on = Arguments(tail, _PARAMETERS).number(0, 0, 1)
+    module.finish("OK", now)
+    if not is_on:
+        module.life.lose_registration(now)
+    elif not module.life.has_address:
+        module.life.attach(now)
+    return LATER
+
+
+def read_cgpaddr(module: Module, tail: str, now: float) -> Sequence[str]:
+    """Tell the IP address, if there is one."""
+    cid = module.options.cgpaddr_cid
+    if not module.life.has_address:
+        return [f"+CGPADDR: {cid}"]
+    return [f'+CGPADDR: {cid},"{module.options.address}"']
+
+
+def test_cgpaddr(module: Module, tail: str, now: float) -> Sequence[str]:
+    """Tell the contexts there are."""
+    return [f"+CGPADDR: ({module.options.cgpaddr_cid})"]
+
+
+def set_cgpaddr(module: Module, tail: str, now: float) -> Sequence[str]:
+    """Tell the IP address of one context."""
+    cid = Arguments(tail, _PARAMETERS).number(0, 0, 11)
+    if cid != module.options.cgpaddr_cid:
+        return [f"+CGPADDR: {cid}"]
+    return read_cgpaddr(module, tail, now)
+
+
+def read_cgdcont(module: Module, tail: str, now: float) -> Sequence[str]:
+    """Tell the context that is defined."""
+    return [f'+CGDCONT: 1,"IP","{module.life.apn}",,0,0']
+
+
+def set_cgdcont(module: Module, tail: str, now: float) -> Sequence[str]:
+    """Define the context: only number 1 is used."""
+    arguments = Arguments(tail, _PARAMETERS)
+    arguments.expect(1, 11)
+    if len(arguments) == 1:
+        arguments.number(0, 0, 10)
+        module.life.apn = ""
+        return []
+    if arguments.number(0, 0, 10) not in (0, 1) or arguments.text(1, 6).upper() not in ("IP", "IPV6", "IPV4V6", "NONIP"):
+        raise arguments.fail()
+    module.life.apn = arguments.text(2, 100, "")
+    return []
+
+
+# ---- identity
+
+
+def execute_cgmr(module: Module, tail: str, now: float) -> Sequence[str]:
+    """Tell the firmware."""
+    return [revision(module)]
+
+
+def execute_cgsn(module: Module, tail: str, now: float) -> Sequence[str]:
+    """Tell the serial number."""
+    return [module.options.imei]
+
+
+def set_cgsn(module: Module, tail: str, now: float) -> Sequence[str]:
+    """Tell one of the numbers: 0 serial, 1 IMEI, 2 IMEI with version, 3 version."""
+    kind = Arguments(tail, _PARAMETERS).number(0, 0, 3)
+    imei = module.options.imei
+    return [f"+CGSN: {(imei, imei, imei[:14] + '01', '01')[kind]}"]
+
+
+# ---- sleep
+
+
+def read_qsclk(module: Module, tail: str, now: float) -> Sequence[str]:
+    """Tell the sleep mode."""
+    return [f"+QSCLK: {module.life.qsclk}"]
+
+
+def set_qsclk(module: Module, tail: str, now: float) -> Sequence[str]:
+    """Choose the sleep mode: 0 none, 1 deep and light, 2 light only."""
+    module.life.qsclk = Arguments(tail, _PARAMETERS).number(0, 0, 2)
+    return []
+
+
+def set_qnbiotevent(module: Module, tail: str, now: float) -> Sequence[str]:
+    """Choose whether deep sleep is reported."""
+    arguments = Arguments(tail, _PARAMETERS)
+    arguments.expect(2, 2)
+    is_on = bool(arguments.number(0, 0, 1))
+    arguments.number(1, 1, 1)
+    module.life.reports_sleep = is_on
+    return []
+
+
+def read_qnbiotevent(module: Module, tail: str, now: float) -> Sequence[str]:
+    """Tell whether deep sleep is reported."""
+    return [f"+QNBIOTEVENT: {module.life.reports_sleep:d},1"]
+
+
+# ---- clock
+
+_CLOCK_RE = re.compile(r"(\d\d|\d{4})/(\d\d)/(\d\d),(\d\d):(\d\d):(\d\d)([+-]\d\d)?", re.ASCII)
+
+
+def read_cclk(module: Module, tail: str, now: float) -> Sequence[str]:
+    """Tell the clock: local time and its zone in quarters of an hour (3GPP TS 27.007 §8.15)."""
+    return [f'+CCLK: "{module.life.clock(now):%y/%m/%d,%H:%M:%S}{module.life.zone:+03d}"']
+
+
+def set_cclk(module: Module, tail: str, now: float) -> Sequence[str]:
+    """Set the clock."""
+    arguments = Arguments(tail, _PARAMETERS)
+    arguments.expect(1, 1)
+    match = _CLOCK_RE.fullmatch(arguments.text(0, 30))
+    if match is None:
+        raise arguments.fail()
+    year, month, day, hour, minute, second = (int(text) for text in match.groups()[:6])
+    quarters = int(match.group(7) or module.life.zone)
+    try:
+        zone = timezone(timedelta(minutes=15 * quarters))
+        time = datetime(year % 100 + 2000, month, day, hour, minute, second, tzinfo=zone)
+    except ValueError:
+        raise arguments.fail() from None
+    module.life.set_clock(time, now)
+    return []
+
+
+# ---- the line
+
+
+def read_ipr(module: Module, tail: str, now: float) -> Sequence[str]:
+    """Tell the baud rate."""
+    return [f"+IPR: {module.uart.rate}"]
+
+
+def set_ipr(module: Module, tail: str, now: float) -> Sequence[str]:
+    """Change the baud rate, once the OK is out at the old one."""
+    arguments = Arguments(tail, _PARAMETERS)
+    rate = arguments.number(0, 0, BAUDRATES[-1])
+    if rate not in BAUDRATES:
+        raise arguments.fail()
+    module.finish("OK", now)
+    module.after_answer(now, lambda at: module.uart.set_rate(rate))
+    return LATER
+
+
+# ---- settings that are only kept
+
+
+def _kept(name: str, default: str, ranges: str) -> dict[Form, Handler]:
+    """Return the forms of a command whose setting has no effect here."""
+
+    def read(module: Module, tail: str, now: float) -> Sequence[str]:
+        return [f"{name}: {module.life.stored.get(name, default)}"]
+
+    def write(module: Module, tail: str, now: float) -> Sequence[str]:
+        Arguments(tail, _PARAMETERS).number(0, 0, 5)
+        module.life.stored[name] = tail
+        return []
+
+    return {Form.TEST: constant(f"{name}: {ranges}"), Form.READ: read, Form.SET: write}
+
+
+_RATES = ",".join(str(rate) for rate in BAUDRATES)
+
+GENERAL: dict[str, dict[Form, Handler]] = {
+    "+CMEE": {
+        Form.TEST: constant("+CMEE: (0-2)"),
+        Form.READ: read_cmee,
+        Form.SET: set_cmee,
+    },
+    "+CFUN": {
+        Form.TEST: constant("+CFUN: (0,1,4),(0,1)"),
+        Form.READ: read_cfun,
+        Form.SET: set_cfun,
+    },
+    "+CPIN": {Form.TEST: constant(), Form.READ: read_cpin},
+    "+CSQ": {Form.TEST: constant("+CSQ: (0-31,99),(0-7,99)"), Form.EXECUTE: execute_csq},
+    "+CEREG": {Form.TEST: constant("+CEREG: (0-5)"), Form.READ: read_cereg, Form.SET: set_cereg},
+    "+CGATT": {Form.TEST: constant("+CGATT: (0,1)"), Form.READ: read_cgatt, Form.SET: set_cgatt},
+    "+CGPADDR": {
+        Form.TEST: test_cgpaddr,
+        Form.READ: read_cgpaddr,
+        Form.EXECUTE: read_cgpaddr,
+        Form.SET: set_cgpaddr,
+    },
+    "+CGDCONT": {
+        Form.TEST: constant('+CGDCONT: (0-10),"IP",,,(0),(0)'),
+        Form.READ: read_cgdcont,
+        Form.SET: set_cgdcont,
+    },
+    "+CGMI": {Form.TEST: constant(), Form.EXECUTE: constant(MANUFACTURER)},
+    "+CGMM": {Form.TEST: constant(), Form.EXECUTE: constant(MODEL)},
+    "+CGMR": {Form.TEST: constant(), Form.EXECUTE: execute_cgmr},
+    "+CGSN": {Form.TEST: constant("+CGSN: (0-3)"), Form.EXECUTE: execute_cgsn, Form.SET: set_cgsn},
+    "+CIMI": {Form.TEST: constant(), Form.EXECUTE: constant("460040000000001")},
+    "+QCCID": {Form.TEST: constant(), Form.EXECUTE: constant("+QCCID: 89860400000000000001")},
+    "+QSCLK": {Form.TEST: constant("+QSCLK: (0-2)"), Form.READ: read_qsclk, Form.SET: set_qsclk},
+    "+QNBIOTEVENT": {
+        Form.TEST: constant("+QNBIOTEVENT: (0,1),(1)"),
+        Form.READ: read_qnbiotevent,
+        Form.SET: set_qnbiotevent,
+    },
+    "+CCLK": {Form.TEST: constant(), Form.READ: read_cclk, Form.SET: set_cclk},
+    "+IPR": {Form.TEST: constant(f"+IPR: (),({_RATES})"), Form.READ: read_ipr, Form.SET: set_ipr},
+    "+QRST": {Form.TEST: constant("+QRST: (1)"), Form.SET: set_qrst},
+    "+CPSMS": _kept("+CPSMS", '1,,,"01000001","00000000"', '(0-2),,,("00000000"-"11111111"),("00000000"-"11111111")'),
+    "+CEDRXS": _kept("+CEDRXS", '0,5,"0000"', '(0-3),(5),("0000"-"1111")'),
+}

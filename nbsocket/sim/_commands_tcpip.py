@@ -1,0 +1,261 @@
+"""The commands of BC260Y-CN TCP/IP guide 1.1 §2.3."""
+
+from __future__ import annotations
+
+import binascii
+import re
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from ._arguments import Arguments
+from ._commands_tools import TOOLS
+from ._data_mode import MAX_DATA_SIZE, DataMode
+from ._errors import CommandError
+from ._network_commands import LATER, Handler, check_network, constant
+from ._parser import Form
+from ._sockets import MAX_SOCKETS, ModuleSocket
+
+if TYPE_CHECKING:
+    from ._module import Module
+
+_INVALID = 552
+MAX_HEX_SIZE = 512
+
+_PROMPTS = {"bare": b">", "blank": b"\r\n> ", "line": b"\r\n>\r\n"}
+
+
+def _socket_id(arguments: Arguments, index: int) -> int:
+    return arguments.number(index, 0, MAX_SOCKETS - 1)
+
+
+# ---- QICFG §2.3.1
+
+
+def set_qicfg(module: Module, tail: str, now: float) -> Sequence[str]:
+    """Query or set the data formats: both or none of them."""
+    arguments = Arguments(tail, _INVALID)
+    if arguments.text(0, 20).lower() != "dataformat":
+        raise arguments.fail()
+    if len(arguments) == 1:
+        return [f'+QICFG: "dataformat",{module.life.sends_hex:d},{module.life.receives_hex:d}']
+    arguments.expect(3, 3)
+    sends_hex, receives_hex = arguments.number(1, 0, 1), arguments.number(2, 0, 1)
+    module.life.sends_hex, module.life.receives_hex = bool(sends_hex), bool(receives_hex)
+    return []
+
+
+# ---- QIOPEN §2.3.2, QICLOSE §2.3.3, QISTATE §2.3.4
+
+
+def set_qiopen(module: Module, tail: str, now: float) -> Sequence[str]:
+    """Open a socket; the outcome comes as a URC."""
+    arguments = Arguments(tail, _INVALID)
+    arguments.expect(5, 7)
+    arguments.context_id(0)
+    socket_id = _socket_id(arguments, 1)
+    service = arguments.text(2, 3).upper()
+    host = arguments.text(3, 150)
+    remote_port = arguments.number(4, 1, 65535)
+    local_port = arguments.number(5, 0, 65535, 0)
+    if service not in ("TCP", "UDP") or arguments.number(6, 0, 9, 1) != 1:
+        raise arguments.fail()
+    check_network(module)
+    if socket_id in module.sockets.table:
+        return _open_in_use(module, socket_id, now)
+    module.finish("OK", now)
+    module.sockets.open(socket_id, service, host, remote_port, local_port, now)
+    return LATER
+
+
+def _open_in_use(module: Module, socket_id: int, now: float) -> Sequence[str]:
+    if module.options.open_in_use == "error":
+        raise CommandError(563)
+    module.finish("OK", now)
+    module.urc(f"+QIOPEN: {socket_id},563", now)
+    return LATER
+
+
+def set_qiclose(module: Module, tail: str, now: float) -> Sequence[str]:
+    """Close a socket; CLOSE OK follows the OK."""
+    arguments = Arguments(tail, _INVALID)
+    arguments.expect(1, 1)
+    socket_id = _socket_id(arguments, 0)
+    entry = module.sockets.table.get(socket_id)
+    if entry is None and module.options.close_unopened == "error":
+        raise CommandError(567)
+    module.finish("OK", now)
+    if entry is None:
+        module.timers.add(now + module.options.close_delay, lambda at: module.urc("CLOSE OK", at))
+    else:
+        module.sockets.close(entry, now)
+    return LATER
+
+
+def _state_line(entry: ModuleSocket) -> str:
+    return (
+        f'+QISTATE: {entry.socket_id},"{entry.service}","{entry.host}",{entry.remote_port},{entry.local_port},'
+        f"{entry.state:d},0,1"
+    )
+
+
+def read_qistate(module: Module, tail: str, now: float) -> Sequence[str]:
+    """List all sockets."""
+    return [_state_line(entry) for _, entry in sorted(module.sockets.table.items())]
+
+
+def set_qistate(module: Module, tail: str, now: float) -> Sequence[str]:
+    """List the sockets of a context (0) or one socket (1)."""
+    arguments = Arguments(tail, _INVALID)
+    arguments.expect(2, 2)
+    if arguments.number(0, 0, 1) == 0:
+        arguments.context_id(1)
+        return read_qistate(module, "", now)
+    entry = module.sockets.table.get(_socket_id(arguments, 1))
+    return [] if entry is None else [_state_line(entry)]
+
+
+# ---- QISEND §2.3.5
+
+_SEND_RE = re.compile(r"\s*(\d{1,10})\s*,\s*(\d{1,10})\s*,(.*)", re.ASCII | re.DOTALL)
+
+
+def set_qisend(module: Module, tail: str, now: float) -> Sequence[str]:
+    """Send, in command mode or after a prompt, or query the acknowledgement."""
+    match = _SEND_RE.fullmatch(tail)
+    if match is not None:
+        return _send_inline(module, int(match.group(1)), int(match.group(2)), match.group(3), now)
+    arguments = Arguments(tail, _INVALID)
+    arguments.expect(1, 2)
+    entry = _sending_socket(module, _socket_id(arguments, 0))
+    if len(arguments) == 1:
+        return _prompt(module, entry, None, now)
+    size = arguments.number(1, 0, MAX_DATA_SIZE)
+    if size:
+        return _prompt(module, entry, size, now)
+    sent, acknowledged, unacknowledged = module.sockets.counts(entry, now)
+    return [f"+QISEND: {sent},{acknowledged},{unacknowledged}"]
+
+
+def _sending_socket(module: Module, socket_id: int) -> ModuleSocket:
+    entry = module.sockets.table.get(socket_id)
+    if entry is None:
+        raise CommandError(567)
+    return entry
+
+
+def _send_inline(module: Module, socket_id: int, size: int, rest: str, now: float) -> Sequence[str]:
+    if not socket_id < MAX_SOCKETS:
+        raise CommandError(_INVALID)
+    read = _read_hex if module.life.sends_hex else _read_text
+    data, rai = read(size, rest)
+    entry = _sending_socket(module, socket_id)
+    module.rai_modes.append(rai)
+    _say_ok(module, now)
+    _send(module, entry, data, now)
+    return LATER
+
+
+_HEX_RE = re.compile(r'\s*("?)([0-9A-Fa-f]*)\1\s*(?:,\s*([012])\s*)?', re.ASCII)
+_TAIL_RE = re.compile(r"\s*(?:,\s*([012])\s*)?", re.ASCII)
+
+
+def _read_hex(size: int, rest: str) -> tuple[bytes, int]:
+    match = _HEX_RE.fullmatch(rest)
+    if match is None or not 1 <= size <= MAX_HEX_SIZE or len(match.group(2)) != 2 * size:
+        raise CommandError(_INVALID)
+    return binascii.unhexlify(match.group(2)), int(match.group(3) or 0)
+
+
+def _read_text(size: int, rest: str) -> tuple[bytes, int]:
+    """Read text of ``size`` characters: as it is between its quotes (§4.3.4), or with its quotes escaped (§4.2.4)."""
+    if not 1 <= size <= MAX_DATA_SIZE:
+        raise CommandError(_INVALID)
+    body = rest.lstrip(" ")
+    if not body.startswith('"'):
+        data, _, tail = body.partition(",")
+        match = _TAIL_RE.fullmatch("," + tail if tail else "")
+        if match is None or len(data) != size:
+            raise CommandError(_INVALID)
+        return data.encode("latin-1"), int(match.group(1) or 0)
+    for candidate in (body[1:], body[1:].replace('\\"', '"')):
+        match = _TAIL_RE.fullmatch(candidate[size + 1 :]) if candidate[size : size + 1] == '"' else None
+        if match is not None:
+            return candidate[:size].encode("latin-1"), int(match.group(1) or 0)
+    raise CommandError(_INVALID)
+
+
+def _say_ok(module: Module, now: float) -> None:
+    fault = module.fails_send
+    if module.options.send_fail == "bare" and fault is not None:
+        return
+    module.answer("OK", now)
+
+
+def _send(module: Module, entry: ModuleSocket, data: bytes, now: float) -> None:
+    """Hand over the payload, then SEND OK or SEND FAIL ends the command."""
+    fault = module.fails_send
+
+    def done(is_ok: bool, at: float) -> None:
+        text = "SEND OK" if is_ok and fault is None else "SEND FAIL"
+        module.after(module.options.send_delay, at, lambda then: module.finish(text, then))
+
+    if fault is None or fault.is_carried_out:
+        module.sockets.send(entry, data, now, done)
+    else:
+        done(False, now)
+
+
+def _prompt(module: Module, entry: ModuleSocket, size: int | None, now: float) -> Sequence[str]:
+    options = module.options
+    if not module.sockets.can_send(entry) and options.send_closed == "error":
+        raise CommandError(567)
+    mode = DataMode(size, not options.strict, _payload_taker(module, entry))
+    if options.ok_before_prompt:
+        module.answer("OK", now)
+    module.data_mode = mode
+
+    def show(at: float) -> None:
+        module.show_prompt(_PROMPTS[options.prompt], at)
+        mode.prompt()
+
+    module.after(options.prompt_delay, now, show)
+    return LATER
+
+
+def _payload_taker(module: Module, entry: ModuleSocket) -> Callable[[bytes | None, float], None]:
+    def take(data: bytes | None, now: float) -> None:
+        module.end_data_mode(now)
+        if data is None:
+            module.finish_error(571, now)
+            return
+        if not module.options.ok_before_prompt:
+            _say_ok(module, now)
+        if data:
+            _send(module, entry, data, now)
+        else:
+            module.finish("SEND FAIL", now)
+
+    return take
+
+
+TCPIP: dict[str, dict[Form, Handler]] = {
+    "+QICFG": {
+        Form.TEST: constant('+QICFG: "dataformat",(0,1),(0,1)'),
+        Form.SET: set_qicfg,
+    },
+    "+QIOPEN": {
+        Form.TEST: constant('+QIOPEN: (0-11),(0-4),"TCP/UDP",<host>,<remote_port>,<local_port>,(1)'),
+        Form.SET: set_qiopen,
+    },
+    "+QICLOSE": {Form.TEST: constant("+QICLOSE: (0-4)"), Form.SET: set_qiclose},
+    "+QISTATE": {
+        Form.TEST: constant("+QISTATE: (0,1),(0-4)"),
+        Form.READ: read_qistate,
+        Form.SET: set_qistate,
+        Form.EXECUTE: read_qistate,
+    },
+    "+QISEND": {Form.TEST: constant("+QISEND: (0-4),(0-1024),<data>,<rai_mode>"), Form.SET: set_qisend},
+    **TOOLS,
+}
+
+__all__ = ["LATER", "TCPIP"]

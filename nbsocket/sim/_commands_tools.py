@@ -1,0 +1,204 @@
+"""Name resolution, ping and time: BC260Y-CN TCP/IP guide 1.1 §2.3.6 to §2.3.9."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from ._arguments import Arguments
+from ._hosts import is_address
+from ._network_commands import LATER, Handler, check_network, constant
+from ._ntp import TimeQuery
+from ._parser import Form
+
+if TYPE_CHECKING:
+    from ._module import Module
+
+_INVALID = 552
+
+
+# ---- QIDNSGIP §2.3.6
+
+
+def set_qidnsgip(module: Module, tail: str, now: float) -> Sequence[str]:
+    """Resolve a name; the answer comes as a URC."""
+    arguments = Arguments(tail, _INVALID)
+    arguments.expect(2, 2)
+    arguments.context_id(0)
+    name = arguments.text(1, 150)
+    check_network(module)
+    module.finish("OK", now)
+
+    def done(address: str | None, at: float) -> None:
+        if address is None:
+            module.urc("+QIDNSGIP: 565", at)
+            return
+        module.urc("+QIDNSGIP: 0,1,0", at)
+        module.urc(f'+QIDNSGIP: "{address}"' if module.options.dns_quotes else f"+QIDNSGIP: {address}", at)
+
+    module.look_up(name, now, done)
+    return LATER
+
+
+# ---- QIDNSCFG §2.3.7
+
+
+def set_qidnscfg(module: Module, tail: str, now: float) -> Sequence[str]:
+    """Show the name servers, or set the primary and perhaps the secondary one."""
+    arguments = Arguments(tail, _INVALID)
+    arguments.expect(1, 3)
+    arguments.context_id(0)
+    if len(arguments) == 1:
+        return ["+QIDNSCFG: 0," + ",".join(f'"{server}"' for server in module.life.dns_servers)]
+    servers = [arguments.text(index, 64) for index in range(1, len(arguments))]
+    if not all(is_address(server) for server in servers):
+        raise arguments.fail()
+    check_network(module)
+    for index, server in enumerate(servers):
+        module.life.dns_servers[index + (2 if ":" in server else 0)] = server
+    return []
+
+
+# ---- QPING §2.3.8
+
+
+def test_qping(module: Module, tail: str, now: float) -> Sequence[str]:
+    """Tell the ranges: the size is at most 200 before A03."""
+    return [f"+QPING: (0-11),<host>,(1-255),(1-10),(32-{_longest_ping(module)}),(0,1)"]
+
+
+def _longest_ping(module: Module) -> int:
+    return 200 if module.options.firmware == "A02" else 1500
+
+
+def set_qping(module: Module, tail: str, now: float) -> Sequence[str]:
+    """Ping a host; each reply and the summary come as URCs."""
+    arguments = Arguments(tail, _INVALID)
+    arguments.expect(2, 6)
+    arguments.context_id(0)
+    host = arguments.text(1, 150)
+    timeout = arguments.number(2, 1, 255, 4)
+    count = arguments.number(3, 1, 10, 4)
+    size = arguments.number(4, 32, _longest_ping(module), 32)
+    arguments.number(5, 0, 1, 0)
+    check_network(module)
+    module.finish("OK", now)
+    run = _Ping(module, host, float(timeout), count, size)
+    module.look_up(host, now, run.resolved)
+    return LATER
+
+
+class _Ping:
+    """One AT+QPING under way."""
+
+    def __init__(self, module: Module, host: str, timeout: float, count: int, size: int) -> None:
+        self._module = module
+        self._host = host
+        self._timeout = timeout
+        self._count = count
+        self._size = size
+        self._address = ""
+        self._sent = 0
+        self._times: list[int] = []
+
+    def resolved(self, address: str | None, now: float) -> None:
+        """Begin, or fail."""
+        if address is None:
+            self._module.urc("+QPING: 565", now)
+            return
+        self._address = address
+        self._next(now)
+
+    def _next(self, now: float) -> None:
+        time = self._time()
+        wait = self._timeout if time is None else time
+        self._module.life.touch(now + wait)
+        self._module.timers.add(now + wait, lambda at: self._reply(time, at))
+
+    def _time(self) -> float | None:
+        """Return how long the next reply takes, or None when it does not come in time."""
+        options = self._module.options
+        route = self._module.hosts.route(self._host, 1)
+        is_lost = options.ping in ("fail", "total") or (options.ping == "lossy" and self._sent % 2 == 1)
+        if is_lost or route == "timeout" or not self._module.has_address:
+            return None
+        times = options.ping_times
+        time = times[self._sent % len(times)] if times else options.latency
+        return time if time < self._timeout else None
+
+    def _reply(self, time: float | None, now: float) -> None:
+        self._sent += 1
+        if time is not None:
+            milliseconds = round(time * 1000)
+            self._times.append(milliseconds)
+            ttl = "" if self._module.options.firmware == "A02" else ",54"
+            self._module.urc(f"+QPING: 0,{self._address},{self._size},{milliseconds}{ttl}", now)
+        elif self._module.options.ping != "total":
+            self._module.urc("+QPING: 569", now)
+        if self._sent < self._count:
+            self._next(now)
+        else:
+            self._summary(now)
+
+    def _summary(self, now: float) -> None:
+        if not self._times:
+            self._module.urc("+QPING: 569", now)
+            return
+        low, high, mean = min(self._times), max(self._times), sum(self._times) // len(self._times)
+        lost = self._count - len(self._times)
+        self._module.urc(f"+QPING: 0,{self._count},{len(self._times)},{lost},{low},{high},{mean}", now)
+
+
+# ---- QNTP §2.3.9
+
+
+def set_qntp(module: Module, tail: str, now: float) -> Sequence[str]:
+    """Ask a time server; with auto_set_time the module's clock is set."""
+    arguments = Arguments(tail, _INVALID)
+    arguments.expect(2, 4)
+    arguments.context_id(0)
+    server = arguments.text(1, 150)
+    port = arguments.number(2, 1, 65535, 123)
+    is_set = bool(arguments.number(3, 0, 1, 1))
+    check_network(module)
+    module.finish("OK", now)
+
+    def done(result: int, time: datetime | None, at: float) -> None:
+        prefix = module.options.ntp_prefix
+        if time is None:
+            module.urc(f"+{prefix}: {result}", at)
+            return
+        if is_set:
+            module.life.set_clock(time, at)
+        module.urc(f'+{prefix}: 0,"{_format_time(time, module.options.ntp_time)}"', at)
+
+    TimeQuery(module, server, port, done).start(now)
+    return LATER
+
+
+_TIME_FORMATS = {"short": "%y/%m/%d,%H:%M:%S", "long": "%Y/%m/%d,%H:%M:%S", "example": "%y/%m/%d,%H:%M:%S"}
+
+
+def _format_time(time: datetime, style: str) -> str:
+    """Write the time and its zone in quarters of an hour; "example" is §4.7's, which has one part too many."""
+    offset = time.utcoffset()
+    quarters = 0 if offset is None else int(offset.total_seconds() // 900)
+    extra = ":35" if style == "example" else ""
+    return f"{time.strftime(_TIME_FORMATS[style])}{extra}{quarters:+03d}"
+
+
+_DNS: dict[Form, Handler] = {Form.TEST: constant("+QIDNSGIP: (0-11),<hostname>"), Form.SET: set_qidnsgip}
+_NTP: dict[str, dict[Form, Handler]] = {
+    name: {Form.TEST: constant(f"+{name}: (0-11),<server>,<port>,(0,1)"), Form.SET: set_qntp}
+    for name in ("QNTP", "QNTPT")
+}
+
+TOOLS: dict[str, dict[Form, Handler]] = {
+    "+QIDNSGIP": _DNS,
+    "+QDNSGIP": _DNS,  # as §4.4 spells it
+    "+QIDNSCFG": {Form.TEST: constant("+QIDNSCFG: (0-11),<pridnsaddr>,<secdnsaddr>"), Form.SET: set_qidnscfg},
+    "+QPING": {Form.TEST: test_qping, Form.SET: set_qping},
+    "+QNTP": _NTP["QNTP"],
+    "+QNTPT": _NTP["QNTPT"],
+}

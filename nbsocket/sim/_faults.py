@@ -1,0 +1,138 @@
+"""Things that go wrong when a test asks for it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+#: What each action does; see :class:`Fault`.
+ACTIONS = {
+    "error": "the command is answered ERROR, or the error `code`",
+    "result": "the command is answered OK and its outcome is the result `code`",
+    "send_fail": "an AT+QISEND ends with SEND FAIL",
+    "silence": "the command is not answered at all",
+    "late": "the command is carried out at once, its answer comes `delay` seconds later",
+    "drop": "`size` bytes are lost after the next `offset` ones",
+    "insert": "`data` appears after the next `offset` bytes",
+    "garble": "`size` bytes are changed after the next `offset` ones",
+    "closed": "the network breaks TCP connection `socket_id`",
+    "restart": "the module restarts",
+    "deregister": "the registration is lost (the IP address with it)",
+    "register": "the registration comes back",
+    "hang_up": "the serial port vanishes",
+    "emit": "the module says `data`, as it is",
+}
+
+_ON_COMMAND = frozenset({"error", "result", "send_fail", "silence", "late"})
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that goes wrong, once its trigger comes.
+
+    The trigger is a command (``match``, a regex searched in its line, and ``nth``), or a time (``after`` seconds from the
+    injection), or neither: then at once. A fault that changes an answer needs a command: without ``match``, the next one.
+
+    Raises:
+        ValueError: unknown action, or a trigger it cannot have.
+    """
+
+    #: one of ACTIONS
+    action: str
+    #: regex searched in the command line, capitals or not
+    match: str | None = None
+    #: which matching command, counted from the injection
+    nth: int = 1
+    #: how many matching commands in a row
+    times: int = 1
+    #: seconds after the injection
+    after: float | None = None
+    #: error or result code; None: a bare ERROR
+    code: int | None = None
+    #: of "late"
+    delay: float = 0.0
+    #: of "error", "send_fail" and "silence": the command is carried out all the same
+    is_carried_out: bool = False
+    #: of "drop", "insert", "garble": "up" is from the host to the module, "down" the other way
+    direction: str = "down"
+    offset: int = 0
+    size: int = 1
+    data: bytes = b""
+    socket_id: int = 0
+
+    def __post_init__(self) -> None:
+        if self.action not in ACTIONS:
+            raise ValueError(f"unknown fault {self.action!r}; there are: {', '.join(ACTIONS)}")
+        if self.action in _ON_COMMAND and self.after is not None:
+            raise ValueError(f"fault {self.action!r} needs a command as its trigger, not a time")
+        if self.direction not in ("up", "down"):
+            raise ValueError(f"fault direction must be up or down, not {self.direction!r}")
+        if self.match is not None:
+            re.compile(self.match)
+
+    @property
+    def needs_command(self) -> bool:
+        """The trigger is a command."""
+        return self.match is not None or self.action in _ON_COMMAND
+
+    @property
+    def changes_answer(self) -> bool:
+        """The fault is about the answer of the command that triggers it."""
+        return self.action in _ON_COMMAND
+
+
+@dataclass(slots=True)
+class _Armed:
+    fault: Fault
+    seen: int = 0
+    is_spent: bool = False
+
+    def meets(self, line: str) -> bool:
+        if self.is_spent or not re.search(self.fault.match or "", line, re.IGNORECASE):
+            return False
+        self.seen += 1
+        self.is_spent = self.seen >= self.fault.nth + self.fault.times - 1
+        return self.seen >= self.fault.nth
+
+
+@dataclass(slots=True)
+class FaultBook:
+    """The faults that wait for their command."""
+
+    _armed: list[_Armed] = field(default_factory=list)
+
+    def add(self, fault: Fault) -> None:
+        """Wait for the fault's command."""
+        self._armed.append(_Armed(fault))
+
+    def meet(self, line: str) -> list[Fault]:
+        """Return the faults that ``line`` triggers; of those that change an answer only the first one."""
+        met: list[Fault] = []
+        for armed in self._armed:
+            if armed.fault.changes_answer and any(fault.changes_answer for fault in met):
+                continue
+            if armed.meets(line):
+                met.append(armed.fault)
+        self._armed = [armed for armed in self._armed if not armed.is_spent]
+        return met
+
+
+def byte_filter(fault: Fault) -> Callable[[bytes], tuple[bytes, bool]]:
+    """Return a function that changes passing bytes as ``fault`` says, and tells when it has done all."""
+    skip, left = fault.offset, fault.size
+
+    def change(data: bytes) -> tuple[bytes, bool]:
+        nonlocal skip, left
+        passed, rest = data[:skip], data[skip:]
+        skip -= len(passed)
+        if not rest:
+            return data, False
+        if fault.action == "insert":
+            return passed + fault.data + rest, True
+        hit, rest = rest[:left], rest[left:]
+        left -= len(hit)
+        changed = b"" if fault.action == "drop" else bytes(byte ^ 0x5A for byte in hit)
+        return passed + changed + rest, left == 0
+
+    return change

@@ -1,0 +1,199 @@
+"""The module's life: boot, registration, sleep, clock, and what it keeps in NVRAM."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+
+from ._timers import Timer
+
+if TYPE_CHECKING:
+    from ._module import Module
+
+#: Wall clock of a module whose options name none: the date of the guide.
+DEFAULT_CLOCK = 1618272000.0
+
+_STATS = {"home": 1, "roaming": 5, "no": 0, "searching": 2, "denied": 3}
+_NOISE = b"\x00\xfe\xf8\x00\x80F1: 0000 0000\r\n\xff\x00"
+
+
+class Life:
+    """State that outlives a command. NVRAM: data format, baud rate, APN."""
+
+    def __init__(self, module: Module, now: float) -> None:
+        options = module.options
+        self._module = module
+        self.sends_hex = options.send_format == "hex"
+        self.receives_hex = options.receive_format == "hex"
+        self.apn = options.apn
+        self.dns_servers = list(options.dns_servers)
+        self.stat = 0
+        self.has_address = False
+        self.is_booting = not options.attached
+        self.is_asleep = False
+        self.is_waking = False
+        self.cfun = 1
+        self.cereg = options.cereg
+        self.qsclk = 0
+        self.reports_sleep = options.sleep_events
+        self.stored: dict[str, str] = {}
+        self._last_touch = now
+        self._attach_timer: Timer | None = None
+        base = DEFAULT_CLOCK if options.clock is None else options.clock
+        self._true_offset = base - now
+        self.clock_offset = self._true_offset
+        self.zone = options.time_zone
+        if options.attached:
+            self._register(is_told=False, now=now)
+
+    # ---- boot
+
+    def boot(self, now: float) -> None:
+        """Begin to boot: everything that is not in NVRAM is lost."""
+        module, options = self._module, self._module.options
+        module.sockets.lose(("TCP", "UDP"), now)
+        module.timers.clear()
+        module.forget_input()
+        module.uart.outbound.clear()
+        module.is_echoing, module.cmee = options.echo, options.cmee
+        self.cereg, self.qsclk, self.cfun = options.cereg, 0, 1
+        self.is_asleep = self.is_waking = False
+        self.stat, self.has_address = 0, False
+        self.is_booting = True
+        if options.boot_noise:
+            module.say_raw(_NOISE, now)
+        module.timers.add(now + options.boot_time, self._booted)
+
+    def _booted(self, now: float) -> None:
+        self.is_booting = False
+        for text in ("RDY", "+CFUN: 1", "+CPIN: READY"):
+            self._module.urc(text, now)
+        self.attach(now)
+
+    # ---- registration
+
+    def attach(self, now: float) -> None:
+        """Search for a network; the outcome comes after ``attach_delay``."""
+        self._cancel_attach()
+        self._set_stat(2, now)
+        delay = self._module.options.attach_delay
+        self._attach_timer = self._module.timers.add(now + delay, lambda at: self._register(is_told=True, now=at))
+
+    def _cancel_attach(self) -> None:
+        if self._attach_timer is not None:
+            self._attach_timer.cancel()
+            self._attach_timer = None
+
+    def _register(self, is_told: bool, now: float) -> None:
+        stat = _STATS[self._module.options.registration]
+        if not is_told:
+            self.stat = stat
+        else:
+            self._set_stat(stat, now)
+        if stat in (1, 5):
+            self.has_address = True
+            if is_told:
+                self._module.urc(f"+IP: {self._module.options.address}", now)
+
+    def _set_stat(self, stat: int, now: float) -> None:
+        if stat == self.stat:
+            return
+        self.stat = stat
+        if self.cereg:
+            self._module.urc(f"+CEREG: {self.registration_fields()}", now)
+
+    def registration_fields(self) -> str:
+        """Return stat and what AT+CEREG=n asks to follow it (3GPP TS 27.007 §10.1.22)."""
+        fields = [str(self.stat), "", "", "", "", "", "", ""]
+        if self.cereg >= 2 and self.stat in (1, 5):
+            fields[1:4] = ['"3C5E"', '"0A1B2C3D"', "9"]
+        if self.cereg in (3, 5) and self.stat == 3:
+            fields[4:6] = ["0", "13"]
+        if self.cereg in (4, 5) and self.stat in (1, 5):
+            fields[6:8] = ['"00000001"', '"00100110"']
+        while not fields[-1]:
+            fields.pop()
+        return ",".join(fields)
+
+    def lose_registration(self, now: float) -> None:
+        """The network is gone, and the context with it."""
+        self._cancel_attach()
+        self._set_stat(2, now)
+        if self.has_address:
+            self.has_address = False
+            self._module.sockets.break_all(now)
+
+    def set_cfun(self, mode: int, now: float) -> None:
+        """Switch the radio off (0, 4) or on (1)."""
+        if mode == self.cfun:
+            return
+        self.cfun = mode
+        if mode == 1:
+            self.attach(now)
+            return
+        self._cancel_attach()
+        self._set_stat(0, now)
+        self.has_address = False
+        self._module.sockets.break_all(now)
+
+    # ---- sleep
+
+    def touch(self, now: float) -> None:
+        """Something happened: sleep is put off."""
+        self._last_touch = max(self._last_touch, now)
+
+    def sleep_deadline(self) -> float | None:
+        """Return when the module goes to sleep if nothing happens."""
+        if self.qsclk != 1 or self.is_asleep or self.is_waking or self.is_booting or not self._module.is_idle:
+            return None
+        return self._last_touch + self._module.options.sleep_delay
+
+    def check_sleep(self, now: float) -> None:
+        """Go to sleep when it is time: TCP connections are lost, UDP sockets are kept (§2.3.2 note 6)."""
+        deadline = self.sleep_deadline()
+        if deadline is None or deadline > now:
+            return
+        self._tell_sleep("ENTER", now)
+        self._module.sockets.lose(("TCP",), now)
+        self.is_asleep = True
+
+    def _tell_sleep(self, word: str, now: float) -> None:
+        if self.reports_sleep:
+            self._module.urc(f'+{self._module.options.sleep_spelling}: "{word} DEEPSLEEP"', now)
+
+    def wake(self, data: bytes, now: float) -> None:
+        """Wake up on what the host sent, which is lost (§4.3.9)."""
+        if self.is_waking or not data:
+            return
+        self.is_waking = True
+        self._module.timers.add(now + self._module.options.wake_delay, self._awake)
+
+    def _awake(self, now: float) -> None:
+        self.is_asleep = self.is_waking = False
+        self.touch(now)
+        self._tell_sleep("EXIT", now)
+        answer = {"blank": b"\r\n", "ERROR": b"\r\nERROR\r\n"}.get(self._module.options.wake_answer)
+        if answer is not None:
+            self._module.say_raw(answer, now)
+
+    # ---- clock
+
+    def set_wall_clock(self, seconds: float, now: float) -> None:
+        """Tell what time it really is."""
+        self._true_offset = self.clock_offset = seconds - now
+
+    def true_time(self, now: float) -> datetime:
+        """Return the time a time server gives."""
+        return datetime.fromtimestamp(now + self._true_offset, timezone.utc)
+
+    def clock(self, now: float) -> datetime:
+        """Return the time of the module's own clock, in its zone."""
+        zone = timezone(timedelta(minutes=15 * self.zone))
+        return datetime.fromtimestamp(now + self.clock_offset, zone)
+
+    def set_clock(self, time: datetime, now: float) -> None:
+        """Set the module's own clock."""
+        self.clock_offset = time.timestamp() - now
+        offset = time.utcoffset()
+        if offset is not None:
+            self.zone = int(offset.total_seconds() // 900)

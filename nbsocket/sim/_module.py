@@ -1,0 +1,498 @@
+"""The simulated BC260Y-CN as a pure object: bytes from the host and the time go in, bytes to the host come out.
+
+Theory of operation: everything that takes time is a timer or a byte on the line, and ``handle_timeout(now)`` carries out
+what is due in the order of its own time, so that coarse steps of a virtual clock give the same behaviour as fine ones.
+A command is *unfinished* from its CR to its final result (AT+QISEND: to SEND OK or SEND FAIL). What the host types
+meanwhile waits, or is answered ERROR in strict mode.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable
+
+from ._commands import COMMANDS, LATER, run_basic
+from ._data_mode import DataMode
+from ._errors import CME_TEXTS, CommandError
+from ._faults import Fault, FaultBook, byte_filter
+from ._hosts import HostTable
+from ._life import Life
+from ._network import Network, NetworkEvent
+from ._options import Options
+from ._parser import CommandLine, LineBuffer, parse_line
+from ._radio import Radio
+from ._sockets import Sockets
+from ._timers import Timers
+from ._uart import BITS_PER_BYTE, Uart
+
+#: Bytes of the host that are kept while a command is unfinished; beyond it the line has to wait.
+MAX_BACKLOG = 8192
+
+#: Bytes to the host beyond which the line has to wait as well: the host does not read.
+MAX_UNREAD = 65536
+
+#: From the last byte of an OK to the restart or the new baud rate that it announces.
+AFTER_ANSWER_DELAY = 0.01
+
+_COLON_RE = re.compile(rb"^(\+[A-Z]+:) ")
+_OUTCOMES = {
+    "+QIOPEN": "+QIOPEN: {id},{code}",
+    "+QIDNSGIP": "+QIDNSGIP: {code}",
+    "+QDNSGIP": "+QIDNSGIP: {code}",
+    "+QPING": "+QPING: {code}",
+    "+QNTP": "+QNTP: {code}",
+    "+QNTPT": "+QNTP: {code}",
+}
+
+
+class Module:
+    """A BC260Y-CN: sans-IO, single-threaded.
+
+    Args:
+        options: what it is like.
+        network: what its radio leads to.
+        now: the time it is made at.
+
+    With ``options.attached`` it has been running for long; otherwise call :meth:`power_on`.
+    """
+
+    def __init__(self, options: Options, network: Network, now: float = 0.0) -> None:
+        self.options = options
+        self.network = network
+        #: command lines in the order they came, without their CR
+        self.commands: list[str] = []
+        #: the port has vanished (fault "hang_up")
+        self.is_hung_up = False
+        #: what AT+QISEND said about rapid release, one number a send
+        self.rai_modes: list[int] = []
+        #: who takes the events of network handles that are no sockets
+        self.queries: dict[int, Callable[[NetworkEvent, float], None]] = {}
+        self.hosts = HostTable(options.hosts, options.dns)
+        self.timers = Timers()
+        self.radio = Radio(options.latency, options.radio_rate, options.loss, options.seed)
+        self.random = random.Random(options.seed)
+        self.uart = Uart(options.baudrate or 115200, is_paced=options.baudrate is not None)
+        self.sockets = Sockets(self)
+        self.life = Life(self, now)
+        self.is_echoing = options.echo
+        self.cmee = options.cmee
+        self.data_mode: DataMode | None = None
+        self._faults = FaultBook()
+        self._line = LineBuffer()
+        self._input = bytearray()
+        self._scanned = 0
+        self._ends_with_cr = False
+        self._is_busy = False
+        self._current: CommandLine | None = None
+        self._current_line = ""
+        self._fault: Fault | None = None
+        self._held: list[bytes] = []
+        self._generation = 0
+        for number in range(options.orphans):
+            self.sockets.add_orphan(number, "TCP" if number % 2 == 0 else "UDP")
+
+    # ---- the wire
+
+    def receive_data(self, data: bytes, now: float) -> None:
+        """Take bytes the host writes at ``now``."""
+        self.uart.inbound.put(data, now)
+        self.handle_timeout(now)
+
+    def data_to_send(self, now: float) -> bytes:
+        """Return the bytes that have reached the host by ``now``."""
+        self.handle_timeout(now)
+        pieces = []
+        while piece := self.uart.take_outbound(now):
+            pieces.append(piece)
+            self.sockets.pump(now)
+        return b"".join(pieces)
+
+    def next_deadline(self) -> float | None:
+        """Return when :meth:`handle_timeout` or :meth:`data_to_send` has something to do; a time in the past is now."""
+        return _earliest(self.next_deadline_apart_from_line(), self.uart.outbound.next_deadline())
+
+    def next_deadline_apart_from_line(self) -> float | None:
+        """Return the same for a line that takes nothing now: bytes for the host do not count."""
+        return _earliest(
+            self.timers.next_time(),
+            self.uart.inbound.next_deadline(),
+            self.network.next_deadline(),
+            self.life.sleep_deadline(),
+        )
+
+    def handle_timeout(self, now: float) -> None:
+        """Carry out everything that is due."""
+        self._run_due(now)
+        while events := self.network.poll(now):
+            self.life.touch(now)
+            for event in events:
+                self.queries.get(event.handle, self.sockets.handle)(event, now)
+            self._run_due(now)
+        self.sockets.pump(now)
+        self.life.check_sleep(now)
+
+    def _run_due(self, now: float) -> None:
+        while True:
+            timer, arrival = self.timers.next_time(), self.uart.inbound.next_deadline()
+            if arrival is not None and arrival <= now and (timer is None or arrival <= timer):
+                self._take_input(arrival)
+            elif timer is not None and timer <= now:
+                self.timers.run_next()
+                self._process_input(timer)
+            else:
+                return
+
+    @property
+    def room(self) -> int:
+        """How many bytes the module takes from the line now."""
+        if len(self.uart.outbound) > MAX_UNREAD:
+            return 0
+        return max(0, MAX_BACKLOG - len(self.uart.inbound) - len(self._input))
+
+    def set_host_rate(self, rate: int | None) -> None:
+        """Tell the rate the host's end is set to; None: the same as the module's."""
+        self.uart.host_rate = rate
+
+    # ---- life
+
+    def power_on(self, now: float) -> None:
+        """Switch it on: noise, RDY and the rest of the boot."""
+        self.life.boot(now)
+
+    def restart(self, now: float) -> None:
+        """Restart it without warning, as a watchdog or a brown-out does."""
+        self.life.boot(now)
+
+    def inject(self, fault: Fault, now: float) -> None:
+        """Let something go wrong, when the fault's trigger comes."""
+        if fault.needs_command:
+            self._faults.add(fault)
+        elif fault.after:
+            self.timers.add(now + fault.after, lambda at: self._happen(fault, at))
+        else:
+            self._happen(fault, now)
+
+    def forget_input(self) -> None:
+        """Forget everything about the command in progress (a boot)."""
+        self._generation += 1
+        self.data_mode = None
+        self._is_busy = False
+        self._fault = None
+        self._held.clear()
+        self._input.clear()
+        self._scanned = 0
+        self._line = LineBuffer()
+
+    # ---- shortcuts for the parts
+
+    @property
+    def has_address(self) -> bool:
+        """Registered, with an IP address."""
+        return self.life.has_address
+
+    @property
+    def is_asleep(self) -> bool:
+        """In deep sleep."""
+        return self.life.is_asleep
+
+    @property
+    def lacks_apn(self) -> bool:
+        """The network wants another APN than the one that is set."""
+        return bool(self.options.needs_apn) and self.life.apn != self.options.needs_apn
+
+    @property
+    def can_report(self) -> bool:
+        """Received data can be reported now."""
+        is_held = self.data_mode is not None and self.options.data_mode_urcs == "hold"
+        return not (self.uart.is_busy or self.is_asleep or self.life.is_booting or is_held)
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing goes on: no command, nothing on the line, nothing on its way."""
+        is_quiet = not (self._is_busy or self.data_mode or self._input or len(self.uart.outbound) or len(self.uart.inbound))
+        return is_quiet and not self.sockets.is_moving
+
+    def look_up(self, host: str, now: float, done: Callable[[str | None, float], None]) -> None:
+        """Resolve ``host``: an address at once, a name after a round trip."""
+        address = self.hosts.resolve(host)
+        if address == host:
+            done(address, now)
+        else:
+            self.life.touch(now + self.radio.latency)
+            self.timers.add(now + self.radio.latency, lambda at: done(address, at))
+
+    # ---- output
+
+    def urc(self, text: str, now: float) -> None:
+        """Say something unasked."""
+        if self.is_asleep:
+            return
+        if self.data_mode is not None and self.options.data_mode_urcs != "pass":
+            if self.options.data_mode_urcs == "hold":
+                self._held.append(self._frame(text.encode()))
+            return
+        self._put(self._frame(text.encode()), now)
+
+    def report_data(self, socket_id: int, data: bytes, now: float) -> None:
+        """Report received data (§2.4.2): its text is the raw bytes, unescaped."""
+        if self.data_mode is not None and self.options.data_mode_urcs == "lose":
+            return
+        if self.life.receives_hex:
+            digits = data.hex()
+            payload = (digits.upper() if self.options.hex_case == "upper" else digits).encode()
+        else:
+            payload = data
+        if self.options.quoted_payload:
+            payload = b'"' + payload + b'"'
+        head = f'+QIURC: "recv",{socket_id},{len(data)},'.encode()
+        self._put(self._frame(head + payload), now)
+
+    def say_raw(self, data: bytes, now: float) -> None:
+        """Put bytes on the line as they are."""
+        self._put(data, now)
+
+    def _put(self, data: bytes, now: float) -> None:
+        self.life.touch(now)
+        self.uart.outbound.put(data, now)
+
+    def _frame(self, text: bytes) -> bytes:
+        if not self.options.colon_space:
+            text = _COLON_RE.sub(rb"\1", text)
+        extra = b"\r\n" if self.options.extra_crlf else b""
+        return extra + b"\r\n" + text + b"\r\n"
+
+    def answer(self, text: str, now: float) -> None:
+        """Say a line of the current command's answer; a fault may hold it back."""
+        fault = self._fault
+        if fault is not None and fault.action in ("silence", "error"):
+            return
+        data = self._frame(text.encode("latin-1"))
+        if fault is not None and fault.action == "late":
+            self._after(fault.delay, now, lambda at: self._put(data, at))
+        else:
+            self._put(data, now)
+
+    def show_prompt(self, prompt: bytes, now: float) -> None:
+        """Ask for the payload."""
+        if self._fault is None or self._fault.action not in ("silence", "error"):
+            self._put(prompt, now)
+
+    def finish(self, text: str, now: float) -> None:
+        """Say the final result; the next command may come."""
+        fault = self._fault
+        self.answer(text, now)
+        if fault is not None and fault.action == "late":
+            self._after(fault.delay, now, self._finished)
+        else:
+            self._finished(now)
+
+    def finish_error(self, code: int | None, now: float) -> None:
+        """Say the error, in the words AT+CMEE asks for."""
+        is_plain = code is None or self.cmee == 0 or (code >= 500 and self.options.errors == "plain")
+        if is_plain:
+            self.finish("ERROR", now)
+        else:
+            assert code is not None
+            self.finish(f"+CME ERROR: {code if self.cmee == 1 else CME_TEXTS.get(code, 'unknown')}", now)
+
+    def _finished(self, now: float) -> None:
+        self._is_busy = False
+        self._fault = None
+        self.life.touch(now)
+
+    def _after(self, delay: float, now: float, action: Callable[[float], None]) -> None:
+        """Do something later, unless the module restarts first."""
+        generation = self._generation
+
+        def run(at: float) -> None:
+            if generation == self._generation:
+                action(at)
+
+        if delay:
+            self.timers.add(now + delay, run)
+        else:
+            action(now)
+
+    def after(self, delay: float, now: float, action: Callable[[float], None]) -> None:
+        """Do a step of the current command later (at once, when ``delay`` is 0)."""
+        self._after(delay, now, action)
+
+    def after_answer(self, now: float, action: Callable[[float], None]) -> None:
+        """Do something once what was said so far is through, at the present rate."""
+        rate = self.uart.outbound.rate
+        wait = len(self.uart.outbound) * BITS_PER_BYTE / rate if rate else 0.0
+        self._after(wait + AFTER_ANSWER_DELAY, now, action)
+
+    def end_data_mode(self, now: float) -> None:
+        """Back to commands; URCs that were held come out."""
+        self.data_mode = None
+        for data in self._held:
+            self._put(data, now)
+        self._held.clear()
+
+    # ---- input
+
+    def _take_input(self, now: float) -> None:
+        data = self.uart.take_inbound(now)
+        self.life.touch(now)
+        if self.is_asleep or self.life.is_waking:
+            self.life.wake(data, now)
+            return
+        self._input += data
+        self._process_input(now)
+
+    def _process_input(self, now: float) -> None:
+        while self._input:
+            if self.data_mode is not None:
+                if not self._feed_data_mode(now):
+                    return
+            elif self._is_busy and not self.options.strict:
+                return
+            else:
+                self._read_line(now)
+
+    def _feed_data_mode(self, now: float) -> bool:
+        assert self.data_mode is not None
+        used = self.data_mode.take(bytes(self._input), now)
+        del self._input[:used]
+        return used > 0
+
+    def _read_line(self, now: float) -> None:
+        end = self._input.find(b"\r")
+        piece = bytes(self._input if end < 0 else self._input[: end + 1])
+        del self._input[: len(piece)]
+        if self.is_echoing and not self.life.is_booting:
+            self._put(piece, now)
+        self._line.add(piece.rstrip(b"\r") if end >= 0 else piece)
+        if end < 0:
+            return
+        if self._input[:1] == b"\n":  # CR LF: the LF belongs to the line, not to data that may follow it
+            del self._input[:1]
+            if self.is_echoing and not self.life.is_booting:
+                self._put(b"\n", now)
+        line, is_too_long = self._line.finish()
+        self._accept(line, is_too_long, now)
+
+    def _accept(self, line: str, is_too_long: bool, now: float) -> None:
+        command = parse_line(line)
+        if command is None:
+            return
+        self.commands.append(line)
+        if self.life.is_booting:
+            if self.options.boot_answer == "ERROR":
+                self._put(self._frame(b"ERROR"), now)
+            return
+        if self._is_busy:  # only in strict mode
+            self._put(self._frame(b"ERROR"), now)
+            return
+        self._is_busy = True
+        self._current, self._current_line = command, line
+        self._after(self.options.answer_delay, now, lambda at: self._execute(command, line, is_too_long, at))
+
+    def _execute(self, command: CommandLine, line: str, is_too_long: bool, now: float) -> None:
+        generation = self._generation
+        for fault in self._faults.meet(line):
+            if fault.changes_answer:
+                self._fault = fault
+            else:
+                self._happen(fault, now)
+        if generation != self._generation or not self._begin_fault(command, now):
+            return
+        try:
+            if is_too_long:
+                raise CommandError(50)
+            self._run(command, now)
+        except CommandError as error:
+            self.finish_error(error.code, now)
+
+    def _run(self, command: CommandLine, now: float) -> None:
+        if not command.name.startswith("+"):
+            lines = run_basic(self, command.name, now)
+        else:
+            handlers = COMMANDS.get(command.name)
+            handler = None if handlers is None else handlers.get(command.form)
+            if handler is None:
+                raise CommandError(100 if handlers is None else 4)
+            lines = handler(self, command.tail, now)
+        if lines is LATER:
+            return
+        for text in lines:
+            self.answer(text, now)
+        self.finish("OK", now)
+
+    # ---- faults
+
+    @property
+    def fails_send(self) -> Fault | None:
+        """The fault that makes the current AT+QISEND end with SEND FAIL."""
+        return self._fault if self._fault is not None and self._fault.action == "send_fail" else None
+
+    def _begin_fault(self, command: CommandLine, now: float) -> bool:
+        """Begin a fault of the current command; return whether the command is still carried out."""
+        fault = self._fault
+        if fault is None or fault.action in ("late", "send_fail"):
+            return True
+        if fault.action == "result":
+            self._fault = None
+            self.finish("OK", now)
+            self._outcome(command, fault, now)
+            return False
+        if fault.action == "error":
+            self._fault = None
+            self.finish_error(fault.code, now)
+            if fault.is_carried_out:
+                self._is_busy, self._fault = True, Fault("silence")
+            return fault.is_carried_out
+        if not fault.is_carried_out:
+            self._finished(now)
+        return fault.is_carried_out
+
+    def _outcome(self, command: CommandLine, fault: Fault, now: float) -> None:
+        form = _OUTCOMES.get(command.name)
+        if form is None:
+            return
+        fields = command.tail.split(",")
+        socket_id = fields[1].strip() if len(fields) > 1 else "0"
+        text = form.format(id=socket_id, code=fault.code if fault.code is not None else 550)
+        self.timers.add(now + fault.delay, lambda at: self.urc(text, at))
+
+    def _happen(self, fault: Fault, now: float) -> None:
+        _HAPPENINGS[fault.action](self, fault, now)
+
+    def _filter_bytes(self, fault: Fault, now: float) -> None:
+        direction = self.uart.inbound if fault.direction == "up" else self.uart.outbound
+        change = byte_filter(fault)
+
+        def run(data: bytes) -> bytes:
+            changed, is_done = change(data)
+            if is_done:
+                direction.filters.remove(run)
+            return changed
+
+        direction.filters.append(run)
+
+    def _break_socket(self, fault: Fault, now: float) -> None:
+        entry = self.sockets.table.get(fault.socket_id)
+        if entry is not None:
+            self.sockets.break_one(entry, now)
+
+    def _hang_up(self, fault: Fault, now: float) -> None:
+        self.is_hung_up = True
+
+
+def _earliest(*times: float | None) -> float | None:
+    return min((time for time in times if time is not None), default=None)
+
+
+_HAPPENINGS: dict[str, Callable[[Module, Fault, float], None]] = {
+    "drop": Module._filter_bytes,
+    "insert": Module._filter_bytes,
+    "garble": Module._filter_bytes,
+    "closed": Module._break_socket,
+    "hang_up": Module._hang_up,
+    "restart": lambda module, fault, now: module.restart(now),
+    "deregister": lambda module, fault, now: module.life.lose_registration(now),
+    "register": lambda module, fault, now: module.life.attach(now),
+    "emit": lambda module, fault, now: module.say_raw(fault.data, now),
+}

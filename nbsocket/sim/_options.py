@@ -1,0 +1,306 @@
+"""Everything that can be chosen about the simulated module, as one frozen value.
+
+Each option is one row: its default, how its text is read (URL query and command line alike) and one line of help.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
+
+from ._hosts import check_rule, is_address
+
+if TYPE_CHECKING:
+    import argparse
+
+#: AT+IPR of BC260Y-CN: the rates it can be set to.
+BAUDRATES = (2400, 4800, 9600, 14400, 19200, 28800, 33600, 38400, 57600, 115200, 230400, 460800)
+
+_YES = frozenset({"1", "yes", "true", "on"})
+_NO = frozenset({"0", "no", "false", "off"})
+_NONE = frozenset({"", "none"})
+
+Reader = Callable[[str], Any]
+Check = Callable[[Any], str | None]
+
+
+def _choice(*allowed: str) -> tuple[Reader, Check, tuple[str, ...]]:
+    sentence = "must be one of " + ", ".join(allowed)
+    return str, lambda value: None if value in allowed else sentence, allowed
+
+
+def _number(low: float, high: float, kind: type = int, optional: bool = False) -> tuple[Reader, Check, tuple[str, ...]]:
+    noun = "an integer" if kind is int else "a number"
+    top = "" if high == float("inf") else f" to {high}"
+    sentence = f"must be {noun} of {low}{top or ' or more'}" + (", or none" if optional else "")
+
+    def check(value: Any) -> str | None:
+        if value is None:
+            return None if optional else sentence
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or (kind is int and not isinstance(value, int)):
+            return sentence
+        return None if low <= value <= high else sentence
+
+    def read(text: str) -> Any:
+        return None if optional and text.lower() in _NONE else kind(text)
+
+    return read, check, ()
+
+
+def _flag() -> tuple[Reader, Check, tuple[str, ...]]:
+    def read(text: str) -> bool:
+        if text.lower() not in _YES | _NO:
+            raise ValueError(text)
+        return text.lower() in _YES
+
+    return read, lambda value: None if isinstance(value, bool) else "must be yes or no", ()
+
+
+def _text(pattern: str, sentence: str) -> tuple[Reader, Check, tuple[str, ...]]:
+    expression = re.compile(pattern)
+    return str, lambda value: None if isinstance(value, str) and expression.fullmatch(value) else sentence, ()
+
+
+def _numbers(kind: type, sentence: str) -> tuple[Reader, Check, tuple[str, ...]]:
+    def check(value: Any) -> str | None:
+        is_good = isinstance(value, tuple) and all(isinstance(item, (int, float)) and item >= 0 for item in value)
+        return None if is_good else sentence
+
+    return lambda text: tuple(kind(item) for item in text.split(",") if item), check, ()
+
+
+def _address() -> tuple[Reader, Check, tuple[str, ...]]:
+    return str, lambda value: None if is_address(value) else "must be an IPv4 or IPv6 address", ()
+
+
+def _addresses(count: int) -> tuple[Reader, Check, tuple[str, ...]]:
+    sentence = f"must be {count} IP addresses separated by commas, each of which may be empty"
+
+    def read(text: str) -> tuple[str, ...]:
+        items = text.split(",")
+        return tuple(items + [""] * (count - len(items)))
+
+    def check(value: Any) -> str | None:
+        is_good = isinstance(value, tuple) and len(value) == count and all(not item or is_address(item) for item in value)
+        return None if is_good else sentence
+
+    return read, check, ()
+
+
+def _table(check_entry: Callable[[str, str], str | None]) -> tuple[Reader, Check, tuple[str, ...]]:
+    def read(text: str) -> tuple[str, str]:
+        name, separator, value = text.partition("=")
+        if not separator or not name or not value:
+            raise ValueError(text)
+        return name, value
+
+    def check(value: Any) -> str | None:
+        if not isinstance(value, Mapping):
+            return "must be a mapping of texts"
+        return next((problem for item in value.items() if (problem := check_entry(*item))), None)
+
+    return read, check, ("NAME=VALUE",)
+
+
+def _check_dns(name: str, address: str) -> str | None:
+    return None if is_address(address) else f"needs an IP address after {name}=, not {address!r}"
+
+
+def _option(default: Any, spec: tuple[Reader, Check, tuple[str, ...]], text: str) -> Any:
+    metadata = {"read": spec[0], "check": spec[1], "choices": spec[2], "help": text}
+    if isinstance(default, dict):
+        return dataclasses.field(default_factory=dict, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+_INFINITE = float("inf")
+_seconds = _number(0, _INFINITE, float)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the simulated module is like; every field has a default and can be given in a URL or on a command line.
+
+    Seconds are floats. ``latency`` is a round trip: half of it applies to each direction.
+
+    Raises:
+        ValueError: a value is out of range; the sentence names the option and what is allowed.
+    """
+
+    # the serial line
+    baudrate: int | None = _option(
+        None, _number(300, 4_000_000, optional=True), "pace the serial line at this rate (none: as fast as it goes)")
+    strict_baud: bool = _option(False, _flag(), "only understand a host whose own rate is the module's")
+    echo: bool = _option(True, _flag(), "echo is on at start")
+    strict: bool = _option(False, _flag(), "answer ERROR to a command that comes before the previous one is finished")
+
+    # the radio
+    latency: float = _option(0.0, _seconds, "round trip in seconds, for connect, data, acknowledgement, DNS and ping")
+    radio_rate: float | None = _option(
+        None, _number(1, _INFINITE, float, optional=True), "bytes a second over the air, each direction (none: no limit)")
+    loss: float = _option(0.0, _number(0, 1, float), "share of datagrams that get lost, each direction")
+    seed: int = _option(0, _number(0, 2**63), "seed of everything that is random")
+
+    # who and where it is
+    firmware: str = _option("A03", _choice("A02", "A03"), "firmware BC260YCNAAR01...")
+    imei: str = _option("869000000000001", _text(r"\d{15}", "must be 15 digits"), "what AT+CGSN=1 tells")
+    rssi: int = _option(20, _number(0, 99), "signal as AT+CSQ tells it: 0 to 31, 99 unknown")
+    address: str = _option("10.18.237.42", _address(), "the module's own IP address")
+    apn: str = _option("cmnbiot", _text(r'[^"\r\n]{0,100}', "must be at most 100 characters without quotes"), "the APN that is set")
+    needs_apn: str = _option("", _text(r'[^"\r\n]{0,100}', "must be at most 100 characters without quotes"), "connect fails with 573 unless this APN is set")
+    hosts: Mapping[str, str] = _option(
+        {}, _table(check_rule), "route NAME_OR_ADDRESS[:PORT] to a loopback address[:port] or to refused, timeout, unknown")
+    dns: Mapping[str, str] = _option({}, _table(_check_dns), "let a name resolve to this address")
+    dns_servers: tuple[str, ...] = _option(
+        ("218.2.2.2", "8.8.8.8", "", ""), _addresses(4), "primary and secondary IPv4, then IPv6 name servers")
+
+    # its life
+    attached: bool = _option(True, _flag(), "running and attached since long before the host came (no: power on now)")
+    attach_delay: float = _option(0.0, _seconds, "seconds from power on to an IP address")
+    registration: str = _option("home", _choice("home", "roaming", "no", "searching", "denied"), "what becomes of the registration")
+    boot_time: float = _option(0.0, _seconds, "seconds from power on to RDY")
+    boot_noise: bool = _option(False, _flag(), "noise on the line before RDY")
+    boot_answer: str = _option("ERROR", _choice("ERROR", "nothing"), "what commands get before RDY")
+    send_format: str = _option("text", _choice("text", "hex"), "stored format of data to send")
+    receive_format: str = _option("text", _choice("text", "hex"), "stored format of received data")
+    orphans: int = _option(0, _number(0, 5), "sockets left open by a host that went away")
+    cmee: int = _option(0, _number(0, 2), "AT+CMEE after boot")
+    cereg: int = _option(0, _number(0, 5), "AT+CEREG after boot")
+    sleep_delay: float = _option(10.0, _seconds, "idle seconds after which AT+QSCLK=1 lets it sleep")
+    wake_delay: float = _option(0.0, _seconds, "seconds it takes to wake up")
+    wake_answer: str = _option("nothing", _choice("nothing", "blank", "ERROR"), "what the command gets that wakes it up")
+    sleep_events: bool = _option(True, _flag(), "tell about deep sleep without AT+QNBIOTEVENT=1,1")
+    sleep_spelling: str = _option("QNBIOEVENT", _choice("QNBIOEVENT", "QNBIOTEVENT"), "spelling of that URC")
+    clock: float | None = _option(
+        None, _number(0, _INFINITE, float, optional=True), "UTC in Unix seconds at start (none: the machine's clock)")
+    time_zone: int = _option(32, _number(-48, 56), "the network's time zone in quarters of an hour")
+    idle_timeout: float | None = _option(
+        None, _number(1, _INFINITE, float, optional=True), "seconds after which the network silently forgets an idle TCP connection")
+
+    # how long it takes
+    answer_delay: float = _option(0.0, _seconds, "seconds from a command to its answer")
+    prompt_delay: float = _option(0.0, _seconds, "seconds from AT+QISEND to the prompt")
+    send_delay: float = _option(0.0, _seconds, "seconds from OK to SEND OK")
+    close_delay: float = _option(0.05, _seconds, "seconds from OK to CLOSE OK")
+    connect_timeout: float = _option(60.0, _seconds, "seconds after which AT+QIOPEN fails with 569")
+    port_hold: float = _option(70.0, _seconds, "seconds a chosen local port stays busy after its close")
+    send_buffer: int = _option(16384, _number(1024, 1 << 20), "bytes not yet acknowledged that a TCP connection holds")
+
+    # how its kind differ
+    open_in_use: str = _option("error", _choice("error", "urc"), "opening an id in use: ERROR, or OK and +QIOPEN: id,563")
+    port_busy: int = _option(574, _number(556, 574), "result of opening with a busy local port (574 or 556)")
+    busy_open: str = _option("obey", _choice("obey", "error", "568"), "commands on the network while an AT+QIOPEN is pending")
+    close_unopened: str = _option("error", _choice("error", "ok"), "closing an id that is not open: ERROR, or OK and CLOSE OK")
+    send_fail: str = _option("ok", _choice("ok", "bare"), "SEND FAIL after OK, or alone")
+    send_closed: str = _option("fail", _choice("fail", "error"), "sending after the peer closed: SEND FAIL or ERROR")
+    prompt: str = _option("blank", _choice("bare", "blank", "line"), r"'>', '\r\n> ' or '\r\n>\r\n'")
+    ok_before_prompt: bool = _option(False, _flag(), "OK comes before the prompt, not after the data")
+    data_mode_urcs: str = _option("pass", _choice("pass", "hold", "lose"), "URCs between the prompt and the data")
+    colon_space: bool = _option(True, _flag(), "a space after the colon of '+X: '")
+    extra_crlf: bool = _option(False, _flag(), "an empty line more before each answer")
+    hex_case: str = _option("upper", _choice("upper", "lower"), "case of received hex digits")
+    quoted_payload: bool = _option(True, _flag(), "quotes around received data")
+    cgpaddr_cid: int = _option(1, _number(0, 5), "cid of AT+CGPADDR: 0, 1 or 5")
+    errors: str = _option("cme", _choice("cme", "plain"), "errors of the TCP/IP commands: as AT+CMEE says, or always ERROR")
+    ntp_prefix: str = _option("QNTP", _choice("QNTP", "QNTTP", "QNTPT"), "spelling of the answer to AT+QNTP")
+    ntp_time: str = _option("short", _choice("short", "long", "example"), "two or four digits of the year, or the malformed example")
+    ping: str = _option("ok", _choice("ok", "lossy", "fail", "total"), "every ping, every other one or none answered; total: one line only")
+    ping_times: tuple[float, ...] = _option((), _numbers(float, "must be seconds separated by commas"), "round trips of pings, in turn")
+    dns_quotes: bool = _option(False, _flag(), "quotes around resolved addresses")
+
+    def __post_init__(self) -> None:
+        for row in dataclasses.fields(self):
+            problem = row.metadata["check"](getattr(self, row.name))
+            if problem:
+                raise ValueError(f"simulator option {row.name!r} {problem}, not {getattr(self, row.name)!r}")
+        if self.port_busy not in (556, 574):
+            raise ValueError(f"simulator option 'port_busy' must be 556 or 574, not {self.port_busy}")
+
+    @classmethod
+    def from_query(cls, query: str) -> Options:
+        """Read ``latency=0.3&host=broker.example=127.0.0.1:8883&...``; ``host`` and ``dns`` may be repeated."""
+        pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
+        return cls.from_texts([(name, text) for name, text in pairs])
+
+    @classmethod
+    def from_url(cls, url: str) -> Options:
+        """Read the query of a ``sim://`` URL."""
+        parts = urlsplit(url)
+        if parts.scheme != "sim":
+            raise ValueError(f"the simulator's URL begins with sim://, not {url!r}")
+        return cls.from_query(parts.query)
+
+    @classmethod
+    def from_texts(cls, pairs: list[tuple[str, str]]) -> Options:
+        """Read (name, text) pairs.
+
+        Raises:
+            ValueError: unknown option or bad value; the sentence names it.
+        """
+        rows = {row.name: row for row in dataclasses.fields(cls)}
+        values: dict[str, Any] = {}
+        for given, text in pairs:
+            name = {"host": "hosts"}.get(given.replace("-", "_"), given.replace("-", "_"))
+            if name not in rows:
+                raise ValueError(f"unknown simulator option {given!r}; there are: " + ", ".join(sorted(rows)))
+            value = _read(rows[name], text)
+            if rows[name].metadata["choices"] == ("NAME=VALUE",):
+                values.setdefault(name, {}).update([value])
+            else:
+                values[name] = value
+        return cls(**values)
+
+    @classmethod
+    def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
+        """Add one ``--option`` for each field to an argument parser; read them back with :meth:`from_namespace`."""
+        group = parser.add_argument_group("simulator options")
+        for row in dataclasses.fields(cls):
+            flag = "--" + {"hosts": "host"}.get(row.name, row.name).replace("_", "-")
+            keywords: dict[str, Any] = {"dest": "sim_" + row.name, "default": None, "help": _help(row)}
+            if row.metadata["choices"] == ("NAME=VALUE",):
+                keywords.update(action="append", metavar="NAME=VALUE")
+            elif isinstance(row.default, bool):
+                keywords.update(nargs="?", const="yes", metavar="yes|no")
+            else:
+                keywords.update(metavar="|".join(row.metadata["choices"]) or row.name.upper())
+            group.add_argument(flag, **keywords)
+
+    @classmethod
+    def from_namespace(cls, namespace: argparse.Namespace) -> Options:
+        """Build the options from what :meth:`add_arguments` parsed.
+
+        Raises:
+            ValueError: a bad value; the sentence names the option.
+        """
+        pairs: list[tuple[str, str]] = []
+        for row in dataclasses.fields(cls):
+            given = getattr(namespace, "sim_" + row.name, None)
+            texts = given if isinstance(given, list) else [] if given is None else [given]
+            pairs += [(row.name, text) for text in texts]
+        return cls.from_texts(pairs)
+
+
+def _read(row: dataclasses.Field[Any], text: str) -> Any:
+    try:
+        return row.metadata["read"](text)
+    except ValueError:
+        shape = "must be NAME=VALUE" if row.metadata["choices"] == ("NAME=VALUE",) else _sentence(row)
+        raise ValueError(f"simulator option {row.name!r} {shape}, not {text!r}") from None
+
+
+def _sentence(row: dataclasses.Field[Any]) -> str:
+    return str(row.metadata["check"](object()) or "has another form")
+
+
+def _help(row: dataclasses.Field[Any]) -> str:
+    text = str(row.metadata["help"]).replace("%", "%%")
+    if row.default is dataclasses.MISSING or row.default in ("", None):
+        return text
+    default = {True: "yes", False: "no"}.get(row.default, row.default) if isinstance(row.default, bool) else row.default
+    return f"{text} (default: {default})"
+
+
