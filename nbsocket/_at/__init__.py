@@ -6,6 +6,7 @@ a line means, ``_events`` is what comes out; ``_command`` and the two families o
 
 from __future__ import annotations
 
+from nbsocket._at._chat import Chat, State
 from nbsocket._at._command import MAX_COMMAND_SIZE, Command, InfoResponse, Raw, TestForm
 from nbsocket._at._commands_module import (
     AT,
@@ -135,6 +136,7 @@ __all__ = [
     "CGATTRead",
     "CGDCONTRead",
     "CPINRead",
+    "Chat",
     "CloseOk",
     "Command",
     "CommandTimeout",
@@ -179,6 +181,7 @@ __all__ = [
     "SignalQuality",
     "Sleep",
     "SocketStatus",
+    "State",
     "StrayResult",
     "TestForm",
     "UnknownLine",

@@ -14,7 +14,7 @@ from typing import ClassVar, Generic, TypeVar
 from nbsocket._at._errors import RemoteProtocolError
 from nbsocket._at._syntax import split_fields
 
-__all__ = ["MAX_COMMAND_SIZE", "Command", "InfoResponse", "Raw", "TestForm", "last_fields"]
+__all__ = ["MAX_COMMAND_SIZE", "REGISTRATION_ANSWER_RE", "Command", "InfoResponse", "Raw", "TestForm", "last_fields"]
 
 T = TypeVar("T")
 
@@ -26,6 +26,10 @@ RESPONSE_TIMEOUT = 5.0
 
 # Names whose lines are outcomes, not information responses, except after their test form.
 _OUTCOME_NAMES = frozenset({"+QIOPEN", "+QIDNSGIP", "+QPING", "+QNTP", "+QNTTP", "+QNTPT"})
+
+# +CEREG: <n>,<stat>[,...] answers AT+CEREG?; the URC +CEREG: <stat>[,"<tac>",...] has no <n>, and what follows its
+# <stat> is no short number. TS 27.007 §10.1.22.
+REGISTRATION_ANSWER_RE = re.compile(r"\d{1,2} *, *\d{1,2} *(?:,|$)", re.ASCII)
 
 _RAW_RE = re.compile(r"[Aa][Tt][ -~]*")
 _RAW_NAME_RE = re.compile(r"(?:^AT|;)\s*(\+[A-Z][A-Z0-9]*)\s*(\?|=\?)?")
@@ -98,8 +102,7 @@ class Command(Generic[T]):
 
     def claims(self, response: InfoResponse) -> bool:
         """Whether a line with one of its prefixes is its answer; False: it is a URC that happens to look alike."""
-        # The URC has no <n>, and what follows its <stat> is not a plain number. TS 27.007 §10.1.22.
-        return response.prefix != "+CEREG" or re.match(r"\d+\s*,\s*\d", response.text, re.ASCII) is not None
+        return response.prefix != "+CEREG" or REGISTRATION_ANSWER_RE.match(response.text) is not None
 
     @abstractmethod
     def parse(self, responses: Sequence[InfoResponse]) -> T:

@@ -1,0 +1,343 @@
+"""The conversation: one command in flight, and everything that the modem says meanwhile.
+
+A line is classified in a fixed order: echo of the pending command, final result, the pending command's prefixes, URCs
+and outcomes, wreck of a recv URC, any line for a command that takes any line, and last Notice or UnknownLine.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from enum import Enum
+from typing import Any, Literal
+
+from nbsocket._at._command import Command, InfoResponse
+from nbsocket._at._errors import LocalProtocolError
+from nbsocket._at._events import (
+    NEED_DATA,
+    CommandTimeout,
+    Damaged,
+    Echo,
+    Event,
+    FinalResult,
+    NeedData,
+    Notice,
+    Prompt,
+    StrayResult,
+    UnknownLine,
+)
+from nbsocket._at._framing import Framer, Mark
+from nbsocket._at._tables import FINAL_RESULTS, SEND_OUTCOMES, error_code, is_error, read_urc, split_line
+from nbsocket._at._wreck import has_tail_of_payload, is_wreck
+
+__all__ = ["Chat", "State"]
+
+#: A counted payload that does not go on for so long has lost bytes: 1024 of them take 2.2 s in hex at 9600 baud, all in
+#: all, and a pause within one is much shorter.
+STALL_TIMEOUT = 3.0
+
+#: A final result is not overdue while the modem is talking: answers queue up behind received data, ten full URCs in hex
+#: at 9600 baud being 22 s. Seconds of silence that end the talk, and most seconds that it may put off the deadline.
+QUIET_TIME = 0.25
+MAX_POSTPONEMENT = 30.0
+
+#: Most information responses of one command; the longest real answer (AT&V) has fewer.
+MAX_RESPONSES = 128
+
+
+class State(Enum):
+    """Where the conversation stands."""
+
+    #: No command is pending.
+    IDLE = "IDLE"
+    #: A command went out.
+    PENDING = "PENDING"
+    #: The module waits for the payload.
+    PROMPTED = "PROMPTED"
+    #: The payload went out.
+    DATA_SENT = "DATA_SENT"
+    #: OK came; the command ends with its outcome.
+    AWAITING_OUTCOME = "AWAITING_OUTCOME"
+    #: A rule was broken, or no answer came: only reset() and clear() are legal.
+    ERROR = "ERROR"
+
+
+class _Step(Enum):
+    COMMAND = "a command"
+    PROMPT = "a prompt"
+    PAYLOAD = "payload"
+    ACCEPTANCE = "the OK before an outcome"
+    RESULT = "a final result"
+    TIMEOUT = "a timeout"
+
+
+# A step that is missing in the row of the state is a LocalProtocolError when we take it, a stray line when it comes.
+TRANSITIONS: dict[State, dict[_Step, State]] = {
+    State.IDLE: {_Step.COMMAND: State.PENDING},
+    State.PENDING: {
+        _Step.PROMPT: State.PROMPTED,
+        _Step.ACCEPTANCE: State.AWAITING_OUTCOME,
+        _Step.RESULT: State.IDLE,
+        _Step.TIMEOUT: State.ERROR,
+    },
+    State.PROMPTED: {
+        _Step.PAYLOAD: State.DATA_SENT,
+        _Step.ACCEPTANCE: State.PROMPTED,
+        _Step.RESULT: State.IDLE,
+        _Step.TIMEOUT: State.ERROR,
+    },
+    State.DATA_SENT: {
+        _Step.ACCEPTANCE: State.AWAITING_OUTCOME,
+        _Step.RESULT: State.IDLE,
+        _Step.TIMEOUT: State.ERROR,
+    },
+    State.AWAITING_OUTCOME: {
+        # Real modules may say OK before the prompt.
+        _Step.PROMPT: State.PROMPTED,
+        _Step.RESULT: State.IDLE,
+        _Step.TIMEOUT: State.ERROR,
+    },
+    State.ERROR: {},
+}
+
+
+class Chat:
+    """Turns commands into bytes and bytes into events; see :data:`Event` for what comes out."""
+
+    def __init__(self) -> None:
+        self._framer = Framer()
+        self._events: deque[Event] = deque()
+        self._heard_at = float("-inf")
+        self._pending: Command[Any] | None = None
+        self._responses: list[InfoResponse] = []
+        self._forget_command(State.IDLE)
+
+    @property
+    def state(self) -> State:
+        """Where the conversation stands."""
+        return self._state
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether :meth:`send` is legal."""
+        return self._state is State.IDLE
+
+    @property
+    def pending(self) -> Command[Any] | None:
+        """The command that has no final result yet."""
+        return self._pending
+
+    @property
+    def receives_hex(self) -> bool | None:
+        """Whether recv URCs carry hex digits, by AT+QICFG; None: not known, told from the bytes."""
+        return self._framer.receives_hex
+
+    @receives_hex.setter
+    def receives_hex(self, value: bool | None) -> None:
+        self._framer.receives_hex = value
+
+    def send(self, command: Command[Any], now: float, timeout: float | None = None) -> bytes:
+        """Encode ``command``, make it the pending one and start its timeout.
+
+        Args:
+            command: only one may be pending; see :attr:`is_idle`.
+            now: seconds on ``time.monotonic``.
+            timeout: seconds until the final result is due; ``command.timeout`` when None.
+
+        Returns:
+            The command line: ASCII, ends in CR, at most MAX_COMMAND_SIZE + 1 bytes.
+
+        Raises:
+            LocalProtocolError: a command is pending, or the state is ERROR.
+        """
+        self._advance(_Step.COMMAND)
+        self._pending = command
+        self._timeout = command.timeout if timeout is None else timeout
+        self._deadline = now + self._timeout
+        self._framer.drop_prompt()
+        self._expects_prompt = command.payload is not None
+        return command.encode()
+
+    def send_payload(self, now: float) -> bytes:
+        """Give the bytes that the module waits for after :class:`Prompt`, and start the timeout again.
+
+        Raises:
+            LocalProtocolError: the module does not wait for them.
+        """
+        self._advance(_Step.PAYLOAD)
+        assert self._pending is not None and self._pending.payload is not None
+        self._deadline = now + self._timeout
+        return self._pending.payload
+
+    def receive_data(self, data: bytes, now: float) -> None:
+        """Store bytes from the modem; :meth:`next_event` makes sense of them."""
+        if data:
+            self._heard_at = now
+            self._framer.feed(data)
+
+    def next_event(self) -> Event | Literal[NeedData.NEED_DATA]:
+        """Give the next event, or NEED_DATA when the bytes so far hold no further one."""
+        if self._events:
+            return self._events.popleft()
+        return self._parse()
+
+    def next_deadline(self) -> float | None:
+        """When :meth:`handle_timeout` should be called, on ``time.monotonic``; None: not needed.
+
+        Ask after :meth:`next_event` gave NEED_DATA, and again after every call.
+        """
+        deadline = self._command_deadline()
+        if self._framer.is_mid_payload:
+            stall = self._heard_at + STALL_TIMEOUT
+            return stall if deadline is None else min(deadline, stall)
+        return deadline
+
+    def handle_timeout(self, now: float) -> None:
+        """Queue the events of the deadlines that have passed."""
+        while (event := self._parse()) is not NEED_DATA:
+            self._events.append(event)
+        if self._framer.is_mid_payload and now >= self._heard_at + STALL_TIMEOUT:
+            self._events.append(self._framer.give_up_payload())
+            while (event := self._parse()) is not NEED_DATA:
+                self._events.append(event)
+        deadline = self._command_deadline()
+        if deadline is not None and now >= deadline:
+            assert self._pending is not None
+            self._events.append(CommandTimeout(self._pending, self._was_prompted))
+            self._advance(_Step.TIMEOUT)
+            self._forget_command(State.ERROR)
+
+    def reset(self) -> None:
+        """Forget the pending command; received bytes and what was learned of the modem stay."""
+        self._forget_command(State.IDLE)
+
+    def clear(self) -> None:
+        """Forget everything: the port was opened anew."""
+        self._framer = Framer()
+        self._events.clear()
+        self._heard_at = float("-inf")
+        self._forget_command(State.IDLE)
+
+    # -- state
+
+    def _forget_command(self, state: State) -> None:
+        self._state = state
+        self._pending = None
+        self._responses = []
+        self._timeout = 0.0
+        self._deadline = 0.0
+        self._expects_prompt = False
+        self._was_prompted = False
+        self._was_accepted = False
+
+    def _advance(self, step: _Step) -> None:
+        state = TRANSITIONS[self._state].get(step)
+        if state is None:
+            error = LocalProtocolError(f"{step.value} is not allowed in state {self._state.name}")
+            self._forget_command(State.ERROR)
+            raise error
+        self._state = state
+
+    def _command_deadline(self) -> float | None:
+        if self._pending is None:
+            return None
+        return min(max(self._deadline, self._heard_at + QUIET_TIME), self._deadline + MAX_POSTPONEMENT)
+
+    # -- bytes to events
+
+    def _parse(self) -> Event | Literal[NeedData.NEED_DATA]:
+        while True:
+            frame = self._framer.next_frame(self._expects_prompt)
+            if frame is None:
+                return NEED_DATA
+            if isinstance(frame, bytes):
+                event = self._read_line(frame)
+                if event is not None:
+                    return event
+            elif isinstance(frame, Mark):
+                return self._read_prompt()
+            else:
+                return frame
+
+    def _read_prompt(self) -> Prompt:
+        assert self._pending is not None
+        self._advance(_Step.PROMPT)
+        self._expects_prompt = False
+        self._was_prompted = True
+        return Prompt(self._pending)
+
+    def _read_line(self, data: bytes) -> Event | None:
+        """Classify a line; None when it is part of the pending command's answer."""
+        line = data.decode("latin-1").rstrip()
+        pending = self._pending
+        if pending is not None and line[:2] in ("AT", "at", "At", "aT") and line == pending.line.rstrip():
+            return Echo(line)
+        if line in FINAL_RESULTS or is_error(line):
+            return self._read_result(line)
+        prefix, text = split_line(line)
+        if pending is not None and prefix in pending.prefixes and self._takes(InfoResponse(prefix, text)):
+            return None
+        return read_urc(line, prefix, text) or self._read_unknown(line, prefix)
+
+    def _read_unknown(self, line: str, prefix: str) -> Event | None:
+        if is_wreck(line):
+            return Damaged(f"a line that may have been received data: {line[:40]!r}")
+        pending = self._pending
+        if pending is not None and pending.takes_any_line and self._takes(InfoResponse("", line)):
+            return None
+        if prefix:
+            return Notice(line)
+        if has_tail_of_payload(line):
+            return Damaged(f"a line that may have been received data: {line[:40]!r}")
+        return UnknownLine(line)
+
+    def _takes(self, response: InfoResponse) -> bool:
+        assert self._pending is not None
+        if len(self._responses) >= MAX_RESPONSES or not self._pending.claims(response):
+            return False
+        self._responses.append(response)
+        return True
+
+    def _read_result(self, line: str) -> FinalResult | StrayResult | None:
+        pending = self._pending
+        if pending is None:
+            return StrayResult(line)
+        if line in SEND_OUTCOMES:
+            return self._end_command(line) if self._may_be_outcome(line) else StrayResult(line)
+        if line != "OK":
+            return self._end_command(line)
+        if pending.awaits_outcome:
+            return self._accept(line)
+        if pending.needs_info and not self._responses:
+            return StrayResult(line)
+        return self._end_command(line)
+
+    def _may_be_outcome(self, line: str) -> bool:
+        """Whether SEND OK or SEND FAIL can be that of the pending command, not one that came late."""
+        assert self._pending is not None
+        if not self._pending.awaits_outcome:
+            return False
+        if self._expects_prompt or self._state is State.PROMPTED:
+            return line == "SEND FAIL" and self._was_accepted
+        return True
+
+    def _accept(self, line: str) -> StrayResult | None:
+        if _Step.ACCEPTANCE not in TRANSITIONS[self._state]:
+            return StrayResult(line)
+        self._advance(_Step.ACCEPTANCE)
+        self._was_accepted = True
+        # The module is alive and has only now begun to hand the data over.
+        self._deadline = max(self._deadline, self._heard_at + self._timeout)
+        return None
+
+    def _end_command(self, line: str) -> FinalResult:
+        assert self._pending is not None
+        result = FinalResult(
+            command=self._pending,
+            ok=FINAL_RESULTS.get(line, False),
+            text=line,
+            code=error_code(line),
+            responses=tuple(self._responses),
+        )
+        self._advance(_Step.RESULT)
+        self._forget_command(State.IDLE)
+        return result

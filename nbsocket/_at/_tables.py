@@ -1,0 +1,161 @@
+"""What a line means: final results, and the readers of URCs and outcomes, by prefix."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from nbsocket._at._command import REGISTRATION_ANSWER_RE
+from nbsocket._at._commands_network import MAX_SOCKET_ID
+from nbsocket._at._errors import RemoteProtocolError
+from nbsocket._at._events import (
+    CloseOk,
+    Damaged,
+    DnsAddress,
+    DnsResult,
+    Event,
+    IpAssigned,
+    Notice,
+    NtpResult,
+    Opened,
+    PeerClosed,
+    PingReply,
+    PingSummary,
+    Ready,
+    Registration,
+    Sleep,
+    UnknownLine,
+)
+from nbsocket._at._syntax import read_int, split_fields
+from nbsocket._at._wreck import is_wreck_of_urc
+
+__all__ = ["FINAL_RESULTS", "SEND_OUTCOMES", "error_code", "is_error", "read_urc", "split_line"]
+
+#: Final results that are whole lines, and whether they mean success. BC260Y-CN TCP/IP guide 1.1 §2.3.
+FINAL_RESULTS = {"OK": True, "ERROR": False, "SEND OK": True, "SEND FAIL": False}
+
+#: Those that only end AT+QISEND. §2.3.5.
+SEND_OUTCOMES = frozenset({"SEND OK", "SEND FAIL"})
+
+_ERROR_RE = re.compile(r"\+CM[ES] ERROR *: *(.*)")
+_LINE_RE = re.compile(r"(\+[A-Z][A-Z0-9]*) *: *(.*)")
+_ADDRESS_RE = re.compile(r"[0-9A-Fa-f.:]*[.:][0-9A-Fa-f.:]*")
+
+Reader = Callable[[str, list["str | None"]], "Event | None"]
+
+
+def is_error(line: str) -> bool:
+    """Whether the line is ``+CME ERROR: <number or text>``. TS 27.007 §9.2."""
+    return line.startswith("+CM") and _ERROR_RE.fullmatch(line) is not None
+
+
+def error_code(line: str) -> int | None:
+    """The number in ``+CME ERROR: <number>``; None when there is none."""
+    match = _ERROR_RE.fullmatch(line)
+    return int(match[1]) if match is not None and re.fullmatch(r"\d{1,5}", match[1], re.ASCII) else None
+
+
+def split_line(line: str) -> tuple[str, str]:
+    """Split ``+NAME: text`` into its prefix and its text; ("", line) for any other line."""
+    match = _LINE_RE.fullmatch(line)
+    return (match[1], match[2]) if match is not None else ("", line)
+
+
+# A reader takes the line's text and its fields; it gives None, or lets RemoteProtocolError go, for a malformed line.
+
+
+def _read_opened(text: str, fields: list[str | None]) -> Event | None:
+    socket_id = read_int(fields, 0)
+    return Opened(socket_id, read_int(fields, 1)) if socket_id <= MAX_SOCKET_ID and len(fields) == 2 else None
+
+
+def _read_urc(text: str, fields: list[str | None]) -> Event | None:
+    if fields[0] == "closed" and len(fields) == 2 and fields[1] in ("0", "1", "2", "3", "4"):
+        return PeerClosed(int(fields[1]))
+    line = f"+QIURC: {text}"
+    return Damaged(f"a URC that may have been received data: {line[:40]!r}") if is_wreck_of_urc(line) else Notice(line)
+
+
+def _read_dns(text: str, fields: list[str | None]) -> Event | None:
+    first = fields[0] or ""
+    if _ADDRESS_RE.fullmatch(first):
+        return DnsAddress(first)
+    return DnsResult(read_int(fields, 0), read_int(fields, 1) if len(fields) > 1 else 0)
+
+
+def _read_ping(text: str, fields: list[str | None]) -> Event | None:
+    result = read_int(fields, 0)
+    if len(fields) == 1:
+        return PingReply(result)
+    if fields[1] is not None and not _ADDRESS_RE.fullmatch(fields[1]):
+        counts = [read_int(fields, index) for index in range(1, len(fields))]
+        # A failed operation may leave the times out.
+        return PingSummary(result, *counts, *[0] * (6 - len(counts))) if 3 <= len(counts) <= 6 else None
+    size, time_ms, ttl = (read_int(fields, index) if index < len(fields) else None for index in (2, 3, 4))
+    return PingReply(result, fields[1], size, time_ms, ttl) if len(fields) <= 5 else None
+
+
+def _read_ntp(text: str, fields: list[str | None]) -> Event | None:
+    result = read_int(fields, 0)
+    # Not from the fields: the time has a comma, and may come without quotes.
+    time = text.partition(",")[2].strip().strip('"')
+    return NtpResult(result, time or None)
+
+
+def _read_address(text: str, fields: list[str | None]) -> Event | None:
+    address = fields[0] or ""
+    return IpAssigned(address) if _ADDRESS_RE.fullmatch(address) else None
+
+
+def _read_registration(text: str, fields: list[str | None]) -> Event | None:
+    # With <n> it is a late answer to AT+CEREG?: its <stat> is as true as that of a URC.
+    return Registration(read_int(fields, 1 if REGISTRATION_ANSWER_RE.match(text) else 0))
+
+
+def _read_sleep(text: str, fields: list[str | None]) -> Event | None:
+    words = (fields[0] or "").upper().split()
+    if words == ["ENTER", "DEEPSLEEP"] or words == ["EXIT", "DEEPSLEEP"]:
+        return Sleep(words[0] == "ENTER")
+    return Notice(f"+QNBIOTEVENT: {text}")
+
+
+#: URCs and outcomes that are whole lines.
+URC_LINES: dict[str, Event] = {"RDY": Ready(), "CLOSE OK": CloseOk()}
+
+#: Outcomes that come after the OK of their command. §2.3.
+OUTCOMES: dict[str, Reader] = {
+    "+QIOPEN": _read_opened,  # §2.3.2
+    "+QIDNSGIP": _read_dns,  # §2.3.6
+    "+QPING": _read_ping,  # §2.3.8
+    "+QNTP": _read_ntp,  # §2.3.9
+    "+QNTPT": _read_ntp,  # §2.3.9, by its heading
+    "+QNTTP": _read_ntp,  # §4.7
+}
+
+#: Readers of everything that comes unasked, by prefix.
+URC_READERS: dict[str, Reader] = {
+    **OUTCOMES,
+    "+QIURC": _read_urc,  # §2.4; "recv" is read by the framer
+    "+IP": _read_address,  # §2.3.7, note 2
+    "+CEREG": _read_registration,  # TS 27.007 §10.1.22
+    "+QNBIOEVENT": _read_sleep,  # §4.3.9
+    "+QNBIOTEVENT": _read_sleep,  # the same on real modules
+}
+
+#: Known URCs that need no action.
+NOTICES = frozenset({"+CFUN", "+CPIN", "+CSCON", "+CGEV", "+CTZE", "+CTZEU", "+CTZV", "+CTZR", "+CEDRXP", "+QUSIM"})
+
+
+def read_urc(line: str, prefix: str, text: str) -> Event | None:
+    """Read a URC or an outcome; None when the line is no known one."""
+    if line in URC_LINES:
+        return URC_LINES[line]
+    if prefix in NOTICES:
+        return Notice(line)
+    reader = URC_READERS.get(prefix)
+    if reader is None:
+        return None
+    try:
+        return reader(text, split_fields(text)) or UnknownLine(line)
+    except RemoteProtocolError:
+        return UnknownLine(line)

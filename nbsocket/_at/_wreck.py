@@ -1,0 +1,61 @@
+"""Does a line that nobody knows look like what is left of a recv URC?
+
+If it does, payload bytes may be lost, and the streams can no longer be trusted; if not, it is only a curiosity.
+"""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["has_tail_of_payload", "is_wreck", "is_wreck_of_urc"]
+
+_RECV_HEADER = '+QIURC: "recv",'
+
+# Two wrong bytes of the type in a +QIURC line.
+_MAX_TYPE_DISTANCE = 2
+
+# Of the 15 bytes of the header. The nearest line that means something else, such as +QIND: "abc",1, is 6 away.
+_MAX_HEADER_DISTANCE = 4
+
+_PRINTABLE_RE = re.compile(r"[ -~]*")
+_PIECE_RE = re.compile(r'QIURC|"recv|recv"')
+_TAIL_RE = re.compile(r'.*[0-9A-Fa-f]{2,}"|[0-9A-Fa-f]{4,}|"?[0-9A-Fa-f]+"')
+_OTHER_URC_RE = re.compile(r'\+QIURC: *"([a-z ]+)"((?:, *(?:\d+|"[ !#-~]*"))*)')
+
+
+def is_wreck(line: str) -> bool:
+    """Whether parts of a recv header, or bytes that no line of the module has, are in the line."""
+    if _PRINTABLE_RE.fullmatch(line) is None or _PIECE_RE.search(line) is not None:
+        return True
+    return distance(_RECV_HEADER, line[: len(_RECV_HEADER) + _MAX_HEADER_DISTANCE]) <= _MAX_HEADER_DISTANCE
+
+
+def has_tail_of_payload(line: str) -> bool:
+    """Whether the line could be the last part of a payload in hex digits."""
+    return _TAIL_RE.fullmatch(line) is not None
+
+
+def is_wreck_of_urc(line: str) -> bool:
+    """Whether a line that begins with ``+QIURC:``, but is neither recv nor closed, could have been one of them."""
+    match = _OTHER_URC_RE.fullmatch(line)
+    return match is None or min(_whole_distance(kind, match[1]) for kind in ("recv", "closed")) <= _MAX_TYPE_DISTANCE
+
+
+def distance(pattern: str, text: str) -> int:
+    """How many edits make ``pattern`` the beginning of ``text``."""
+    return min(_distances(pattern, text))
+
+
+def _whole_distance(pattern: str, text: str) -> int:
+    return _distances(pattern, text)[-1]
+
+
+def _distances(pattern: str, text: str) -> list[int]:
+    """Levenshtein's distances of ``pattern`` to every beginning of ``text``, the shortest first."""
+    row = list(range(len(text) + 1))
+    for count, expected in enumerate(pattern, 1):
+        diagonal, row[0] = row[0], count
+        for index, actual in enumerate(text, 1):
+            best = min(row[index] + 1, row[index - 1] + 1, diagonal + (actual != expected))
+            diagonal, row[index] = row[index], best
+    return row
