@@ -1,0 +1,20 @@
+"""One connection's engine end: the socket pair whose other end is the application's file descriptor.
+
+Theory of operation: the application holds a real descriptor, the *app end* of a socket pair; the engine's thread
+holds the other one, the *engine end*. Readiness, blocking, time-outs, peeking, ``dup`` and the like are then the
+kernel's. A channel knows its two ends, what ``getpeername`` and the like answer, and how an end of connection looks
+natively; it decides nothing and knows no modem.
+
+- The application's descriptor may be duplicated, detached, inherited or wrapped by ``ssl``: a channel is found by the
+  *inode* of the descriptor (:func:`lookup`), and its life ends when the engine end reads end of file.
+- The *shadow* is the operating system's own, never connected socket that the application made. It validates and
+  remembers the socket options that mean nothing to a socket pair.
+- One lock a channel guards its state and its non-blocking reads and writes; nothing waits while it is held.
+"""
+
+from nbsocket._channel._base import Carrier, Channel, State
+from nbsocket._channel._datagram import DatagramChannel
+from nbsocket._channel._registry import lookup
+from nbsocket._channel._stream import StreamChannel
+
+__all__ = ["Carrier", "Channel", "DatagramChannel", "State", "StreamChannel", "lookup"]

@@ -1,0 +1,87 @@
+"""Which file descriptors are ours: channels by the inode of the application's end.
+
+The kernel gives socket inodes from a counter, so a number does not come back within a process's life. Entries of
+channels whose engine end is over stay as long as the application holds a descriptor (it may still ask for its address
+or its error); :func:`sweep` drops the rest.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nbsocket._channel._base import Channel
+
+__all__ = ["Inode", "descriptors", "drop", "enter", "inode_of", "lookup", "sweep"]
+
+#: Device and inode number: sockets and files have separate numbers.
+Inode = tuple[int, int]
+
+_lock = threading.Lock()
+_channels: dict[Inode, Channel] = {}
+
+
+def inode_of(fd: int) -> Inode:
+    """Return the identity of an open descriptor; OSError when it is not open."""
+    status = os.fstat(fd)
+    return status.st_dev, status.st_ino
+
+
+def lookup(fd: int) -> Channel | None:
+    """Return the channel whose application end ``fd`` is, or None for every other descriptor."""
+    if fd < 0 or not _channels:
+        return None
+    try:
+        inode = inode_of(fd)
+    except OSError:
+        return None
+    return _channels.get(inode)
+
+
+def enter(inode: Inode, channel: Channel) -> None:
+    """Make a channel known."""
+    sweep()
+    with _lock:
+        _channels[inode] = channel
+
+
+def drop(inode: Inode) -> None:
+    """Forget a channel."""
+    with _lock:
+        _channels.pop(inode, None)
+
+
+def sweep() -> None:
+    """Forget the channels that are over and whose descriptor the application has closed."""
+    with _lock:
+        known = tuple(_channels.items())
+    ended = [(inode, channel) for inode, channel in known if channel.is_over()]
+    if not ended:
+        return
+    held = {inode for _, inode in descriptors()}
+    for inode, channel in ended:
+        if inode not in held:
+            drop(inode)
+            channel.discard()
+
+
+def descriptors() -> Iterator[tuple[int, Inode]]:
+    """Give this process's open descriptors."""
+    for name in os.listdir("/dev/fd"):
+        with suppress(OSError):
+            yield int(name), inode_of(int(name))
+
+
+def _renew_lock_after_fork() -> None:
+    # The thread that may have held it does not exist in the child.
+    global _lock
+    _lock = threading.Lock()
+    for channel in _channels.values():
+        channel.renew_lock()
+
+
+os.register_at_fork(after_in_child=_renew_lock_after_fork)

@@ -1,0 +1,283 @@
+"""A TCP connection's engine end.
+
+How things look to the application, all done by the kernel:
+
+- *not connected yet*: its send buffer is full of filler, so nothing reports it writable; the engine discards exactly
+  the filler.
+- *FIN*: the engine end is shut down, emptied and closed: end of file after the data, EPIPE on writing.
+- *RST*: the engine end is closed while something is unread in it: ECONNRESET after the data. Where nothing is unread,
+  a byte is written from the application's side for that purpose: as a trailer when it shuts its direction down, else
+  through a duplicate of its descriptor."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import socket
+from collections import deque
+from contextlib import suppress
+
+from nbsocket._channel import _registry
+from nbsocket._channel._base import Address, Channel, State, adopt, unread_size
+from nbsocket._stdlib import GenuineSocket
+
+__all__ = ["StreamChannel"]
+
+#: Send buffer of the application's end, unless it chose one: what send() accepted is soon on its way.
+SEND_BUFFER_SIZE = 16384
+
+#: Received bytes that wait for the application beyond the kernel's buffer; the module cannot be told to stop.
+QUEUE_LIMIT = 4 * 1024 * 1024
+
+#: Linux's SO_BUF_LOCK (asm-generic/socket.h), which Python does not name, and its bit for a chosen send buffer.
+SO_BUF_LOCK = 72
+SOCK_SNDBUF_LOCK = 1
+
+_FILLER = bytes(4096)
+_READ_SIZE = 65536
+
+
+class StreamChannel(Channel):
+    """One TCP connection."""
+
+    def __init__(self, sock: socket.socket, peername: Address, local_port: int = 0) -> None:
+        """Make the channel; no modem traffic, and ``sock`` stays an unconnected socket until :meth:`install`.
+
+        Args:
+            sock: the application's stream socket.
+            peername: the address it connects to, as ``getpeername`` will give it.
+            local_port: the local port that it was bound to, or 0.
+        """
+        super().__init__(sock, socket.SOCK_STREAM)
+        self.peername = peername
+        self.local_port = local_port
+        self.sockname = self.make_address(str(self.sockname[0]), local_port)
+        self.app_end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._send_buffer_size())
+        self.read_options()
+        self._filler = 0
+        self._has_trailer = False
+        self._queue: deque[memoryview] = deque()
+        self._queue_size = 0
+        self._is_ending = False
+
+    def _send_buffer_size(self) -> int:
+        with suppress(OSError):
+            if self.shadow.getsockopt(socket.SOL_SOCKET, SO_BUF_LOCK) & SOCK_SNDBUF_LOCK:
+                return self.shadow.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) // 2
+        return SEND_BUFFER_SIZE
+
+    # The application's side.
+
+    def install(self, sock: socket.socket) -> None:
+        """Put the application's end over the descriptor of ``sock``, which keeps its number, time-out and inheritance.
+
+        While the connection is being made it is not writable.
+
+        Raises:
+            OSError: EBADF, ``sock`` was closed meanwhile.
+        """
+        with self.lock:
+            if self.state in (State.NEW, State.CONNECTING):
+                self._fill()
+            try:
+                self.swap_in(sock)
+            except OSError:
+                self.app_end.close()
+                raise
+
+    def shutdown(self, sock: socket.socket, how: int) -> None:
+        """Like :meth:`socket.socket.shutdown`.
+
+        Raises:
+            OSError: ENOTCONN while there is no connection.
+        """
+        if self.state is not State.CONNECTED and self.state is not State.CLOSED:
+            raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
+        with self.lock:
+            if how == socket.SHUT_WR and not self._has_trailer and _is_writable(sock):
+                self._has_trailer = True
+                try:
+                    GenuineSocket.send(sock, b"\0", socket.MSG_DONTWAIT)
+                except OSError:
+                    self._has_trailer = False
+            GenuineSocket.shutdown(sock, how)
+
+    def close(self) -> None:
+        """Drop a channel that was never installed."""
+        self.discard()
+
+    # The engine's side: its thread only.
+
+    def opened(self, local_address: str | None) -> None:
+        """The connection is there: it becomes writable."""
+        with self.lock:
+            self.state = State.CONNECTED
+            if local_address:
+                self.sockname = self.make_address(local_address, self.local_port)
+            self._discard_filler()
+
+    def failed(self, error: OSError) -> None:
+        """The connection could not be made: the application's end becomes ready, SO_ERROR has the reason."""
+        self.set_error(error)
+        with self.lock:
+            self.state = State.FAILED
+            self._discard_filler()
+        self.finish()
+
+    def available(self) -> int:
+        """Return how many bytes the application has written that were not taken."""
+        with self.lock:
+            return self._available()
+
+    def take(self, max_bytes: int) -> bytes:
+        """Return up to ``max_bytes`` that the application wrote; ``b""`` when there is nothing now. Never blocks."""
+        with self.lock:
+            size = min(max_bytes, self._available())
+            data = self.engine_end.recv(size) if size > 0 else b""
+            self.bytes_up += len(data)
+            return data
+
+    def is_at_end(self) -> bool:
+        """Whether the application will write no more and everything was taken."""
+        with self.lock:
+            if self._available():
+                return False
+            if self._has_trailer:
+                return True
+            try:
+                return not self.engine_end.recv(1, socket.MSG_PEEK)
+            except BlockingIOError:
+                return False
+            except OSError:
+                return True
+
+    def deliver(self, data: bytes) -> bool:
+        """Give received bytes to the application.
+
+        Returns:
+            False when more waits than may: the connection must then be cut.
+        """
+        with self.lock:
+            self.bytes_down += len(data)
+            self._queue.append(memoryview(data))
+            self._queue_size += len(data)
+            self._flush()
+            return self._queue_size <= QUEUE_LIMIT
+
+    def flush(self) -> None:
+        """Go on delivering; the application's end may have room again."""
+        with self.lock:
+            self._flush()
+
+    @property
+    def wants_write(self) -> bool:
+        """Whether something waits for room towards the application."""
+        return bool(self._queue) and not self.is_over()
+
+    def end(self) -> None:
+        """The peer ended the stream; when everything received is delivered, :meth:`finish` is due."""
+        self._is_ending = True
+        self.flush()
+
+    @property
+    def is_due_to_finish(self) -> bool:
+        """Whether the peer ended the stream and everything was delivered."""
+        return self._is_ending and not self._queue
+
+    def reset(self, error: OSError) -> None:
+        """The stream was cut: ECONNRESET after what was received, as far as it fits; SO_ERROR has another reason."""
+        if self.is_over():
+            return
+        if error.errno != errno.ECONNRESET:
+            self.set_error(error)
+        with self.lock:
+            self._flush()
+            self._queue.clear()
+            if not unread_size(self.engine_end.fileno()):
+                self._write_from_their_side()
+            self.state = State.CLOSED
+            self.engine_end.close()
+        _registry.sweep()
+
+    def finish(self) -> None:
+        """Close the engine's end; the application reads end of file."""
+        with self.lock:
+            if self.engine_end.fileno() < 0:
+                return
+            if self.state is not State.FAILED:
+                self.state = State.CLOSED
+            with suppress(OSError):
+                self.engine_end.shutdown(socket.SHUT_RDWR)
+            # Unread bytes would make it a reset.
+            with suppress(OSError):
+                while self.engine_end.recv(_READ_SIZE):
+                    pass
+            self._queue.clear()
+            self.engine_end.close()
+        _registry.sweep()
+
+    def abandon(self) -> None:
+        """Close both ends: nobody wants the connection any more."""
+        if self.app_end.fileno() >= 0:
+            self.discard()
+        else:
+            self.finish()
+
+    def _available(self) -> int:
+        if self.engine_end.fileno() < 0 or self.state is State.CONNECTING:
+            return 0
+        return max(0, unread_size(self.engine_end.fileno()) - self._has_trailer)
+
+    def _fill(self) -> None:
+        self.app_end.settimeout(0)
+        with suppress(BlockingIOError):
+            while True:
+                self._filler += self.app_end.send(_FILLER)
+
+    def _discard_filler(self) -> None:
+        while self._filler:
+            self._filler -= len(self.engine_end.recv(min(self._filler, _READ_SIZE)))
+
+    def _flush(self) -> None:
+        while self._queue:
+            sent = self._send(self._queue[0])
+            self._queue_size -= sent
+            if sent < len(self._queue[0]):
+                self._queue[0] = self._queue[0][sent:]
+                if not sent:
+                    return
+            else:
+                self._queue.popleft()
+
+    def _send(self, data: memoryview) -> int:
+        try:
+            return self.engine_end.send(data)
+        except BlockingIOError:
+            return 0
+        except OSError:
+            return len(data)  # the application reads no more
+
+    def _write_from_their_side(self) -> None:
+        for fd, inode in _registry.descriptors():
+            if inode == self.inode:
+                with suppress(OSError):
+                    self._write_through(os.dup(fd))
+                return
+
+    def _write_through(self, copy: int) -> None:
+        # The descriptor may have been closed and reused between the look and the copy: look again.
+        if _registry.inode_of(copy) != self.inode:
+            os.close(copy)
+            return
+        theirs = adopt(copy)
+        try:
+            theirs.send(b"\0", socket.MSG_DONTWAIT)
+        finally:
+            theirs.close()
+
+
+def _is_writable(sock: socket.socket) -> bool:
+    poll = select.poll()
+    poll.register(GenuineSocket.fileno(sock), select.POLLOUT)
+    return bool(poll.poll(0))

@@ -1,0 +1,578 @@
+"""One modem's engine: carries out what the driver asks, on one thread; decides nothing.
+
+Theory of operation: a round of the loop handles what is ready (the port, channels), runs what other threads asked
+for, and then alternates ``data_to_send()`` and ``next_event()`` of the driver until both are empty. Nothing is
+polled: an idle modem costs no wake-ups.
+
+The port is opened by the first thing that needs it. When it is lost, or an exception leaves the driver, every
+connection is reset and the next use opens it again; while opening fails, it is tried at growing intervals and the
+calls between fail at once with the same error.
+"""
+
+from __future__ import annotations
+
+import atexit
+import concurrent.futures
+import errno
+import logging
+import os
+import weakref
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from time import monotonic
+from typing import Any, TypeVar
+
+from nbsocket import _driver
+from nbsocket._channel import Channel, DatagramChannel, State, StreamChannel
+from nbsocket._driver import Driver, GetUnacked, Request, Settings
+from nbsocket._engine._datagrams import Datagrams
+from nbsocket._engine._loop import Handler, Loop, fail, fulfil
+from nbsocket._engine._poller import Ready
+from nbsocket._engine._stats import ConnectionStats, Stats
+from nbsocket._engine._streams import Streams
+from nbsocket._engine._wirelog import WireLog
+from nbsocket._errors import make_error
+from nbsocket._port import Port
+
+__all__ = ["Engine"]
+
+logger = logging.getLogger("nbsocket")
+
+T = TypeVar("T")
+
+#: Seconds between attempts to open a port that cannot be opened: doubled from the first to the last.
+FIRST_RETRY, LAST_RETRY = 1.0, 30.0
+
+#: Seconds that the end of the interpreter waits for data that is still on its way.
+EXIT_TIMEOUT = 10.0
+
+#: Seconds beyond a request's own deadline after which its caller gives up on the engine.
+GRACE = 5.0
+
+#: Ended connections whose account is kept.
+KEPT_ACCOUNTS = 100
+
+_engines: weakref.WeakSet[Engine] = weakref.WeakSet()
+
+
+class Engine:
+    """Carries the connections and requests of one modem.
+
+    Thread: every public method may be called from any thread, and none waits unless it says so.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        settings: Settings,
+        *,
+        log_payload: bool = False,
+        open_port: Callable[[str, int | None], Port] = Port.open,
+        make_driver: Callable[[Settings], Driver] = Driver,
+    ) -> None:
+        """Note what to use; thread and port start with the first use.
+
+        Args:
+            url: of the port.
+            settings: for the driver.
+            log_payload: whether the wire log shows payload.
+            open_port: opens a port at a rate.
+            make_driver: makes the driver.
+        """
+        self.url = url
+        self.settings = settings
+        self._open_port = open_port
+        self._make_driver = make_driver
+        self._wire = WireLog(is_hex=settings.is_hex, log_payload=log_payload)
+        self._begin_afresh()
+        self._loop = Loop(
+            f"nbsocket {url}", after=self._after, next_deadline=self._next_deadline, crashed=self._crashed
+        )
+        #: The largest datagram, and the bytes that one send of the module carries.
+        self.segment_size = self._driver.segment_size
+        self._is_closed = False
+        self._is_released = False
+        _engines.add(self)
+
+    def _begin_afresh(self) -> None:
+        self._driver = self._make_driver(self.settings)
+        self._port: Port | None = None
+        self._out = bytearray()
+        self._failure: OSError | None = None
+        self._retry_at = 0.0
+        self._retry_delay = FIRST_RETRY
+        self._requests: dict[int, Future[Any]] = {}
+        self._streams = Streams(self)
+        self._datagrams = Datagrams(self)
+        self._stopping: Future[None] | None = None
+        self._bytes_up = self._bytes_down = 0
+        self._accounts: deque[ConnectionStats] = deque(maxlen=KEPT_ACCOUNTS)
+
+    # -- connections
+
+    def connect(self, channel: StreamChannel, host: str, port: int, local_port: int = 0) -> Future[None]:
+        """Connect a channel to an address.
+
+        Args:
+            channel: a new one.
+            host: address text.
+            port: 1 to 65535.
+            local_port: 0 to let the module choose.
+        Returns:
+            None when connected, or the OSError that says why not (EMFILE: the module's five sockets are in use).
+        """
+        channel.engine = self
+        channel.state = State.CONNECTING
+        outcome: Future[None] = Future()
+        try:
+            self.call(lambda: self._streams.connect(channel, host, port, local_port, outcome))
+        except OSError as error:
+            channel.failed(error)
+            fail(outcome, error)
+        return outcome
+
+    def connect_and_wait(
+        self, channel: StreamChannel, host: str, port: int, local_port: int = 0, timeout: float | None = None
+    ) -> None:
+        """Connect a channel and wait for the outcome; given up on any exception, so that the module's socket is freed.
+
+        Raises:
+            TimeoutError: not connected within ``timeout`` seconds.
+            OSError: as :meth:`connect`.
+        """
+        outcome = self.connect(channel, host, port, local_port)
+        try:
+            _wait(outcome, timeout)
+        except BaseException:
+            self.abandon(channel)
+            raise
+
+    def abandon(self, channel: StreamChannel) -> None:
+        """Give a connection up: closed at once, nothing is flushed."""
+        if self._is_closed:
+            channel.abandon()
+        else:
+            self.call(lambda: self._streams.abandon(channel))
+
+    def attach(self, channel: DatagramChannel) -> None:
+        """Carry the datagrams of a channel from now on; nothing happens when it is carried already."""
+        if channel.engine is None:
+            channel.engine = self
+            self.call(lambda: self._datagrams.attach(channel))
+
+    def detach(self, channel: Channel) -> None:
+        """Carry a channel no more: the operating system's socket was put back."""
+        if isinstance(channel, DatagramChannel):
+            self.call(lambda: self._detach(channel))
+        else:
+            channel.discard()
+
+    def _detach(self, channel: DatagramChannel) -> None:
+        self._datagrams.detach(channel)
+        channel.discard()
+
+    def set_option(self, channel: Channel, name: str, value: float) -> None:
+        """Set ``"nodelay"``, ``"rai"`` or ``"user_timeout"`` (seconds), now and for what is opened later."""
+        channel.options[name] = value
+        if self._loop.is_running:
+            self.call(lambda: self._set_option(channel, name, value))
+
+    def get_unacked(self, channel: Channel, timeout: float = 10.0) -> int:
+        """Return how many bytes the peer has not acknowledged; waits for the module.
+
+        Raises:
+            OSError: ENOTCONN, or what the module says.
+        """
+        keys = _result(self.call(lambda: self._keys_of(channel)), timeout)
+        if not keys:
+            raise make_error(errno.ENOTCONN, "the modem has no connection for this socket")
+        return sum(self.ask(GetUnacked(key), timeout) for key in keys)
+
+    # -- requests
+
+    def request(self, request: Request, timeout: float | None) -> Future[Any]:
+        """Ask something of the module; it fails after ``timeout`` seconds."""
+        return self._ask(request, timeout)[0]
+
+    def ask(self, request: Request, timeout: float | None) -> Any:
+        """Ask something of the module and wait for the answer; an interrupted wait withdraws the question.
+
+        Raises:
+            OSError: as the request says; ETIMEDOUT after ``timeout`` seconds.
+        """
+        outcome, ids = self._ask(request, timeout)
+        try:
+            return _result(outcome, None if timeout is None else timeout + GRACE)
+        except BaseException:
+            if not outcome.done():
+                self.call(lambda: self._cancel(ids))
+            raise
+
+    def call(self, function: Callable[[], T]) -> Future[T]:
+        """Run a function on the engine's thread.
+
+        Raises:
+            OSError: ENODEV, the modem was closed.
+        """
+        if self._is_closed:
+            raise make_error(errno.ENODEV, f"the modem at {self.url} is closed: call its open() first")
+        return self._loop.call(function)
+
+    # -- life
+
+    def open(self) -> None:
+        """Open the port if it is not open, whatever was said before; waits for it.
+
+        Raises:
+            OSError: why the port cannot be opened.
+        """
+        self._is_closed = False
+        self._retry_at = 0.0
+        _result(self.call(self.require_port), None)
+
+    def close(self, timeout: float = EXIT_TIMEOUT) -> None:
+        """Flush and close every connection, close the port and end the thread.
+
+        Waits at most ``timeout`` seconds, then cuts what is left.
+        """
+        if not self._is_closed and self._loop.is_running:
+            stopped: Future[None] = Future()
+            self.call(lambda: self._begin_stop(stopped, timeout))
+            self._is_closed = True
+            done, _ = concurrent.futures.wait([stopped], timeout)
+            if not done:
+                self._loop.call(self._stop)
+            self._loop.join(GRACE)
+        self._is_closed = True
+
+    def release(self) -> None:
+        """The modem's object is gone: stop when the last connection is."""
+        self._is_released = True
+        if self._loop.is_running and not self._is_closed:
+            self.call(lambda: None)
+
+    def stats(self) -> Stats:
+        """Return what was counted; does not wait."""
+        counters = dict(self._driver.counters)
+        counters["dropped_datagrams"] = counters.get("dropped_datagrams", 0) + self._datagrams.dropped
+        connections = (*self._accounts, *self._streams.stats(), *self._datagrams.stats())
+        return Stats(
+            self._bytes_up,
+            self._bytes_down,
+            counters.get("commands", 0),
+            self._loop.wakeups,
+            counters,
+            connections,
+        )
+
+    def abandon_after_fork(self) -> None:
+        """Be new and closed in a forked child; port and connections stay with the parent."""
+        if self._port is not None:
+            self._port.abandon_after_fork()
+        self._loop.abandon_after_fork()
+        self._begin_afresh()
+
+    # -- the engine's thread: what carriers use (Hub)
+
+    @property
+    def driver(self) -> Driver:
+        """The present driver."""
+        return self._driver
+
+    def require_port(self) -> None:
+        """Open the port if it is not open.
+
+        Raises:
+            OSError: why it cannot be opened; the same again without trying before the next attempt is due.
+        """
+        if self._port is not None:
+            return
+        now = monotonic()
+        if self._failure is not None and now < self._retry_at:
+            raise make_error(self._failure.errno or errno.EIO, self._failure.strerror or str(self._failure))
+        try:
+            self._port = self._open_port(self.url, self.settings.baudrate)
+        except OSError as error:
+            self._failure = error
+            self._retry_at = monotonic() + self._retry_delay
+            self._retry_delay = min(2 * self._retry_delay, LAST_RETRY)
+            raise
+        self._failure = None
+        self._wire.clear()
+        self._watch_port()
+        self._driver.port_opened(monotonic())
+
+    def watch(self, fd: int, handler: Handler, *, read: bool, write: bool = False) -> None:
+        """See :meth:`Loop.watch`."""
+        self._loop.watch(fd, handler, read=read, write=write)
+
+    def forget(self, fd: int) -> None:
+        """See :meth:`Loop.forget`."""
+        self._loop.forget(fd)
+
+    def note_ended(self, service: str, peer: tuple[Any, ...], bytes_up: int, bytes_down: int) -> None:
+        """Keep the account of a connection that is over."""
+        self._accounts.append(ConnectionStats(service, str(peer[0]), int(peer[1]), bytes_up, bytes_down, False))
+
+    # -- the round
+
+    def _next_deadline(self) -> float | None:
+        return self._driver.next_deadline() if self._port is not None else None
+
+    def _after(self) -> None:
+        deadline = self._next_deadline()
+        if deadline is not None and deadline <= monotonic():
+            self._driver.handle_timeout(monotonic())
+        self._pump()
+        if self._stopping is not None:
+            self._continue_stop()
+        elif self._is_released and not (self._streams or self._datagrams.has_sockets or self._requests):
+            self._begin_stop(Future(), EXIT_TIMEOUT)
+            self._continue_stop()
+
+    def _pump(self) -> None:
+        """Carry out everything that the driver wants now."""
+        while True:
+            data = self._driver.data_to_send()
+            if data:
+                self._send(data)
+            event = self._driver.next_event()
+            if event is not None:
+                self._handle(event)
+            elif not data:
+                is_news = self._streams.settle()
+                if not self._datagrams.settle() and not is_news:
+                    return
+
+    def _handle(self, event: _driver.Event) -> None:
+        key = getattr(event, "key", None)
+        if key is None:
+            _OWN_EVENTS[type(event)](self, event)
+        elif key in self._streams:
+            _STREAM_EVENTS[type(event)](self._streams, event)
+        elif key in self._datagrams:
+            _DATAGRAM_EVENTS[type(event)](self._datagrams, event)
+
+    # -- the port
+
+    def _watch_port(self) -> None:
+        assert self._port is not None
+        self._loop.watch(self._port.fileno(), self._port_ready, read=True, write=bool(self._out))
+
+    def _port_ready(self, ready: Ready) -> None:
+        assert self._port is not None
+        try:
+            if ready.is_writable:
+                self._write()
+            if ready.is_readable or ready.is_hung_up:
+                self._read(ready.is_hung_up)
+        except OSError as error:
+            self._lose_port(error)
+
+    def _read(self, is_hung_up: bool) -> None:
+        assert self._port is not None
+        data = self._port.read()
+        if data:
+            self._retry_delay = FIRST_RETRY
+            self._bytes_down += len(data)
+            self._wire.received(data)
+            self._driver.receive_data(data, monotonic())
+        elif is_hung_up:
+            raise make_error(errno.EIO, f"the port {self.url} hung up")
+
+    def _send(self, data: bytes) -> None:
+        self._wire.sent(data)
+        self._bytes_up += len(data)
+        self._out += data
+        try:
+            self._write()
+        except OSError as error:
+            self._lose_port(error)
+
+    def _write(self) -> None:
+        if self._port is None:
+            self._out.clear()
+            return
+        if self._out:
+            del self._out[: self._port.write(self._out)]
+        self._watch_port()
+
+    def _close_port(self) -> None:
+        port, self._port = self._port, None
+        self._out.clear()
+        if port is not None:
+            self._loop.forget(port.fileno())
+            port.close()
+
+    def _lose_port(self, error: OSError) -> None:
+        logger.warning("%s: every connection is reset", error.strerror or error)
+        self._close_port()
+        self._driver.port_lost(error, monotonic())
+
+    def _crashed(self, error: Exception) -> None:
+        """An exception that nothing foresaw: begin anew, so that the next call works."""
+        logger.error("internal error, every connection is reset: %r", error, exc_info=error)
+        failure = make_error(errno.ECONNRESET, f"internal error: {error!r}")
+        failure.__cause__ = error
+        self._close_port()
+        self._driver = self._make_driver(self.settings)
+        requests, self._requests = self._requests, {}
+        for outcome in requests.values():
+            fail(outcome, failure)
+        self._streams.reset_all(failure)
+        self._datagrams.reset_all(failure)
+        if self._stopping is not None:
+            self._stop()
+
+    # -- what the driver tells the engine
+
+    def _request_done(self, event: _driver.RequestDone) -> None:
+        outcome = self._requests.pop(event.request_id, None)
+        if outcome is not None:
+            fulfil(outcome, event.value)
+
+    def _request_failed(self, event: _driver.RequestFailed) -> None:
+        outcome = self._requests.pop(event.request_id, None)
+        if outcome is not None:
+            fail(outcome, event.error)
+
+    def _set_baudrate(self, event: _driver.SetBaudrate) -> None:
+        if self._port is None:
+            return
+        self._out.clear()
+        try:
+            self._port.set_baudrate(event.rate)
+        except OSError as error:
+            logger.info("%s", error.strerror)
+
+    def _log(self, event: _driver.Log) -> None:
+        logger.log(event.level, "%s", event.message)
+
+    def _stopped(self, event: _driver.Stopped) -> None:
+        if self._stopping is not None:
+            self._stop()
+
+    # -- requests
+
+    def _ask(self, request: Request, timeout: float | None) -> tuple[Future[Any], list[int]]:
+        outcome: Future[Any] = Future()
+        ids: list[int] = []
+        deadline = None if timeout is None else monotonic() + timeout
+        asked = self.call(lambda: self._submit(request, deadline, outcome, ids))
+        asked.add_done_callback(lambda done: _pass_on_failure(done, outcome))
+        return outcome, ids
+
+    def _submit(self, request: Request, deadline: float | None, outcome: Future[Any], ids: list[int]) -> None:
+        self.require_port()
+        number = self._driver.submit(request, deadline, monotonic())
+        ids.append(number)
+        self._requests[number] = outcome
+
+    def _cancel(self, ids: list[int]) -> None:
+        for number in ids:
+            if self._requests.pop(number, None) is not None:
+                self._driver.cancel(number, monotonic())
+
+    def _keys_of(self, channel: Channel) -> list[int]:
+        if isinstance(channel, DatagramChannel):
+            return self._datagrams.keys_of(channel)
+        assert isinstance(channel, StreamChannel)
+        key = self._streams.key_of(channel)
+        return [] if key is None else [key]
+
+    def _set_option(self, channel: Channel, name: str, value: float) -> None:
+        for key in self._keys_of(channel):
+            self._driver.set_option(key, name, value)
+
+    # -- the end
+
+    def _begin_stop(self, stopped: Future[None], timeout: float) -> None:
+        self._stopping = stopped
+        withdrawn = tuple(self._requests.values())
+        self._cancel(list(self._requests))
+        for outcome in withdrawn:
+            fail(outcome, make_error(errno.ENODEV, f"the modem at {self.url} was closed"))
+        self._datagrams.close_all()
+        self._streams.close_all(timeout)
+
+    def _continue_stop(self) -> None:
+        if self._port is None:
+            self._stop()
+        elif not self._streams and not self._datagrams:
+            self._driver.shut_down(monotonic())
+            self._pump()
+
+    def _stop(self) -> None:
+        stopped, self._stopping = self._stopping, None
+        failure = make_error(errno.ECONNRESET, f"the modem at {self.url} was closed")
+        self._streams.reset_all(failure)
+        self._datagrams.reset_all(failure)
+        self._close_port()
+        self._driver.port_lost(failure, monotonic())
+        while self._driver.next_event() is not None:
+            pass
+        self._loop.stop()
+        if stopped is not None:
+            fulfil(stopped, None)
+
+
+def _pass_on_failure(asked: Future[Any], outcome: Future[Any]) -> None:
+    error = asked.exception()
+    if error is not None:
+        fail(outcome, error)
+
+
+def _wait(future: Future[Any], timeout: float | None) -> Any:
+    done, _ = concurrent.futures.wait([future], timeout)
+    if not done:
+        raise TimeoutError("timed out")
+    return future.result()
+
+
+def _result(future: Future[T], timeout: float | None) -> T:
+    done, _ = concurrent.futures.wait([future], timeout)
+    if not done:
+        raise make_error(errno.ETIMEDOUT, "the modem gave no answer in time")
+    return future.result()
+
+
+_OWN_EVENTS: dict[type, Callable[[Engine, Any], None]] = {
+    _driver.RequestDone: Engine._request_done,
+    _driver.RequestFailed: Engine._request_failed,
+    _driver.SetBaudrate: Engine._set_baudrate,
+    _driver.Log: Engine._log,
+    _driver.Stopped: Engine._stopped,
+}
+
+_STREAM_EVENTS: dict[type, Callable[[Streams, Any], None]] = {
+    _driver.Connected: Streams.connected,
+    _driver.ConnectFailed: Streams.connect_failed,
+    _driver.DataReceived: Streams.data_received,
+    _driver.PeerClosed: Streams.peer_closed,
+    _driver.ConnectionReset: Streams.reset,
+    _driver.ConnectionEnded: Streams.ended,
+}
+
+_DATAGRAM_EVENTS: dict[type, Callable[[Datagrams, Any], None]] = {
+    _driver.Connected: Datagrams.connected,
+    _driver.ConnectFailed: Datagrams.connect_failed,
+    _driver.DataReceived: Datagrams.data_received,
+    _driver.PeerClosed: Datagrams.peer_closed,
+    _driver.ConnectionReset: Datagrams.reset,
+    _driver.ConnectionEnded: Datagrams.ended,
+}
+
+
+def _close_at_exit() -> None:
+    for engine in tuple(_engines):
+        engine.close()
+
+
+def _abandon_after_fork() -> None:
+    for engine in tuple(_engines):
+        engine.abandon_after_fork()
+
+
+atexit.register(_close_at_exit)
+os.register_at_fork(after_in_child=_abandon_after_fork)

@@ -1,0 +1,30 @@
+"""What the carriers of streams and datagrams may use of the engine."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from nbsocket._driver import Driver
+from nbsocket._engine._loop import Handler
+
+__all__ = ["Hub"]
+
+
+class Hub(Protocol):
+    """The engine, seen from its connections. Thread: the engine's."""
+
+    @property
+    def driver(self) -> Driver:
+        """The present driver."""
+
+    def require_port(self) -> None:
+        """Open the port if it is not open; OSError when that cannot be."""
+
+    def watch(self, fd: int, handler: Handler, *, read: bool, write: bool = False) -> None:
+        """See :meth:`Loop.watch`."""
+
+    def forget(self, fd: int) -> None:
+        """See :meth:`Loop.forget`."""
+
+    def note_ended(self, service: str, peer: tuple[Any, ...], bytes_up: int, bytes_down: int) -> None:
+        """Keep the account of a connection that is over."""

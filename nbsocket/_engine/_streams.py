@@ -1,0 +1,275 @@
+"""Carries TCP connections between their channels and the driver."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from time import monotonic
+
+from nbsocket._channel import State, StreamChannel
+from nbsocket._driver import Connected, ConnectFailed, ConnectionEnded, ConnectionReset, DataReceived, PeerClosed
+from nbsocket._engine._hub import Hub
+from nbsocket._engine._loop import fail, fulfil
+from nbsocket._engine._poller import Ready
+from nbsocket._engine._stats import ConnectionStats
+from nbsocket._errors import make_error
+
+__all__ = ["DEFAULT_LINGER", "Streams"]
+
+#: Seconds after close() that data may wait for its acknowledgement, unless SO_LINGER says otherwise: the time that the
+#: network may be away from a moving module.
+DEFAULT_LINGER = 60.0
+
+
+@dataclass(eq=False)
+class _Link:
+    """One connection on the way between a channel and the driver."""
+
+    key: int
+    channel: StreamChannel
+    outcome: Future[None]
+    #: The driver knows that the application has data; the descriptor is not watched for more.
+    is_announced: bool = False
+    #: The application writes no more.
+    is_finished: bool = False
+    #: The application has closed both directions.
+    is_gone: bool = False
+    #: The peer ended the stream.
+    has_peer_closed: bool = False
+    #: The driver took data since the last look.
+    is_touched: bool = False
+    #: Where the file descriptor's number is kept after its end is closed.
+    fd: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.fd = self.channel.engine_end.fileno()
+
+    def take(self, max_bytes: int) -> bytes:
+        """See :class:`Source`."""
+        self.is_touched = True
+        return self.channel.take(max_bytes)
+
+
+class _Source:
+    """What the driver takes from before it has given the key of the connection."""
+
+    link: _Link | None = None
+
+    def take(self, max_bytes: int) -> bytes:
+        """See :class:`nbsocket._driver.Source`."""
+        return self.link.take(max_bytes) if self.link is not None else b""
+
+
+class Streams:
+    """All TCP connections of one engine. Thread: the engine's."""
+
+    def __init__(self, hub: Hub) -> None:
+        """Start with none."""
+        self._hub = hub
+        self._links: dict[int, _Link] = {}
+        self._keys: dict[StreamChannel, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._links)
+
+    def __contains__(self, key: int) -> bool:
+        return key in self._links
+
+    def stats(self) -> Iterator[ConnectionStats]:
+        """Give the account of each open connection."""
+        for link in self._links.values():
+            peer = link.channel.peername or ("", 0)
+            yield ConnectionStats(
+                "TCP", str(peer[0]), int(peer[1]), link.channel.bytes_up, link.channel.bytes_down, is_open=True
+            )
+
+    def key_of(self, channel: StreamChannel) -> int | None:
+        """Return the driver's key while there is one."""
+        return self._keys.get(channel)
+
+    def connect(self, channel: StreamChannel, host: str, port: int, local_port: int, outcome: Future[None]) -> None:
+        """Have the driver open a connection; the outcome is told by ``outcome`` and the channel."""
+        try:
+            if channel.state is not State.CONNECTING:
+                raise make_error(errno.ECONNABORTED, "the connection was given up")
+            self._hub.require_port()
+            source = _Source()
+            key = self._hub.driver.open("TCP", host, port, local_port, source, monotonic())
+        except (OSError, ValueError) as error:
+            failure = error if isinstance(error, OSError) else make_error(errno.EINVAL, str(error))
+            channel.failed(failure)
+            fail(outcome, failure)
+            return
+        link = source.link = _Link(key, channel, outcome)
+        self._links[key] = link
+        self._keys[channel] = key
+        for name, value in channel.options.items():
+            self._hub.driver.set_option(key, name, value)
+        self._watch(link)
+
+    def abandon(self, channel: StreamChannel) -> None:
+        """Give a connection up at once."""
+        link = self._links.get(self._keys.get(channel, -1))
+        if link is None:
+            channel.abandon()
+            return
+        self._let_go(link)
+        fail(link.outcome, make_error(errno.ECONNABORTED, "the connection was given up"))
+        channel.abandon()
+        self._hub.driver.abort(link.key, monotonic())
+
+    def close_all(self, linger: float) -> None:
+        """End every connection as if its application had closed it."""
+        for link in tuple(self._links.values()):
+            if link.channel.state is State.CONNECTING:
+                self._hub.driver.abort(link.key, monotonic())
+            else:
+                link.is_finished = True
+                self._hub.driver.end_of_data(link.key, linger, monotonic())
+
+    def reset_all(self, error: OSError) -> None:
+        """Cut every connection; the driver is not asked."""
+        for link in tuple(self._links.values()):
+            if not link.channel.is_over() and not link.channel.is_due_to_finish:
+                self._cut(link, error)
+            self._forget(link)
+
+    def settle(self) -> bool:
+        """Tell the driver of what is left after it took data, or watch for more; return whether it was told."""
+        is_news = False
+        for link in tuple(self._links.values()):
+            if not link.is_touched:
+                continue
+            link.is_touched = False
+            size = link.channel.available()
+            if size:
+                self._hub.driver.data_available(link.key, size, monotonic())
+                is_news = True
+            else:
+                link.is_announced = False
+                self._watch(link)
+        return is_news
+
+    # What the driver tells.
+
+    def connected(self, event: Connected) -> None:
+        """The connection is there."""
+        link = self._links[event.key]
+        link.channel.opened(self._hub.driver.local_address)
+        self._watch(link)
+        fulfil(link.outcome, None)
+
+    def connect_failed(self, event: ConnectFailed) -> None:
+        """It could not be made."""
+        link = self._links[event.key]
+        self._let_go(link)
+        link.channel.failed(event.error)
+        fail(link.outcome, event.error)
+        self._forget(link)
+
+    def data_received(self, event: DataReceived) -> None:
+        """Bytes for the application; too many waiting ones end the connection, for the module cannot be stopped."""
+        link = self._links[event.key]
+        if link.channel.is_over():
+            return
+        if not link.channel.deliver(event.data):
+            self._cut(link, make_error(errno.ECONNRESET, "the application does not read what it receives"))
+            self._hub.driver.abort(event.key, monotonic())
+            return
+        self._watch(link)
+
+    def peer_closed(self, event: PeerClosed) -> None:
+        """End of file for the application."""
+        link = self._links[event.key]
+        link.has_peer_closed = True
+        link.channel.end()
+        self._watch(link)
+
+    def reset(self, event: ConnectionReset) -> None:
+        """The connection was cut."""
+        self._cut(self._links[event.key], event.error)
+
+    def ended(self, event: ConnectionEnded) -> None:
+        """The module has no such connection any more."""
+        link = self._links[event.key]
+        channel = link.channel
+        if channel.state is State.CONNECTING:
+            error = make_error(errno.ECONNABORTED, "the connection was given up")
+            self._let_go(link)
+            channel.failed(error)
+            fail(link.outcome, error)
+        elif not link.is_gone and not link.has_peer_closed and not channel.is_over():
+            self._cut(link, make_error(errno.ECONNRESET, "the connection was closed with the modem"))
+        self._forget(link)
+        self._watch(link)
+
+    # What the application does.
+
+    def _ready(self, link: _Link, ready: Ready) -> None:
+        channel = link.channel
+        if ready.is_writable:
+            channel.flush()
+        if ready.is_hung_up:
+            self._closed(link)
+        elif ready.is_readable and not link.is_announced:
+            self._written(link)
+        self._watch(link)
+
+    def _written(self, link: _Link) -> None:
+        size = link.channel.available()
+        if size:
+            link.is_announced = True
+            self._hub.driver.data_available(link.key, size, monotonic())
+        elif link.channel.is_at_end():
+            link.is_finished = True
+            self._hub.driver.half_close(link.key, self._linger_of(link), monotonic())
+
+    def _closed(self, link: _Link) -> None:
+        """The application closed its end, with or without data left in it."""
+        link.is_finished = link.is_gone = True
+        channel = link.channel
+        if channel.state is State.CONNECTING or channel.linger == 0:
+            self._hub.driver.abort(link.key, monotonic())
+        else:
+            self._hub.driver.end_of_data(link.key, self._linger_of(link), monotonic())
+
+    @staticmethod
+    def _linger_of(link: _Link) -> float:
+        linger = link.channel.linger
+        return DEFAULT_LINGER if linger is None else linger
+
+    def _watch(self, link: _Link) -> None:
+        """Watch for what is of interest now; a channel with nothing left to do is finished."""
+        is_ended = link.key not in self._links
+        if link.channel.is_due_to_finish or (link.is_gone and is_ended):
+            self._hub.forget(link.fd)
+            link.channel.finish()
+        if link.channel.is_over():
+            return
+        if link.is_gone:
+            self._hub.forget(link.fd)
+            return
+        wants_read = link.channel.state is State.CONNECTED and not link.is_announced and not link.is_finished
+        self._hub.watch(
+            link.fd, lambda ready: self._ready(link, ready), read=wants_read, write=link.channel.wants_write
+        )
+
+    def _cut(self, link: _Link, error: OSError) -> None:
+        self._let_go(link)
+        if link.channel.state is State.CONNECTING:
+            link.channel.failed(error)
+        else:
+            link.channel.reset(error)
+        fail(link.outcome, error)
+
+    def _let_go(self, link: _Link) -> None:
+        if not link.channel.is_over():
+            self._hub.forget(link.fd)
+
+    def _forget(self, link: _Link) -> None:
+        self._links.pop(link.key, None)
+        self._keys.pop(link.channel, None)
+        peer = link.channel.peername or ("", 0)
+        self._hub.note_ended("TCP", peer, link.channel.bytes_up, link.channel.bytes_down)

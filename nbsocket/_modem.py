@@ -1,0 +1,365 @@
+"""The modem as the application sees it, and the process's default one."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+import weakref
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Literal, TypeVar
+
+from nbsocket._driver import (
+    DnsServers,
+    GetClock,
+    GetDnsServers,
+    GetInfo,
+    GetSockets,
+    GetStatus,
+    ModuleInfo,
+    NetworkStatus,
+    Ping,
+    PingResult,
+    RawCommand,
+    Resolve,
+    SetDnsServers,
+    Settings,
+    SocketState,
+    SyncTime,
+    WaitAttached,
+)
+from nbsocket._engine import Engine, Stats
+from nbsocket._errors import make_error
+
+__all__ = ["MAX_HOST_SIZE", "Modem", "check_host", "configure", "default_modem"]
+
+T = TypeVar("T")
+
+#: Longest host in bytes. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.2.
+MAX_HOST_SIZE = 150
+
+#: Longest name server address in bytes. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.7.
+MAX_SERVER_SIZE = 64
+
+#: Seconds beyond ``attach_timeout`` for bring-up: finding the rate of a module that boots.
+BRING_UP_TIME = 60.0
+
+#: Seconds in which an outcome that comes over the network is due. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.2.
+OUTCOME_TIME = 60.0
+
+#: Seconds in which any command is answered, with those before it. Source: BC260Y-CN TCP/IP guide 1.1 §2.2.3.
+ANSWER_TIME = 30.0
+
+
+def check_host(host: str, limit: int = MAX_HOST_SIZE) -> str:
+    """Return ``host`` when it may stand in a command.
+
+    Raises:
+        ValueError: it is empty, too long, or has a quote, a control character or anything that is not ASCII.
+    """
+    if not isinstance(host, str):
+        raise TypeError(f"host must be a str, not {type(host).__name__}")
+    if not 1 <= len(host) <= limit:
+        raise ValueError(f"host must have 1 to {limit} characters, not {len(host)}")
+    if not (host.isascii() and host.isprintable()) or '"' in host or " " in host:
+        raise ValueError(f"host {host!r} must be ASCII without quotes, blanks and control characters")
+    return host
+
+
+def _check_range(name: str, value: int, lowest: int, highest: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be an int, not {type(value).__name__}")
+    if not lowest <= value <= highest:
+        raise ValueError(f"{name} must be {lowest} to {highest}, not {value}")
+    return value
+
+
+def _check_timeout(timeout: float | None) -> float | None:
+    if timeout is not None and not timeout >= 0:
+        raise ValueError(f"timeout must be 0 or more seconds, or None, not {timeout!r}")
+    return timeout
+
+
+class Modem:
+    """A Quectel BC260Y-CN module on a serial port.
+
+    Nothing happens before the first call that needs the module, or :meth:`open`. A context manager: it is opened at
+    the beginning and closed at the end of the block. Several modems may be open at a time.
+
+    Thread: all methods may be called from any thread; those that ask the module wait for its answer.
+    """
+
+    def __init__(
+        self,
+        port: str,
+        *,
+        baudrate: int | None = None,
+        data_format: Literal["hex", "raw"] = "hex",
+        apn: str | None = None,
+        power: Literal["awake", "psm"] = "awake",
+        attach_timeout: float = 180.0,
+        ack_timeout: float = 120.0,
+        log_payload: bool = False,
+    ) -> None:
+        """Note how to use the module.
+
+        Args:
+            port: a device or any pyserial URL: ``/dev/ttyUSB0``, ``sim://``, ``socket://host:4001``,
+            ``rfc2217://host:4001``. baudrate: rate of the serial line; None tries 115200, 9600 and then the rest.
+            data_format: ``"hex"`` is safe and documented; ``"raw"`` needs half the bytes on the serial line. apn:
+            access point name, set in the module only when it has another one; None leaves it alone. power:
+            ``"awake"``, or ``"psm"`` to let the module sleep whenever nothing needs it. attach_timeout: seconds that
+            calls wait for the registration to the network. ack_timeout: seconds without acknowledgement after which a
+            TCP connection is given up (TCP_USER_TIMEOUT). log_payload: whether the wire log (logger ``nbsocket.at``,
+            DEBUG) shows payload and not its size only.
+        Raises:
+            ValueError: an argument is out of range; the message says what is allowed.
+        """
+        if not isinstance(port, str):
+            raise TypeError(f"port must be a str, not {type(port).__name__}")
+        if not port or "\0" in port:
+            raise ValueError("port must be a device such as /dev/ttyUSB0 or a URL such as sim://")
+        settings = Settings(
+            data_format=data_format,
+            baudrate=baudrate,
+            apn=apn,
+            power=power,
+            attach_timeout=attach_timeout,
+            ack_timeout=ack_timeout,
+        )
+        self.port = port
+        self._settings = settings
+        self._engine = Engine(port, settings, log_payload=log_payload)
+        # An engine whose modem was forgotten serves the connections that are left, and ends.
+        weakref.finalize(self, self._engine.release).atexit = False
+
+    def __enter__(self) -> Modem:
+        self.open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<nbsocket.Modem {self.port!r}>"
+
+    @property
+    def engine(self) -> Engine:
+        """The thread behind it."""
+        return self._engine
+
+    @property
+    def segment_size(self) -> int:
+        """Bytes of payload that one command carries, so the largest datagram: 512 (hex) or 1024 (raw)."""
+        return self._engine.segment_size
+
+    def open(self, timeout: float | None = None) -> None:
+        """Open the port and bring the module up: find its rate, configure it, learn who it is.
+
+        Args:
+            timeout: seconds; None is enough for a module that boots. Registration to the network is not waited for.
+        Raises:
+            OSError: the port cannot be opened (ENOENT, EACCES, EBUSY, ...), or the module does not answer (ETIMEDOUT,
+            ...).
+        """
+        _check_timeout(timeout)
+        self._engine.open()
+        try:
+            self._engine.ask(RawCommand("AT"), BRING_UP_TIME if timeout is None else timeout)
+        except BaseException:
+            self._engine.close(0)
+            raise
+
+    def close(self, timeout: float = 10.0) -> None:
+        """Flush and close every connection, then the port.
+
+        Args:
+            timeout: seconds; connections that are not done by then are cut.
+        """
+        _check_timeout(timeout)
+        self._engine.close(timeout)
+
+    def wait_attached(self, timeout: float | None = None) -> None:
+        """Wait until the module is registered to the network.
+
+        Args:
+            timeout: seconds; None stands for ``attach_timeout``.
+        Raises:
+            OSError: ENETDOWN, it is not registered in time.
+        """
+        self._engine.ask(WaitAttached(), self._timeout(_check_timeout(timeout), 0.0))
+
+    def info(self) -> ModuleInfo:
+        """Return manufacturer, model, firmware and IMEI."""
+        return self._ask(GetInfo(), ANSWER_TIME + BRING_UP_TIME, ModuleInfo)
+
+    def status(self) -> NetworkStatus:
+        """Return registration, signal strength and address as they are now; does not wait for registration."""
+        return self._ask(GetStatus(), ANSWER_TIME + BRING_UP_TIME, NetworkStatus)
+
+    def resolve(self, host: str) -> list[str]:
+        """Look a name up with the module's DNS client; it gives one address. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.6.
+
+        Raises:
+            socket.gaierror: EAI_NONAME when the name is unknown, EAI_AGAIN when the network gave no answer.
+            ValueError: see :func:`check_host`.
+        """
+        return list(self._ask(Resolve(check_host(host)), self._timeout(None, OUTCOME_TIME), list))
+
+    def dns_servers(self) -> DnsServers:
+        """Return the name servers in use. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.7."""
+        return self._ask(GetDnsServers(), self._timeout(None, ANSWER_TIME), DnsServers)
+
+    def set_dns_servers(self, primary: str, secondary: str | None = None) -> None:
+        """Set the name servers. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.7.
+
+        Args:
+            primary: address of at most 64 characters.
+            secondary: the same, or None to leave it alone.
+        """
+        for server in (primary, secondary):
+            if server is not None:
+                check_host(server, MAX_SERVER_SIZE)
+        self._engine.ask(SetDnsServers(primary, secondary), self._timeout(None, ANSWER_TIME))
+
+    def ping(self, host: str, *, timeout: int = 20, count: int = 4, size: int = 32, rai: bool = False) -> PingResult:
+        """Ping from the module. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.8.
+
+        Args:
+            host: name or address.
+            timeout: seconds to wait for each reply, 1 to 255. The module's own default of 4 is too short for NB-IoT.
+            count: packets, 1 to 10.
+            size: bytes a packet, 32 to 1500; firmware before A03 takes at most 200.
+            rai: ask the network to release the radio at once afterwards.
+        Raises:
+            ValueError: an argument is out of range.
+            OSError: the module refused, or the network is not there.
+        """
+        check_host(host)
+        _check_range("timeout", timeout, 1, 255)
+        _check_range("count", count, 1, 10)
+        _check_range("size", size, 32, 1500)
+        patience = self._timeout(None, count * (timeout + 1.0) + OUTCOME_TIME)
+        return self._ask(Ping(host, timeout, count, size, bool(rai)), patience, PingResult)
+
+    def ntp(self, server: str, port: int = 123, *, set_clock: bool = True) -> datetime:
+        """Ask a time server. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.9.
+
+        Args:
+            server: name or address.
+            port: 1 to 65535.
+            set_clock: whether the module sets its clock by the answer.
+        Returns:
+            The time in UTC.
+        """
+        check_host(server)
+        _check_range("port", port, 1, 65535)
+        return self._ask(SyncTime(server, port, bool(set_clock)), self._timeout(None, 2 * OUTCOME_TIME), datetime)
+
+    def clock(self) -> datetime:
+        """Return the module's clock in UTC.
+
+        Raises:
+            OSError: ENODATA, it was never set.
+        """
+        return self._ask(GetClock(), ANSWER_TIME + BRING_UP_TIME, datetime)
+
+    def sockets(self) -> list[SocketState]:
+        """Return the module's sockets, and which are ours. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.4."""
+        return list(self._ask(GetSockets(), ANSWER_TIME + BRING_UP_TIME, list))
+
+    def command(self, text: str, timeout: float | None = None) -> list[str]:
+        """Send any AT command.
+
+        Args:
+            text: the line without its CR, such as ``"AT+CSQ"``. Commands that change what nbsocket relies on
+            (sockets, echo,
+                data format, rate) are at the caller's risk.
+            timeout: seconds until its final result is due; None: 30.
+        Returns:
+            The information lines, without the final result.
+        Raises:
+            ValueError: not one ASCII command line that begins with AT.
+            OSError: the module answered with an error; ``.result`` has its number.
+        """
+        _check_timeout(timeout)
+        request = RawCommand(_check_command(text))
+        return list(self._ask(request, ANSWER_TIME + BRING_UP_TIME if timeout is None else timeout, list))
+
+    def stats(self) -> Stats:
+        """Return what crossed the serial line so far; does not ask the module."""
+        return self._engine.stats()
+
+    def _timeout(self, timeout: float | None, extra: float) -> float:
+        return self._settings.attach_timeout + BRING_UP_TIME + extra if timeout is None else timeout
+
+    def _ask(self, request: Any, timeout: float, kind: type[T]) -> T:
+        value = self._engine.ask(request, timeout)
+        assert isinstance(value, kind), value
+        return value
+
+
+def _check_command(text: str) -> str:
+    if not isinstance(text, str):
+        raise TypeError(f"text must be a str, not {type(text).__name__}")
+    if not (text.isascii() and text.isprintable()) or text[:2].upper() != "AT":
+        raise ValueError(f"text must be one line of printable ASCII that begins with AT, not {text!r}")
+    return text
+
+
+_lock = threading.Lock()
+_default: Modem | None = None
+
+
+def configure(port: str | None = None, **options: Any) -> Modem:
+    """Make the process's default modem, which sockets use that name no other.
+
+    Args:
+        port: as for :class:`Modem`; None stands for the environment's NBSOCKET_PORT.
+        options: as for :class:`Modem`. NBSOCKET_BAUDRATE and NBSOCKET_DATA_FORMAT count where they are not given.
+    Returns:
+        The modem. An earlier default is closed.
+    Raises:
+        OSError: ENODEV, there is no port to use.
+        ValueError: an option, or a variable of the environment, is not allowed.
+    """
+    global _default
+    modem = Modem(*_with_environment(port, options), **options)
+    with _lock:
+        earlier, _default = _default, modem
+    if earlier is not None:
+        earlier.close()
+    return modem
+
+
+def default_modem() -> Modem:
+    """Return the configured modem, or make it from NBSOCKET_PORT.
+
+    Raises:
+        OSError: ENODEV, there is none.
+    """
+    global _default
+    with _lock:
+        if _default is None:
+            options: dict[str, Any] = {}
+            _default = Modem(*_with_environment(None, options), **options)
+        return _default
+
+
+def _with_environment(port: str | None, options: dict[str, Any]) -> tuple[str]:
+    """Complete the options from the environment and return the port."""
+    port = port if port is not None else os.environ.get("NBSOCKET_PORT") or None
+    if port is None:
+        raise make_error(errno.ENODEV, "no modem is configured: call nbsocket.configure(port) or set NBSOCKET_PORT")
+    rate = os.environ.get("NBSOCKET_BAUDRATE")
+    if rate and "baudrate" not in options:
+        if not rate.isdecimal():
+            raise ValueError(f"NBSOCKET_BAUDRATE must be a number, not {rate!r}")
+        options["baudrate"] = int(rate)
+    data_format = os.environ.get("NBSOCKET_DATA_FORMAT")
+    if data_format and "data_format" not in options:
+        options["data_format"] = data_format
+    return (port,)

@@ -1,0 +1,388 @@
+"""The serial port: bytes and a file descriptor.
+
+Theory of operation: the engine watches one descriptor and reads and writes it without blocking, whatever the port's
+URL is.
+
+- A device (``/dev/ttyUSB0``, a pty, pyserial's ``spy://`` and ``hwgrep://``) is opened by pyserial and then read by
+  its own descriptor.
+- ``socket://host:port`` is a plain TCP connection, made with the genuine socket so that ``patch()`` never routes it
+  over the modem.
+- ``sim://`` is the simulator in this process; it hands out a descriptor.
+- Anything else that pyserial opens without a descriptor (``rfc2217://``, ``loop://``) gets a socket pair and two
+  threads that carry the bytes between it and pyserial. They block; nothing polls.
+"""
+
+from __future__ import annotations
+
+import _socket
+import errno
+import fcntl
+import os
+import stat
+import sys
+import termios
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from socket import AF_UNIX, IPPROTO_TCP, SHUT_RDWR, SOCK_STREAM, TCP_NODELAY
+from typing import Any
+from urllib.parse import urlsplit
+
+import serial
+
+from nbsocket import _stdlib
+from nbsocket._errors import make_error
+from nbsocket._stdlib import GenuineSocket
+
+__all__ = ["DEFAULT_BAUDRATE", "Port", "is_opening_port"]
+
+#: The rate a port is opened with when none is asked for; the driver then probes.
+DEFAULT_BAUDRATE = 115200
+
+#: How much one read takes: more than a second of the fastest line, and a tty gives at most 4 KiB at a time.
+READ_SIZE = 65536
+
+#: Seconds to reach a modem behind ``socket://``.
+SOCKET_CONNECT_TIMEOUT = 10.0
+
+#: Major device numbers of Unix98 pty slaves on Linux (Documentation/admin-guide/devices.txt).
+PTY_MAJORS = range(136, 144)
+
+_opening = threading.local()
+
+
+def is_opening_port() -> bool:
+    """Return whether this thread is opening a port: what pyserial connects to then is the host's own network."""
+    return bool(getattr(_opening, "is_on", False))
+
+
+class Port:
+    """An open port.
+
+    Thread: all methods belong to the engine's thread.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        fd: int,
+        close: Callable[[], None],
+        set_baudrate: Callable[[int], None] | None = None,
+        reason: Callable[[], OSError | None] | None = None,
+    ) -> None:
+        """Wrap an open descriptor; :meth:`open` is the usual way in."""
+        self.url = url
+        self._fd = fd
+        self._close = close
+        self._set_baudrate = set_baudrate
+        self._reason = reason
+        os.set_blocking(fd, False)
+
+    @classmethod
+    def open(cls, url: str, baudrate: int | None = None) -> Port:
+        """Open a device or URL and lock it against other processes.
+
+        Args:
+            url: a device path or any pyserial URL, or ``sim://``.
+            baudrate: bits per second; ignored where there is no line rate.
+        Raises:
+            OSError: with a sentence; ENOENT no such port, EACCES no permission, EBUSY another process has it (named),
+                ENOTTY not a serial port, EINVAL not a port URL, or what the network says for a remote one.
+        """
+        scheme = urlsplit(url).scheme.lower() if "://" in url else ""
+        opener = {"sim": _open_simulator, "socket": _open_socket}.get(scheme, _open_serial)
+        return opener(url, baudrate or DEFAULT_BAUDRATE)
+
+    def fileno(self) -> int:
+        """Return the descriptor to watch."""
+        return self._fd
+
+    def read(self) -> bytes:
+        """Return all there is, at most READ_SIZE bytes; ``b""`` when nothing is there.
+
+        Raises:
+            OSError: the line ended (unplugged, hung up): EIO, or what the network says of a remote port.
+        """
+        try:
+            data = os.read(self._fd, READ_SIZE)
+        except (BlockingIOError, InterruptedError):
+            return b""
+        except OSError as error:
+            raise self._lost() from error
+        if not data:
+            raise self._lost()
+        return data
+
+    def write(self, data: bytes | bytearray | memoryview) -> int:
+        """Write what fits now and return how many bytes that was."""
+        try:
+            return os.write(self._fd, data)
+        except (BlockingIOError, InterruptedError):
+            return 0
+        except OSError as error:
+            raise self._lost() from error
+
+    def set_baudrate(self, baudrate: int) -> None:
+        """Switch the line to another rate; nothing happens where there is no line rate.
+
+        Raises:
+            OSError: EINVAL, the device cannot do this rate.
+        """
+        if self._set_baudrate is not None:
+            self._set_baudrate(baudrate)
+
+    def close(self) -> None:
+        """Release the port and its lock; errors of a device that is gone already are of no interest."""
+        with suppress(OSError, termios.error):
+            self._close()
+
+    def abandon_after_fork(self) -> None:
+        """Forget the port in a forked child: device, lock and parent are left alone."""
+        with suppress(OSError):
+            os.close(self._fd)
+
+    def _lost(self) -> OSError:
+        return (self._reason() if self._reason is not None else None) or OSError(
+            errno.EIO, f"the port {self.url} hung up (unplugged, or its other end is gone)"
+        )
+
+
+def _open_simulator(url: str, baudrate: int) -> Port:
+    from nbsocket.sim import open_url  # only programs that use the simulator pay for loading it
+
+    try:
+        simulator = open_url(url)
+    except ValueError as error:
+        raise OSError(errno.EINVAL, f"{url}: {error}") from None
+    fd = simulator.fileno()
+    return Port(url, fd, simulator.stop, getattr(simulator, "set_baudrate", None))
+
+
+def _open_socket(url: str, baudrate: int) -> Port:
+    host, number = _host_and_port(url)
+    failure: OSError | None = None
+    try:
+        found = _stdlib.getaddrinfo(host, number, type=SOCK_STREAM)
+    except OSError as error:
+        raise OSError(errno.EHOSTUNREACH, f"{url}: {error.strerror or error}") from error
+    for family, kind, proto, _, address in found:
+        connection = GenuineSocket(family, kind, proto)
+        connection.settimeout(SOCKET_CONNECT_TIMEOUT)
+        try:
+            connection.connect(address)
+        except OSError as error:
+            connection.close()
+            failure = error
+            continue
+        with suppress(OSError):
+            connection.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+        return Port(url, connection.fileno(), connection.close)
+    assert failure is not None
+    code = failure.errno or errno.ETIMEDOUT
+    raise OSError(code, f"cannot reach the modem at {url}: {failure.strerror or failure}") from failure
+
+
+def _host_and_port(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise OSError(errno.EINVAL, f"{url}: {error}") from None
+    if not host or not port:
+        raise OSError(errno.EINVAL, f"{url}: expected socket://HOST:PORT")
+    return host, port
+
+
+def _open_serial(url: str, baudrate: int) -> Port:
+    device = _Device(url)
+    fd = device.open(baudrate)
+    if fd is not None:
+        return Port(url, fd, device.close, device.set_baudrate)
+    carrier = _Carrier(device)
+    return Port(url, carrier.fileno(), carrier.close, device.set_baudrate, carrier.reason)
+
+
+class _Device:
+    """A port of pyserial, its errors put into OSErrors with a sentence."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.serial: Any = None
+        self._is_exclusive = False
+
+    def open(self, baudrate: int) -> int | None:
+        """Open and lock; return the descriptor, or None where the port has none."""
+        _opening.is_on = True
+        try:
+            self.serial = serial.serial_for_url(self.url, baudrate=baudrate, do_not_open=True)
+            if isinstance(self.serial, serial.Serial):
+                # pyserial's lock (flock on the device) is of the inode: every name of a device meets it.
+                self.serial.exclusive = True
+            self.serial.open()
+            fd = self._fileno()
+            if fd is not None:
+                self._is_exclusive = _set_exclusive(fd)
+        except (OSError, ValueError, termios.error) as error:
+            raise _explain(self.url, error) from error
+        finally:
+            _opening.is_on = False
+        return fd
+
+    def set_baudrate(self, baudrate: int) -> None:
+        try:
+            self.serial.baudrate = baudrate
+        except (OSError, ValueError, termios.error) as error:
+            raise OSError(errno.EINVAL, f"{self.url} cannot be set to {baudrate} baud: {error}") from error
+
+    def close(self) -> None:
+        if self._is_exclusive:
+            with suppress(OSError):
+                fcntl.ioctl(self.serial.fileno(), termios.TIOCNXCL)
+        self.serial.close()
+
+    def _fileno(self) -> int | None:
+        try:
+            fd = self.serial.fileno()
+        except (OSError, AttributeError):
+            return None
+        return fd if isinstance(fd, int) and fd >= 0 else None
+
+
+def _set_exclusive(fd: int) -> bool:
+    """Refuse further opens by programs that do not look at locks.
+
+    Not on a pty: the mark stays with its device after this process was killed, as long as the other end lives, and
+    would lock out its own user.
+    """
+    status = os.fstat(fd)
+    is_pty = not sys.platform.startswith("linux") or os.major(status.st_rdev) in PTY_MAJORS
+    if is_pty or not stat.S_ISCHR(status.st_mode):
+        return False
+    try:
+        fcntl.ioctl(fd, termios.TIOCEXCL)
+    except OSError:
+        return False
+    return True
+
+
+def _explain(url: str, error: Exception) -> OSError:
+    """Return the OSError that a user can act on."""
+    number = _errno_of(error)
+    if number in (errno.EAGAIN, errno.EBUSY):
+        return make_error(errno.EBUSY, f"{url} is in use by {_holder(url)}")
+    sentences = {
+        errno.ENOENT: f"there is no serial port {url} (is the modem plugged in?)",
+        errno.ENODEV: f"there is no device behind {url} (is the modem plugged in?)",
+        errno.ENXIO: f"there is no device behind {url} (is the modem plugged in?)",
+        errno.EACCES: f"no permission to open {url} (add your user to its group, often dialout or uucp)",
+        errno.EPERM: f"no permission to open {url} (add your user to its group, often dialout or uucp)",
+        errno.ENOTTY: f"{url} is not a serial port",
+        errno.EISDIR: f"{url} is a directory, not a serial port",
+    }
+    if number is None:
+        number = errno.EINVAL if isinstance(error, ValueError) else errno.EIO
+    return make_error(number, sentences.get(number, f"cannot open the port {url}: {error}"))
+
+
+def _errno_of(error: BaseException | None) -> int | None:
+    """Find the errno that pyserial may have left in the text or the context of its own exception."""
+    while error is not None:
+        number = getattr(error, "errno", None)
+        if isinstance(number, int):
+            return number
+        if isinstance(error, termios.error) and error.args and isinstance(error.args[0], int):
+            return error.args[0]
+        error = error.__context__
+    return None
+
+
+def _holder(path: str) -> str:
+    """Name the process that has a port, as well as the system tells."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return "another process"
+    for pid in (_flock_holder(status), _descriptor_holder(status)):
+        if pid is not None:
+            return f"PID {pid} ({_command_name(pid)})" + (", this very process" if pid == os.getpid() else "")
+    return "another process"
+
+
+def _flock_holder(status: os.stat_result) -> int | None:
+    # A line reads "1: FLOCK  ADVISORY  WRITE 1234 00:18:5 0 EOF": PID, then device and inode. Source: proc_locks(5).
+    wanted = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+    with suppress(OSError), open("/proc/locks", encoding="ascii") as table:
+        for line in table:
+            fields = line.split()
+            if len(fields) > 5 and fields[1] == "FLOCK" and fields[5] == wanted and int(fields[4]) > 0:
+                return int(fields[4])
+    return None
+
+
+def _descriptor_holder(status: os.stat_result) -> int | None:
+    """Find another process of ours that has the device open (it used TIOCEXCL and no lock)."""
+    with suppress(OSError):
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            with suppress(OSError):
+                for fd in os.listdir(f"/proc/{pid}/fd"):
+                    with suppress(OSError):
+                        other = os.stat(f"/proc/{pid}/fd/{fd}")
+                        if (other.st_dev, other.st_ino) == (status.st_dev, status.st_ino):
+                            return int(pid)
+    return None
+
+
+def _command_name(pid: int) -> str:
+    with suppress(OSError), open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
+        return file.read().strip()
+    return "unknown"
+
+
+class _Carrier:
+    """Two threads that carry bytes between a pyserial port without a descriptor and a socket pair."""
+
+    def __init__(self, device: _Device) -> None:
+        self._device = device
+        self._outer, self._inner = _socket.socketpair(AF_UNIX, SOCK_STREAM)
+        self._failure: Future[OSError] = Future()
+        for name, target in (("reader", self._carry_in), ("writer", self._carry_out)):
+            threading.Thread(
+                target=self._guarded, args=(target,), name=f"nbsocket {device.url} {name}", daemon=True
+            ).start()
+
+    def fileno(self) -> int:
+        return self._outer.fileno()
+
+    def reason(self) -> OSError | None:
+        """Return why the port ended, if it did."""
+        return self._failure.result() if self._failure.done() else None
+
+    def close(self) -> None:
+        self._outer.close()
+        self._device.close()
+
+    def _guarded(self, target: Callable[[], None]) -> None:
+        try:
+            target()
+        except Exception as error:
+            # A port that another thread closed raises TypeError and the like in pyserial: any of it is the end of the
+            # line.
+            self._fail(_explain(self._device.url, error))
+        finally:
+            with suppress(OSError):
+                self._inner.shutdown(SHUT_RDWR)
+
+    def _fail(self, error: OSError) -> None:
+        with suppress(Exception):  # the other thread may have been first
+            self._failure.set_result(error)
+
+    def _carry_in(self) -> None:
+        port = self._device.serial
+        while data := port.read(1):
+            data += port.read(port.in_waiting)
+            self._inner.sendall(data)
+
+    def _carry_out(self) -> None:
+        while data := self._inner.recv(READ_SIZE):
+            self._device.serial.write(data)
