@@ -158,7 +158,12 @@ def set_cgdcont(module: Module, tail: str, now: float) -> Sequence[str]:
         arguments.number(0, 0, 10)
         module.life.apn = ""
         return []
-    if arguments.number(0, 0, 10) not in (0, 1) or arguments.text(1, 6).upper() not in ("IP", "IPV6", "IPV4V6", "NONIP"):
+    if arguments.number(0, 0, 10) not in (0, 1) or arguments.text(1, 6).upper() not in (
+        "IP",
+        "IPV6",
+        "IPV4V6",
+        "NONIP",
+    ):
         raise arguments.fail()
     module.life.apn = arguments.text(2, 100, "")
     return []

@@ -13,7 +13,7 @@ from ._data_mode import MAX_DATA_SIZE, DataMode
 from ._errors import CommandError
 from ._network_commands import LATER, Handler, check_network, constant
 from ._parser import Form
-from ._sockets import MAX_SOCKETS, ModuleSocket
+from ._sockets import MAX_SOCKETS, ModuleSocket, SocketState
 
 if TYPE_CHECKING:
     from ._module import Module
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _INVALID = 552
 MAX_HEX_SIZE = 512
 
+_SENT = {True: "SEND OK", False: "SEND FAIL"}
 _PROMPTS = {"bare": b">", "blank": b"\r\n> ", "line": b"\r\n>\r\n"}
 
 
@@ -81,7 +82,8 @@ def set_qiclose(module: Module, tail: str, now: float) -> Sequence[str]:
     arguments.expect(1, 1)
     socket_id = _socket_id(arguments, 0)
     entry = module.sockets.table.get(socket_id)
-    if entry is None and module.options.close_unopened == "error":
+    is_closing = entry is not None and entry.state is SocketState.CLOSING
+    if is_closing or (entry is None and module.options.close_unopened == "error"):
         raise CommandError(567)
     module.finish("OK", now)
     if entry is None:
@@ -149,10 +151,15 @@ def _send_inline(module: Module, socket_id: int, size: int, rest: str, now: floa
     read = _read_hex if module.life.sends_hex else _read_text
     data, rai = read(size, rest)
     entry = _sending_socket(module, socket_id)
+    _check_sendable(module, entry)
     module.rai_modes.append(rai)
-    _say_ok(module, now)
-    _send(module, entry, data, now)
+    _send(module, entry, data, now, needs_ok=True)
     return LATER
+
+
+def _check_sendable(module: Module, entry: ModuleSocket) -> None:
+    if module.options.send_closed == "error" and not module.sockets.can_send(entry):
+        raise CommandError(567)
 
 
 _HEX_RE = re.compile(r'\s*("?)([0-9A-Fa-f]*)\1\s*(?:,\s*([012])\s*)?', re.ASCII)
@@ -184,20 +191,18 @@ def _read_text(size: int, rest: str) -> tuple[bytes, int]:
     raise CommandError(_INVALID)
 
 
-def _say_ok(module: Module, now: float) -> None:
-    fault = module.fails_send
-    if module.options.send_fail == "bare" and fault is not None:
-        return
-    module.answer("OK", now)
-
-
-def _send(module: Module, entry: ModuleSocket, data: bytes, now: float) -> None:
+def _send(module: Module, entry: ModuleSocket, data: bytes, now: float, needs_ok: bool) -> None:
     """Hand over the payload, then SEND OK or SEND FAIL ends the command."""
     fault = module.fails_send
+    is_ok_first = module.options.send_fail == "ok"
+    if needs_ok and is_ok_first:
+        module.answer("OK", now)
 
-    def done(is_ok: bool, at: float) -> None:
-        text = "SEND OK" if is_ok and fault is None else "SEND FAIL"
-        module.after(module.options.send_delay, at, lambda then: module.finish(text, then))
+    def done(is_taken: bool, at: float) -> None:
+        is_good = is_taken and fault is None
+        if needs_ok and is_good and not is_ok_first:
+            module.answer("OK", at)
+        module.after(module.options.send_delay, at, lambda then: module.finish(_SENT[is_good], then))
 
     if fault is None or fault.is_carried_out:
         module.sockets.send(entry, data, now, done)
@@ -207,8 +212,7 @@ def _send(module: Module, entry: ModuleSocket, data: bytes, now: float) -> None:
 
 def _prompt(module: Module, entry: ModuleSocket, size: int | None, now: float) -> Sequence[str]:
     options = module.options
-    if not module.sockets.can_send(entry) and options.send_closed == "error":
-        raise CommandError(567)
+    _check_sendable(module, entry)
     mode = DataMode(size, not options.strict, _payload_taker(module, entry))
     if options.ok_before_prompt:
         module.answer("OK", now)
@@ -228,10 +232,8 @@ def _payload_taker(module: Module, entry: ModuleSocket) -> Callable[[bytes | Non
         if data is None:
             module.finish_error(571, now)
             return
-        if not module.options.ok_before_prompt:
-            _say_ok(module, now)
         if data:
-            _send(module, entry, data, now)
+            _send(module, entry, data, now, needs_ok=not module.options.ok_before_prompt)
         else:
             module.finish("SEND FAIL", now)
 

@@ -12,7 +12,9 @@ ACTIONS = {
     "result": "the command is answered OK and its outcome is the result `code`",
     "send_fail": "an AT+QISEND ends with SEND FAIL",
     "silence": "the command is not answered at all",
+    "silence_final": "the last line of the answer (OK, SEND OK ...) never comes; the command is carried out",
     "late": "the command is carried out at once, its answer comes `delay` seconds later",
+    "late_final": "the same, but only the last line of the answer (OK, SEND OK ...) is late",
     "drop": "`size` bytes are lost after the next `offset` ones",
     "insert": "`data` appears after the next `offset` bytes",
     "garble": "`size` bytes are changed after the next `offset` ones",
@@ -24,15 +26,16 @@ ACTIONS = {
     "emit": "the module says `data`, as it is",
 }
 
-_ON_COMMAND = frozenset({"error", "result", "send_fail", "silence", "late"})
+_ON_COMMAND = frozenset({"error", "result", "send_fail", "silence", "silence_final", "late", "late_final"})
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One thing that goes wrong, once its trigger comes.
 
-    The trigger is a command (``match``, a regex searched in its line, and ``nth``), or a time (``after`` seconds from the
-    injection), or neither: then at once. A fault that changes an answer needs a command: without ``match``, the next one.
+    The trigger is a command (``match``, a regex searched in its line, and ``nth``), or a time (``after`` seconds from
+    the injection), or neither: then at once. A fault that changes an answer needs a command: without ``match`` it is
+    the next one.
 
     Raises:
         ValueError: unknown action, or a trigger it cannot have.
@@ -50,7 +53,7 @@ class Fault:
     after: float | None = None
     #: error or result code; None: a bare ERROR
     code: int | None = None
-    #: of "late"
+    #: of "late", "late_final"; of "result": the outcome comes this much after the OK
     delay: float = 0.0
     #: of "error", "send_fail" and "silence": the command is carried out all the same
     is_carried_out: bool = False
@@ -75,6 +78,14 @@ class Fault:
     def needs_command(self) -> bool:
         """The trigger is a command."""
         return self.match is not None or self.action in _ON_COMMAND
+
+    def is_silent(self, is_final: bool) -> bool:
+        """This line of the answer never comes."""
+        return self.action in ("silence", "error") or (self.action == "silence_final" and is_final)
+
+    def is_late(self, is_final: bool) -> bool:
+        """This line of the answer comes late."""
+        return self.action == "late" or (self.action == "late_final" and is_final)
 
     @property
     def changes_answer(self) -> bool:

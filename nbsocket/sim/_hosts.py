@@ -7,11 +7,15 @@ address leads to the same port on 127.0.0.1 or ::1. Rules of the host table chan
 from __future__ import annotations
 
 import ipaddress
+import re
 import zlib
 from collections.abc import Mapping
 from typing import NamedTuple
 
 VERDICTS = ("refused", "timeout", "unknown")
+
+#: RFC 1123 §2.1, underscores tolerated; the last label is not a number.
+_NAME_RE = re.compile(r"(?:[a-z0-9_-]{1,63}\.)*(?![0-9]+$)[a-z0-9_-]{1,63}", re.ASCII)
 
 _POOL_START = int(ipaddress.IPv4Address("198.18.0.0"))
 _POOL_SIZE = 1 << 17
@@ -87,7 +91,7 @@ class HostTable:
             return host
         name = _canonical(host)
         rule = self._rules.get((name, None))
-        if rule == "unknown":
+        if rule == "unknown" or not _NAME_RE.fullmatch(name):
             return None
         has_rule = rule is not None or any(known == name for known, _ in self._rules)
         if name not in self._addresses:

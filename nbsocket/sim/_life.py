@@ -52,10 +52,12 @@ class Life:
         """Begin to boot: everything that is not in NVRAM is lost."""
         module, options = self._module, self._module.options
         module.sockets.lose(("TCP", "UDP"), now)
+        module.sockets.release_ports()
+        module.drop_queries()
         module.timers.clear()
         module.forget_input()
         module.uart.outbound.clear()
-        module.is_echoing, module.cmee = options.echo, options.cmee
+        module.is_echoing, module.cmee = True, options.cmee
         self.cereg, self.qsclk, self.cfun = options.cereg, 0, 1
         self.is_asleep = self.is_waking = False
         self.stat, self.has_address = 0, False

@@ -12,7 +12,7 @@ from ._network import Arrived, Ended, Network, NetworkEvent, Opened
 class ModelConnection:
     """The peer's side of one connection: what it got, and what it does.
 
-    Set ``acknowledges = False`` to make a peer that takes nothing more (a dead link: what is sent stays unacknowledged).
+    Set ``acknowledges = False`` to make a peer that acknowledges nothing more, as on a dead link.
     """
 
     def __init__(self, network: ModelNetwork, handle: int, service: str, target: Target, local_port: int) -> None:

@@ -1,7 +1,7 @@
 """The simulated BC260Y-CN as a pure object: bytes from the host and the time go in, bytes to the host come out.
 
-Theory of operation: everything that takes time is a timer or a byte on the line, and ``handle_timeout(now)`` carries out
-what is due in the order of its own time, so that coarse steps of a virtual clock give the same behaviour as fine ones.
+Theory of operation: everything that takes time is a timer or a byte on the line, and ``handle_timeout(now)`` carries
+out what is due in the order of its own time, so that coarse steps of a virtual clock behave as fine ones do.
 A command is *unfinished* from its CR to its final result (AT+QISEND: to SEND OK or SEND FAIL). What the host types
 meanwhile waits, or is answered ERROR in strict mode.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections import deque
 from collections.abc import Callable
 
 from ._commands import COMMANDS, LATER, run_basic
@@ -31,6 +32,9 @@ MAX_BACKLOG = 8192
 
 #: Bytes to the host beyond which the line has to wait as well: the host does not read.
 MAX_UNREAD = 65536
+
+#: Command lines that are remembered for tests to look at.
+MAX_COMMANDS = 10_000
 
 #: From the last byte of an OK to the restart or the new baud rate that it announces.
 AFTER_ANSWER_DELAY = 0.01
@@ -60,12 +64,13 @@ class Module:
     def __init__(self, options: Options, network: Network, now: float = 0.0) -> None:
         self.options = options
         self.network = network
-        #: command lines in the order they came, without their CR
-        self.commands: list[str] = []
+        #: the last MAX_COMMANDS command lines in the order they came, without their CR
+        self.commands: deque[str] = deque(maxlen=MAX_COMMANDS)
+        self.command_count = 0
         #: the port has vanished (fault "hang_up")
         self.is_hung_up = False
         #: what AT+QISEND said about rapid release, one number a send
-        self.rai_modes: list[int] = []
+        self.rai_modes: deque[int] = deque(maxlen=MAX_COMMANDS)
         #: who takes the events of network handles that are no sockets
         self.queries: dict[int, Callable[[NetworkEvent, float], None]] = {}
         self.hosts = HostTable(options.hosts, options.dns)
@@ -169,9 +174,15 @@ class Module:
         if fault.needs_command:
             self._faults.add(fault)
         elif fault.after:
-            self.timers.add(now + fault.after, lambda at: self._happen(fault, at))
+            self.timers.add(now + fault.after, lambda at: self._happen(fault, at), is_lasting=True)
         else:
             self._happen(fault, now)
+
+    def drop_queries(self) -> None:
+        """Forget the queries that are no sockets."""
+        for handle in self.queries:
+            self.network.vanish(handle)
+        self.queries.clear()
 
     def forget_input(self) -> None:
         """Forget everything about the command in progress (a boot)."""
@@ -210,7 +221,9 @@ class Module:
     @property
     def is_idle(self) -> bool:
         """Nothing goes on: no command, nothing on the line, nothing on its way."""
-        is_quiet = not (self._is_busy or self.data_mode or self._input or len(self.uart.outbound) or len(self.uart.inbound))
+        is_quiet = not (
+            self._is_busy or self.data_mode or self._input or len(self.uart.outbound) or len(self.uart.inbound)
+        )
         return is_quiet and not self.sockets.is_moving
 
     def look_up(self, host: str, now: float, done: Callable[[str | None, float], None]) -> None:
@@ -264,25 +277,28 @@ class Module:
 
     def answer(self, text: str, now: float) -> None:
         """Say a line of the current command's answer; a fault may hold it back."""
+        self._say(text, now, is_final=False)
+
+    def _say(self, text: str, now: float, is_final: bool) -> None:
         fault = self._fault
-        if fault is not None and fault.action in ("silence", "error"):
-            return
         data = self._frame(text.encode("latin-1"))
-        if fault is not None and fault.action == "late":
+        if fault is not None and fault.is_silent(is_final):
+            return
+        if fault is not None and fault.is_late(is_final):
             self._after(fault.delay, now, lambda at: self._put(data, at))
         else:
             self._put(data, now)
 
     def show_prompt(self, prompt: bytes, now: float) -> None:
         """Ask for the payload."""
-        if self._fault is None or self._fault.action not in ("silence", "error"):
+        if self._fault is None or not self._fault.is_silent(is_final=False):
             self._put(prompt, now)
 
     def finish(self, text: str, now: float) -> None:
         """Say the final result; the next command may come."""
         fault = self._fault
-        self.answer(text, now)
-        if fault is not None and fault.action == "late":
+        self._say(text, now, is_final=True)
+        if fault is not None and fault.is_late(is_final=True):
             self._after(fault.delay, now, self._finished)
         else:
             self._finished(now)
@@ -379,6 +395,7 @@ class Module:
         if command is None:
             return
         self.commands.append(line)
+        self.command_count += 1
         if self.life.is_booting:
             if self.options.boot_answer == "ERROR":
                 self._put(self._frame(b"ERROR"), now)
@@ -431,7 +448,7 @@ class Module:
     def _begin_fault(self, command: CommandLine, now: float) -> bool:
         """Begin a fault of the current command; return whether the command is still carried out."""
         fault = self._fault
-        if fault is None or fault.action in ("late", "send_fail"):
+        if fault is None or fault.action in ("late", "late_final", "silence_final", "send_fail"):
             return True
         if fault.action == "result":
             self._fault = None

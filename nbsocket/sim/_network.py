@@ -79,7 +79,7 @@ class Network(ABC):
 
     @abstractmethod
     def next_deadline(self) -> float | None:
-        """Return when :meth:`poll` has something at the latest; a time in the past means now. File descriptors aside."""
+        """Return when :meth:`poll` has something, file descriptors aside; a time in the past means now."""
 
     def fileno(self) -> int | None:
         """Return a file descriptor that is readable when :meth:`poll` has something, or None."""

@@ -9,6 +9,7 @@ import dataclasses
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -41,9 +42,13 @@ def _number(low: float, high: float, kind: type = int, optional: bool = False) -
     def check(value: Any) -> str | None:
         if value is None:
             return None if optional else sentence
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or (kind is int and not isinstance(value, int)):
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, (int, float))
+            or (kind is int and not isinstance(value, int))
+        ):
             return sentence
-        return None if low <= value <= high else sentence
+        return None if low <= value <= high and isfinite(value) else sentence
 
     def read(text: str) -> Any:
         return None if optional and text.lower() in _NONE else kind(text)
@@ -85,7 +90,9 @@ def _addresses(count: int) -> tuple[Reader, Check, tuple[str, ...]]:
         return tuple(items + [""] * (count - len(items)))
 
     def check(value: Any) -> str | None:
-        is_good = isinstance(value, tuple) and len(value) == count and all(not item or is_address(item) for item in value)
+        is_good = (
+            isinstance(value, tuple) and len(value) == count and all(not item or is_address(item) for item in value)
+        )
         return None if is_good else sentence
 
     return read, check, ()
@@ -133,15 +140,19 @@ class Options:
 
     # the serial line
     baudrate: int | None = _option(
-        None, _number(300, 4_000_000, optional=True), "pace the serial line at this rate (none: as fast as it goes)")
+        None, _number(300, 4_000_000, optional=True), "pace the serial line at this rate (none: as fast as it goes)"
+    )
     strict_baud: bool = _option(False, _flag(), "only understand a host whose own rate is the module's")
-    echo: bool = _option(True, _flag(), "echo is on at start")
+    echo: bool = _option(True, _flag(), "echo is on at start (after a boot it always is)")
     strict: bool = _option(False, _flag(), "answer ERROR to a command that comes before the previous one is finished")
 
     # the radio
     latency: float = _option(0.0, _seconds, "round trip in seconds, for connect, data, acknowledgement, DNS and ping")
     radio_rate: float | None = _option(
-        None, _number(1, _INFINITE, float, optional=True), "bytes a second over the air, each direction (none: no limit)")
+        None,
+        _number(1, _INFINITE, float, optional=True),
+        "bytes a second over the air, each direction (none: no limit)",
+    )
     loss: float = _option(0.0, _number(0, 1, float), "share of datagrams that get lost, each direction")
     seed: int = _option(0, _number(0, 2**63), "seed of everything that is random")
 
@@ -150,18 +161,30 @@ class Options:
     imei: str = _option("869000000000001", _text(r"\d{15}", "must be 15 digits"), "what AT+CGSN=1 tells")
     rssi: int = _option(20, _number(0, 99), "signal as AT+CSQ tells it: 0 to 31, 99 unknown")
     address: str = _option("10.18.237.42", _address(), "the module's own IP address")
-    apn: str = _option("cmnbiot", _text(r'[^"\r\n]{0,100}', "must be at most 100 characters without quotes"), "the APN that is set")
-    needs_apn: str = _option("", _text(r'[^"\r\n]{0,100}', "must be at most 100 characters without quotes"), "connect fails with 573 unless this APN is set")
+    apn: str = _option(
+        "cmnbiot", _text(r'[^"\r\n]{0,100}', "must be at most 100 characters without quotes"), "the APN that is set"
+    )
+    needs_apn: str = _option(
+        "",
+        _text(r'[^"\r\n]{0,100}', "must be at most 100 characters without quotes"),
+        "connect fails with 573 unless this APN is set",
+    )
     hosts: Mapping[str, str] = _option(
-        {}, _table(check_rule), "route NAME_OR_ADDRESS[:PORT] to a loopback address[:port] or to refused, timeout, unknown")
+        {},
+        _table(check_rule),
+        "route NAME_OR_ADDRESS[:PORT] to a loopback address[:port] or to refused, timeout, unknown",
+    )
     dns: Mapping[str, str] = _option({}, _table(_check_dns), "let a name resolve to this address")
     dns_servers: tuple[str, ...] = _option(
-        ("218.2.2.2", "8.8.8.8", "", ""), _addresses(4), "primary and secondary IPv4, then IPv6 name servers")
+        ("218.2.2.2", "8.8.8.8", "", ""), _addresses(4), "primary and secondary IPv4, then IPv6 name servers"
+    )
 
     # its life
     attached: bool = _option(True, _flag(), "running and attached since long before the host came (no: power on now)")
     attach_delay: float = _option(0.0, _seconds, "seconds from power on to an IP address")
-    registration: str = _option("home", _choice("home", "roaming", "no", "searching", "denied"), "what becomes of the registration")
+    registration: str = _option(
+        "home", _choice("home", "roaming", "no", "searching", "denied"), "what becomes of the registration"
+    )
     boot_time: float = _option(0.0, _seconds, "seconds from power on to RDY")
     boot_noise: bool = _option(False, _flag(), "noise on the line before RDY")
     boot_answer: str = _option("ERROR", _choice("ERROR", "nothing"), "what commands get before RDY")
@@ -172,14 +195,20 @@ class Options:
     cereg: int = _option(0, _number(0, 5), "AT+CEREG after boot")
     sleep_delay: float = _option(10.0, _seconds, "idle seconds after which AT+QSCLK=1 lets it sleep")
     wake_delay: float = _option(0.0, _seconds, "seconds it takes to wake up")
-    wake_answer: str = _option("nothing", _choice("nothing", "blank", "ERROR"), "what the command gets that wakes it up")
+    wake_answer: str = _option(
+        "nothing", _choice("nothing", "blank", "ERROR"), "what the command gets that wakes it up"
+    )
     sleep_events: bool = _option(True, _flag(), "tell about deep sleep without AT+QNBIOTEVENT=1,1")
     sleep_spelling: str = _option("QNBIOEVENT", _choice("QNBIOEVENT", "QNBIOTEVENT"), "spelling of that URC")
     clock: float | None = _option(
-        None, _number(0, _INFINITE, float, optional=True), "UTC in Unix seconds at start (none: the machine's clock)")
+        None, _number(0, _INFINITE, float, optional=True), "UTC in Unix seconds at start (none: the machine's clock)"
+    )
     time_zone: int = _option(32, _number(-48, 56), "the network's time zone in quarters of an hour")
     idle_timeout: float | None = _option(
-        None, _number(1, _INFINITE, float, optional=True), "seconds after which the network silently forgets an idle TCP connection")
+        None,
+        _number(1, _INFINITE, float, optional=True),
+        "seconds after which the network silently forgets an idle TCP connection",
+    )
 
     # how long it takes
     answer_delay: float = _option(0.0, _seconds, "seconds from a command to its answer")
@@ -191,10 +220,16 @@ class Options:
     send_buffer: int = _option(16384, _number(1024, 1 << 20), "bytes not yet acknowledged that a TCP connection holds")
 
     # how its kind differ
-    open_in_use: str = _option("error", _choice("error", "urc"), "opening an id in use: ERROR, or OK and +QIOPEN: id,563")
+    open_in_use: str = _option(
+        "error", _choice("error", "urc"), "opening an id in use: ERROR, or OK and +QIOPEN: id,563"
+    )
     port_busy: int = _option(574, _number(556, 574), "result of opening with a busy local port (574 or 556)")
-    busy_open: str = _option("obey", _choice("obey", "error", "568"), "commands on the network while an AT+QIOPEN is pending")
-    close_unopened: str = _option("error", _choice("error", "ok"), "closing an id that is not open: ERROR, or OK and CLOSE OK")
+    busy_open: str = _option(
+        "obey", _choice("obey", "error", "568"), "commands on the network while an AT+QIOPEN is pending"
+    )
+    close_unopened: str = _option(
+        "error", _choice("error", "ok"), "closing an id that is not open: ERROR, or OK and CLOSE OK"
+    )
     send_fail: str = _option("ok", _choice("ok", "bare"), "SEND FAIL after OK, or alone")
     send_closed: str = _option("fail", _choice("fail", "error"), "sending after the peer closed: SEND FAIL or ERROR")
     prompt: str = _option("blank", _choice("bare", "blank", "line"), r"'>', '\r\n> ' or '\r\n>\r\n'")
@@ -204,12 +239,22 @@ class Options:
     extra_crlf: bool = _option(False, _flag(), "an empty line more before each answer")
     hex_case: str = _option("upper", _choice("upper", "lower"), "case of received hex digits")
     quoted_payload: bool = _option(True, _flag(), "quotes around received data")
-    cgpaddr_cid: int = _option(1, _number(0, 5), "cid of AT+CGPADDR: 0, 1 or 5")
-    errors: str = _option("cme", _choice("cme", "plain"), "errors of the TCP/IP commands: as AT+CMEE says, or always ERROR")
+    cgpaddr_cid: int = _option(5, _number(0, 5), "cid of AT+CGPADDR: 0, 1 or 5")
+    errors: str = _option(
+        "cme", _choice("cme", "plain"), "errors of the TCP/IP commands: as AT+CMEE says, or always ERROR"
+    )
     ntp_prefix: str = _option("QNTP", _choice("QNTP", "QNTTP", "QNTPT"), "spelling of the answer to AT+QNTP")
-    ntp_time: str = _option("short", _choice("short", "long", "example"), "two or four digits of the year, or the malformed example")
-    ping: str = _option("ok", _choice("ok", "lossy", "fail", "total"), "every ping, every other one or none answered; total: one line only")
-    ping_times: tuple[float, ...] = _option((), _numbers(float, "must be seconds separated by commas"), "round trips of pings, in turn")
+    ntp_time: str = _option(
+        "short", _choice("short", "long", "example"), "two or four digits of the year, or the malformed example"
+    )
+    ping: str = _option(
+        "ok",
+        _choice("ok", "lossy", "fail", "total"),
+        "every ping, every other one or none answered; total: one line only",
+    )
+    ping_times: tuple[float, ...] = _option(
+        (), _numbers(float, "must be seconds separated by commas"), "round trips of pings, in turn"
+    )
     dns_quotes: bool = _option(False, _flag(), "quotes around resolved addresses")
 
     def __post_init__(self) -> None:
@@ -223,8 +268,11 @@ class Options:
     @classmethod
     def from_query(cls, query: str) -> Options:
         """Read ``latency=0.3&host=broker.example=127.0.0.1:8883&...``; ``host`` and ``dns`` may be repeated."""
-        pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
-        return cls.from_texts([(name, text) for name, text in pairs])
+        try:
+            pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
+        except ValueError:
+            raise ValueError(f"simulator options must be name=value&name=value, not {query!r}") from None
+        return cls.from_texts(pairs)
 
     @classmethod
     def from_url(cls, url: str) -> Options:
@@ -302,5 +350,3 @@ def _help(row: dataclasses.Field[Any]) -> str:
         return text
     default = {True: "yes", False: "no"}.get(row.default, row.default) if isinstance(row.default, bool) else row.default
     return f"{text} (default: {default})"
-
-

@@ -29,7 +29,7 @@ class Form(Enum):
 
 @dataclass(frozen=True, slots=True)
 class CommandLine:
-    """A command line taken apart; ``name`` is in capitals: ``+QIOPEN`` with its sign, basic commands (``E0``) without."""
+    """A command line taken apart; ``name`` is in capitals; only extended commands have a sign."""
 
     name: str
     form: Form

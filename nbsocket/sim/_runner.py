@@ -30,6 +30,7 @@ class Runner:
         self._module = module
         self._line = line
         self._is_strict_baud = is_strict_baud
+        self._network_fd: int | None = None
         self._selector = selectors.DefaultSelector()
         self._waker_read, self._waker_write = os.pipe()
         for fd in (self._waker_read, self._waker_write):
@@ -68,6 +69,12 @@ class Runner:
         while not done.wait(0.5):
             if not self._thread.is_alive():
                 return
+
+    def plug_in(self, line: Line) -> None:
+        """Use another line from now on; on the runner's thread."""
+        self._unplug()
+        self._module.is_hung_up = False
+        self._line = line
 
     def stop(self) -> None:
         """Stop the thread and wait for it; any thread. Idempotent."""

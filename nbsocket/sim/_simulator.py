@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import time
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -67,7 +68,8 @@ class Simulator:
         if link is not None and line != "pty":
             raise ValueError("a link needs line='pty'")
         self.options = options if options is not None else Options()
-        self._line: Line = PtyLine(link) if line == "pty" else PairLine()
+        self._kind, self._link = line, link
+        self._line = self._make_line()
         now = time.monotonic()
         self.module = Module(self.options, network if network is not None else LoopbackNetwork(), now)
         if self.options.clock is None:
@@ -84,6 +86,7 @@ class Simulator:
         if not self.options.attached:
             self.module.power_on(time.monotonic())
         self._runner.start()
+        atexit.register(self.stop)
         return self
 
     def stop(self) -> None:
@@ -91,6 +94,7 @@ class Simulator:
         if self._is_stopped:
             return
         self._is_stopped = True
+        atexit.unregister(self.stop)
         if self._is_started:
             self._runner.stop()
         else:
@@ -129,13 +133,26 @@ class Simulator:
         """Let something go wrong; see :class:`Fault`. Returns when the fault is armed."""
         self._runner.call(lambda now: self.module.inject(fault, now))
 
+    def plug_in(self) -> None:
+        """Plug the port in again after it vanished (fault "hang_up"): a new device, the same module.
+
+        The link, if there is one, leads to the new device; otherwise :attr:`path` or :meth:`fileno` change.
+        """
+        old, new = self._line, self._make_line()
+        self._line = new
+        self._runner.call(lambda now: self._runner.plug_in(new))
+        old.close()
+
+    def _make_line(self) -> Line:
+        return PtyLine(self._link) if self._kind == "pty" else PairLine()
+
     def power_on(self) -> None:
         """Switch the module off and on again."""
         self._runner.call(self.module.power_on)
 
     @property
     def commands(self) -> list[str]:
-        """The command lines seen so far, without their CR."""
+        """The last 10,000 command lines seen so far, without their CR."""
         return list(self.module.commands)
 
     def stats(self) -> Stats:
@@ -144,7 +161,7 @@ class Simulator:
         return Stats(
             bytes_up=module.uart.inbound.total,
             bytes_down=module.uart.outbound.total,
-            commands=len(module.commands),
+            commands=module.command_count,
             wakeups=self._runner.wakeups,
             sockets={key: SocketStats(*sizes) for key, sizes in module.sockets.traffic().items()},
         )

@@ -1,7 +1,8 @@
 """The module's five sockets: states, what is on its way up and down, and the reports to the host.
 
 Reading of the manual's socket states (BC260Y-CN TCP/IP guide 1.1 §2.3.4): 1 while connecting, 2 connected, 3 from
-AT+QICLOSE to CLOSE OK, 4 after the peer's FIN, 0 after a failed open and after a reset. An entry stays until AT+QICLOSE.
+AT+QICLOSE to CLOSE OK, 4 after the peer's FIN, 0 after a failed open and after a reset. An entry stays until
+AT+QICLOSE.
 """
 
 from __future__ import annotations
@@ -211,6 +212,10 @@ class Sockets:
             entry.on_air_up = 0
             self._leave_network(entry, is_told=False)
             self._remove(entry, now)
+
+    def release_ports(self) -> None:
+        """Forget which local ports are busy (a boot)."""
+        self._held_ports.clear()
 
     def break_all(self, now: float) -> None:
         """The context is gone: TCP connections end with a report, nothing can be sent any more."""

@@ -10,10 +10,11 @@ from collections.abc import Callable
 class Timer:
     """One thing to do; ``cancel()`` makes it nothing."""
 
-    __slots__ = ("action",)
+    __slots__ = ("action", "is_lasting")
 
-    def __init__(self, action: Callable[[float], None]) -> None:
+    def __init__(self, action: Callable[[float], None], is_lasting: bool) -> None:
         self.action: Callable[[float], None] | None = action
+        self.is_lasting = is_lasting
 
     def cancel(self) -> None:
         """Do not do it."""
@@ -27,9 +28,9 @@ class Timers:
         self._heap: list[tuple[float, int, Timer]] = []
         self._numbers = itertools.count()
 
-    def add(self, time: float, action: Callable[[float], None]) -> Timer:
-        """Call ``action(time)`` when ``time`` has come."""
-        timer = Timer(action)
+    def add(self, time: float, action: Callable[[float], None], is_lasting: bool = False) -> Timer:
+        """Call ``action(time)`` when ``time`` has come; a lasting one survives :meth:`clear`."""
+        timer = Timer(action, is_lasting)
         heapq.heappush(self._heap, (time, next(self._numbers), timer))
         return timer
 
@@ -46,5 +47,7 @@ class Timers:
             timer.action(time)
 
     def clear(self) -> None:
-        """Forget everything."""
-        self._heap.clear()
+        """Forget everything that is not lasting."""
+        for _, _, timer in self._heap:
+            if not timer.is_lasting:
+                timer.cancel()

@@ -1,8 +1,8 @@
 """The module's end of the serial line: bytes take time, and some of them get lost when a test asks for it.
 
 Theory of operation: each direction is a queue of bytes and a clock. The clock is the time at which the last byte that
-left the queue was through; the next one is through ``1 / bytes_per_second`` later. Without a rate all of them are through
-at once. Wake-ups are kept few: the next deadline is that of QUANTUM seconds worth of bytes or of the queue's last byte.
+left the queue was through; the next one is through ``1 / bytes_per_second`` later. Without a rate all of them are
+through at once. Wake-ups are kept few: the next deadline is that of QUANTUM seconds worth of bytes, or of the last one.
 """
 
 from __future__ import annotations
