@@ -1,0 +1,75 @@
+"""Python's ``socket``, over a modem: ``import nbsocket as socket``.
+
+The namespace is that of the standard library's :mod:`socket`, with ``socket``, the resolver functions and
+``create_connection`` and its like speaking through a Quectel BC260Y-CN module on a serial port. :func:`patch` does
+the same for programs that know nothing of it.
+"""
+
+# General layout, in the order a byte takes:
+#   _patch, _namespace, _socket   what programs call; _calls and _transfer hold what the calls mean, _resolver the
+# names,                                 _route and _bypass which way a destination goes, _address the checks   _modem
+# the public handle of one modem   _channel                      one connection's engine end of the kernel's socket
+# pair   _engine                       the one I/O thread of a modem   _driver, _at                  the module's life
+# and the AT codec, both without I/O   _port                         the serial line   sim
+# the far end of that line: the simulated module
+
+from __future__ import annotations
+
+import socket as _socket_module
+
+# The one star import: these names *are* the namespace, and a list of 400 would be a copy of socket.__all__ for one
+# platform and version.
+from socket import *  # noqa: F403
+from typing import TYPE_CHECKING
+
+from ._calls import NB_RAI, NB_UNACKED, SOL_NB
+from ._modem import Modem, configure
+from ._namespace import (
+    create_connection,
+    create_server,
+    fromfd,
+    getaddrinfo,
+    getfqdn,
+    gethostbyaddr,
+    gethostbyname,
+    gethostbyname_ex,
+    getnameinfo,
+    has_dualstack_ipv6,
+    socketpair,
+)
+from ._patch import patch, unpatch
+from ._socket import socket
+from ._version import __version__
+
+__all__ = [
+    "NB_RAI",
+    "NB_UNACKED",
+    "SOL_NB",
+    "Modem",
+    "__version__",
+    "configure",
+    "create_connection",
+    "create_server",
+    "fromfd",
+    "getaddrinfo",
+    "getfqdn",
+    "gethostbyaddr",
+    "gethostbyname",
+    "gethostbyname_ex",
+    "getnameinfo",
+    "has_dualstack_ipv6",
+    "patch",
+    "socket",
+    "socketpair",
+    "unpatch",
+]
+__all__ += [name for name in _socket_module.__all__ if name not in __all__]
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name):
+        """Find what programs use of :mod:`socket` outside its ``__all__``, as SocketIO or _GLOBAL_DEFAULT_TIMEOUT."""
+        try:
+            return getattr(_socket_module, name)
+        except AttributeError:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None

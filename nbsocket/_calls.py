@@ -1,0 +1,430 @@
+"""What each call on a socket means over the modem: connecting, addresses and options.
+
+The class ``nbsocket.socket`` and the wrappers of ``patch()`` share these functions; the calls that carry data are in
+``_transfer.py``. Every function takes the socket object, the :class:`Route` that holds for it, and then the arguments
+of the method of its name. The operating system's own sockets are reached through the C class only, so that no patched
+method is ever called back.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket as _socket_module
+import struct
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from socket import IPPROTO_IP, IPPROTO_IPV6, SOCK_DGRAM, SOCK_STREAM
+from typing import Any
+
+from ._address import (
+    INET_FAMILIES,
+    Address,
+    check_destination,
+    os_error,
+    parse_address,
+    resolved,
+    unsupported,
+)
+from ._bypass import NOTHING
+from ._channel import DatagramChannel, State, StreamChannel, lookup
+from ._resolver import resolve_one
+from ._route import Route
+from ._stdlib import GenuineSocket, StdlibSocket
+
+#: Level of the modem's own socket options: "NB" in ASCII, far above every level of Linux (SOL_* end below 300) and
+#: macOS.
+SOL_NB = 0x4E42
+#: Release assistance of the following sends: 0 none, 1 no more data, 2 one answer comes. Source: BC260Y-CN TCP/IP
+#: guide 1.1 §2.3.5.
+NB_RAI = 1
+#: Read only: bytes that the peer has not acknowledged yet.
+NB_UNACKED = 2
+
+#: Sockets that may have wishes from before their connection; more than that many at once means that the oldest were
+#: closed.
+MAX_WISHES = 4096
+
+_MULTICAST_OPTIONS = frozenset(
+    (int(level), int(getattr(_socket_module, name, number)))
+    for level, name, number in (
+        (IPPROTO_IP, "IP_ADD_MEMBERSHIP", 35),
+        (IPPROTO_IP, "IP_ADD_SOURCE_MEMBERSHIP", 39),
+        (IPPROTO_IP, "MCAST_JOIN_GROUP", 42),
+        (IPPROTO_IPV6, "IPV6_JOIN_GROUP", 20),
+        (IPPROTO_IPV6, "MCAST_JOIN_GROUP", 42),
+    )
+)
+
+
+@dataclass(slots=True)
+class Wishes:
+    """What a program asked of a stream socket before its connection, and the OS socket cannot hold."""
+
+    local: Address | None = None
+    rai: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a call is to go."""
+
+    address: Address
+    #: the tuple for the operating system when the address is bypassed, else None
+    native: tuple[Any, ...] | None
+
+
+# By inode, so that they outlive detach() and the SSLSocket that takes the fd over.
+_wishes: OrderedDict[int, Wishes] = OrderedDict()
+
+
+def family_of(sock: StdlibSocket) -> int:
+    """Return the address family the program knows the socket by."""
+    return int(GenuineSocket.family.__get__(sock))
+
+
+def type_of(sock: StdlibSocket) -> int:
+    """Return the type the program knows the socket by, SOCK_STREAM or SOCK_DGRAM or another."""
+    return int(GenuineSocket.type.__get__(sock))
+
+
+def is_inet(sock: StdlibSocket) -> bool:
+    """Return whether the socket is of a family that may travel over the modem."""
+    return family_of(sock) in INET_FAMILIES
+
+
+def stream_channel(sock: StdlibSocket) -> StreamChannel | None:
+    """Return the stream channel behind the socket's fd, if there is one."""
+    channel = lookup(GenuineSocket.fileno(sock))
+    return channel if isinstance(channel, StreamChannel) else None
+
+
+def datagram_channel(sock: StdlibSocket) -> DatagramChannel | None:
+    """Return the datagram channel behind the socket's fd, if there is one."""
+    channel = lookup(GenuineSocket.fileno(sock))
+    return channel if isinstance(channel, DatagramChannel) else None
+
+
+def wishes_of(sock: StdlibSocket, *, make: bool = False) -> Wishes | None:
+    """Return what was asked of the unconnected socket; with ``make``, an entry that will be remembered."""
+    fd = GenuineSocket.fileno(sock)
+    if fd < 0:
+        return None
+    inode = os.fstat(fd).st_ino
+    if make and inode not in _wishes:
+        _wishes[inode] = Wishes()
+        while len(_wishes) > MAX_WISHES:
+            _wishes.popitem(last=False)
+    return _wishes.get(inode)
+
+
+def check_kind(family: int, type: int, proto: int) -> None:
+    """Refuse the kinds of AF_INET and AF_INET6 sockets that the module does not have.
+
+    Raises:
+        OSError: EOPNOTSUPP for raw and other sockets that are neither TCP nor UDP.
+    """
+    if family not in INET_FAMILIES:
+        return
+    kind = type & ~(getattr(_socket_module, "SOCK_NONBLOCK", 0) | getattr(_socket_module, "SOCK_CLOEXEC", 0))
+    # 262 is IPPROTO_MPTCP: over the module it is plain TCP, as where the peer does not know it.
+    protocols = {SOCK_STREAM: (0, _socket_module.IPPROTO_TCP, 262), SOCK_DGRAM: (0, _socket_module.IPPROTO_UDP)}
+    if proto not in protocols.get(_socket_module.SocketKind(kind), ()):
+        raise unsupported(f"a socket of type {kind} and protocol {proto}")
+
+
+def make_datagram_channel(sock: StdlibSocket, route: Route) -> DatagramChannel:
+    """Put a datagram channel on the socket's fd; what ``route`` covers still goes out of the OS socket."""
+    return DatagramChannel(sock, None if route.bypass == NOTHING else route.covers)
+
+
+def target_of(sock: StdlibSocket, route: Route, address: Any, call: str, timeout: float | None = None) -> Target:
+    """Check ``address``, resolve its name and say which way it goes; for AF_INET and AF_INET6 sockets only.
+
+    Raises:
+        TypeError, OverflowError, UnicodeError, gaierror: as :func:`parse_address`.
+        TimeoutError: the look-up took longer than ``timeout``.
+    """
+    given = parse_address(family_of(sock), address, call)
+    known = resolved(given, lambda name, family: resolve_one(route, name, family, timeout))
+    if not route.covers(known.host):
+        return Target(known, None)
+    return Target(known, address if known is given else known.sockaddr())
+
+
+# ---- connecting
+
+
+def connect(sock: StdlibSocket, route: Route, address: Any, /) -> None:
+    """Like :meth:`socket.socket.connect`; differs: the name is looked up by the module, within the socket's timeout.
+
+    Raises:
+        OSError: EMFILE when the module's five connections are in use, ECONNREFUSED, EISCONN, ... as from the
+            operating system.
+        TimeoutError: the socket's timeout has passed; the attempt is given up in the module, too.
+        BlockingIOError: EINPROGRESS on a non-blocking stream socket.
+    """
+    if not is_inet(sock):
+        return GenuineSocket.connect(sock, address)
+    return _start(sock, route, address, "connect")()
+
+
+def connect_ex(sock: StdlibSocket, route: Route, address: Any, /) -> int:
+    """Like :meth:`socket.socket.connect_ex`: the errno of what fails once the address is understood."""
+    if not is_inet(sock):
+        return GenuineSocket.connect_ex(sock, address)
+    attempt = _start(sock, route, address, "connect_ex")
+    try:
+        attempt()
+    except OSError as error:
+        return error.errno or errno.EWOULDBLOCK
+    return 0
+
+
+def _start(sock: StdlibSocket, route: Route, address: Any, call: str) -> Callable[[], None]:
+    timeout = GenuineSocket.gettimeout(sock)
+    begin = time.monotonic()
+    target = target_of(sock, route, address, call, timeout or None)
+    if timeout:
+        timeout = max(0.001, timeout - (time.monotonic() - begin))
+    connector = _connect_datagram if type_of(sock) == SOCK_DGRAM else _connect_stream
+    return lambda: connector(sock, route, target, timeout)
+
+
+def _connect_stream(sock: StdlibSocket, route: Route, target: Target, timeout: float | None) -> None:
+    _check_unconnected(sock)
+    if target.native is not None:
+        return GenuineSocket.connect(sock, target.native)
+    address = target.address
+    check_destination(address, call="connect")
+    wishes = wishes_of(sock) or Wishes()
+    local_port = wishes.local.port if wishes.local else 0
+    _check_local(sock)
+    engine = route.modem.engine
+    channel = StreamChannel(sock, address.sockaddr(), local_port)
+    try:
+        if wishes.rai:
+            channel.set_option("rai", wishes.rai)
+        if timeout != 0:
+            engine.connect_and_wait(channel, address.wire_host, address.port, local_port, timeout)
+            return channel.install(sock)
+        engine.connect(channel, address.wire_host, address.port, local_port)
+        channel.install(sock)
+    except BaseException:
+        engine.abandon(channel)
+        raise
+    raise BlockingIOError(errno.EINPROGRESS, os.strerror(errno.EINPROGRESS))
+
+
+def _check_unconnected(sock: StdlibSocket) -> None:
+    """Raise what a second connect raises; make a socket whose non-blocking attempt failed ready for another."""
+    channel = stream_channel(sock)
+    if channel is None:
+        if _has_native_peer(sock):
+            raise os_error(errno.EISCONN)
+    elif channel.state is State.CONNECTING:
+        raise os_error(errno.EALREADY)
+    elif channel.state is not State.FAILED:
+        raise os_error(errno.EISCONN)
+    else:
+        pending = channel.pop_error()
+        if pending:
+            raise os_error(pending)
+        channel.restore(sock)
+
+
+def _has_native_peer(sock: StdlibSocket) -> bool:
+    try:
+        GenuineSocket.getpeername(sock)
+    except OSError as error:
+        if error.errno == errno.EBADF:
+            raise
+        return False
+    return True
+
+
+def _check_local(sock: StdlibSocket) -> None:
+    """A socket that the operating system bound to one of the host's addresses cannot send from there over the modem."""
+    host = str(GenuineSocket.getsockname(sock)[0])
+    if host not in ("0.0.0.0", "::"):
+        raise OSError(errno.EADDRNOTAVAIL, f"the socket is bound to {host}, which is not an address of the module")
+
+
+def _connect_datagram(sock: StdlibSocket, route: Route, target: Target, timeout: float | None) -> None:
+    channel = datagram_channel(sock)
+    if target.native is not None:
+        if channel is not None:
+            channel.restore(sock)
+        return GenuineSocket.connect(sock, target.native)
+    check_destination(target.address, call="connect")
+    engine = route.modem.engine
+    channel = channel or make_datagram_channel(sock, route)
+    engine.attach(channel)
+    return channel.connect(sock, target.address.sockaddr())
+
+
+# ---- addresses
+
+
+def bind(sock: StdlibSocket, route: Route, address: Any, /) -> None:
+    """Like :meth:`socket.socket.bind`; no traffic; the port is the module's local port of the coming connection.
+
+    Raises:
+        OSError: EADDRNOTAVAIL for an address that is not the wildcard (nor bypassed), EINVAL when already bound.
+    """
+    if not is_inet(sock):
+        return GenuineSocket.bind(sock, address)
+    if type_of(sock) == SOCK_DGRAM:
+        return _bind_datagram(sock, route, address)
+    if stream_channel(sock) is not None:
+        raise os_error(errno.EINVAL)
+    if route.keeps_listeners:
+        GenuineSocket.bind(sock, address)
+        local = parse_address(family_of(sock), address, "bind")
+    else:
+        local = _wildcard(sock, address)
+    if local.is_wildcard and (local.port or not route.keeps_listeners):
+        _remember_local(sock, local)
+    return None
+
+
+def _wildcard(sock: StdlibSocket, address: Any) -> Address:
+    local = parse_address(family_of(sock), address, "bind")
+    if not local.is_wildcard:
+        raise OSError(errno.EADDRNOTAVAIL, f"cannot bind to {local.host}: the module's address is given by the network")
+    return local
+
+
+def _remember_local(sock: StdlibSocket, local: Address) -> None:
+    wishes = wishes_of(sock, make=True)
+    if wishes is None:
+        raise os_error(errno.EBADF)
+    if wishes.local is not None:
+        raise os_error(errno.EINVAL)
+    wishes.local = local
+
+
+def _bind_datagram(sock: StdlibSocket, route: Route, address: Any) -> None:
+    channel = datagram_channel(sock)
+    if channel is None:
+        return GenuineSocket.bind(sock, address)
+    local = parse_address(family_of(sock), address, "bind")
+    if local.is_wildcard:
+        engine = route.modem.engine
+        channel.bind(local.sockaddr())
+        return engine.attach(channel)
+    if not route.covers(local.host):
+        _wildcard(sock, address)
+    channel.restore(sock)
+    return GenuineSocket.bind(sock, address)
+
+
+def listen(sock: StdlibSocket, route: Route, /, *args: Any) -> None:
+    """Like :meth:`socket.socket.listen`, on the operating system's network only: the module cannot accept connections.
+
+    Raises:
+        OSError: EOPNOTSUPP for ``nbsocket.socket``.
+    """
+    if is_inet(sock) and (not route.keeps_listeners or type_of(sock) == SOCK_DGRAM):
+        raise unsupported("listen()")
+    GenuineSocket.listen(sock, *args)
+
+
+def getpeername(sock: StdlibSocket, route: Route, /) -> Any:
+    """Like :meth:`socket.socket.getpeername`: the address given to connect, its name resolved."""
+    channel = lookup(GenuineSocket.fileno(sock))
+    if channel is None:
+        return GenuineSocket.getpeername(sock)
+    is_connected = isinstance(channel, DatagramChannel) or channel.state in (State.CONNECTED, State.CLOSED)
+    if channel.peername is None or not is_connected:
+        raise os_error(errno.ENOTCONN)
+    return channel.peername
+
+
+def getsockname(sock: StdlibSocket, route: Route, /) -> Any:
+    """Like :meth:`socket.socket.getsockname`: the module's address once it is known."""
+    channel = lookup(GenuineSocket.fileno(sock))
+    if channel is not None:
+        return channel.sockname
+    name = GenuineSocket.getsockname(sock)
+    wishes = wishes_of(sock) if is_inet(sock) and name[1] == 0 else None
+    return wishes.local.sockaddr() if wishes and wishes.local else name
+
+
+def shutdown(sock: StdlibSocket, route: Route, how: int, /) -> None:
+    """Like :meth:`socket.socket.shutdown`; differs: the module has no half-close.
+
+    After SHUT_WR the connection stays readable until the peer closes it or the linger time is over.
+    """
+    channel = lookup(GenuineSocket.fileno(sock))
+    if isinstance(channel, StreamChannel):
+        return channel.shutdown(sock, how)
+    if isinstance(channel, DatagramChannel) and not channel.is_connected:
+        raise os_error(errno.ENOTCONN)
+    return GenuineSocket.shutdown(sock, how)
+
+
+# ---- options
+
+
+def setsockopt(sock: StdlibSocket, route: Route, level: int, optname: int, /, *value: Any) -> None:
+    """Like :meth:`socket.socket.setsockopt`; knows level SOL_NB besides.
+
+    Raises:
+        OSError: EOPNOTSUPP for joining a multicast group, otherwise as the kernel says.
+    """
+    if level == SOL_NB:
+        return _set_own_option(sock, route, optname, *value)
+    channel = lookup(GenuineSocket.fileno(sock))
+    if (level, optname) in _MULTICAST_OPTIONS and (channel is not None or not route.keeps_listeners):
+        raise unsupported("joining a multicast group")
+    if channel is not None:
+        return channel.setsockopt(sock, level, optname, *value)
+    return GenuineSocket.setsockopt(sock, level, optname, *value)
+
+
+def getsockopt(sock: StdlibSocket, route: Route, level: int, optname: int, /, *buflen: int) -> Any:
+    """Like :meth:`socket.socket.getsockopt`; knows level SOL_NB besides."""
+    if level == SOL_NB:
+        number = _own_option(sock, route, optname)
+        return struct.pack("i", number)[: buflen[0]] if buflen and buflen[0] else number
+    channel = lookup(GenuineSocket.fileno(sock))
+    if channel is not None:
+        return channel.getsockopt(sock, level, optname, *buflen)
+    return GenuineSocket.getsockopt(sock, level, optname, *buflen)
+
+
+def _set_own_option(sock: StdlibSocket, route: Route, optname: int, value: Any) -> None:
+    if optname != NB_RAI or not is_inet(sock):
+        raise os_error(errno.ENOPROTOOPT)
+    number = struct.unpack("i", value)[0] if isinstance(value, (bytes, bytearray)) else int(value)
+    if number not in (0, 1, 2):
+        raise OSError(errno.EINVAL, f"NB_RAI takes 0, 1 or 2, not {number}")
+    channel = lookup(GenuineSocket.fileno(sock))
+    if channel is not None:
+        channel.set_option("rai", number)
+    elif (wishes := wishes_of(sock, make=True)) is not None:
+        wishes.rai = number
+    else:
+        raise os_error(errno.EBADF)
+
+
+def _own_option(sock: StdlibSocket, route: Route, optname: int) -> int:
+    channel = lookup(GenuineSocket.fileno(sock))
+    if optname == NB_RAI and is_inet(sock):
+        wishes = wishes_of(sock)
+        return int(channel.options.get("rai", 0)) if channel is not None else wishes.rai if wishes else 0
+    if optname == NB_UNACKED and is_inet(sock):
+        if channel is None or channel.engine is None:
+            raise os_error(errno.ENOTCONN)
+        return route.modem.engine.get_unacked(channel)
+    raise os_error(errno.ENOPROTOOPT)
+
+
+#: The methods of ``socket.socket`` that are implemented here.
+CALLS: dict[str, Callable[..., Any]] = {
+    function.__name__: function
+    for function in (connect, connect_ex, bind, listen, getpeername, getsockname, shutdown, setsockopt, getsockopt)
+}

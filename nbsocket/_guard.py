@@ -1,0 +1,64 @@
+"""Fail closed: an audit hook that refuses what would leave this machine past the modem.
+
+It sees every connect, datagram and look-up made through Python's ``_socket``, patched or not; C libraries that call the
+operating system themselves it cannot see. Audit hooks cannot be removed, so this is for whole programs
+(``nbsocket run --strict``).
+"""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from ._address import INET_FAMILIES, parse_literal
+from ._bypass import Bypass
+from ._port import is_opening_port
+
+_LOOPBACK = Bypass.parse("none, 127.0.0.0/8, ::1, localhost")
+
+
+def refuse_host_network(bypass: Bypass) -> None:
+    """From now on refuse every connect, datagram and look-up outside loopback and ``bypass``: OSError EACCES.
+
+    The way to the modem itself (a port ``socket://host:4001``) is left open.
+    """
+
+    def hook(event: str, args: tuple[Any, ...]) -> None:
+        host_in = _HOSTS.get(event)
+        host = host_in(args) if host_in else None
+        if host is None or _LOOPBACK.covers(host) or bypass.covers(host) or is_opening_port():
+            return
+        raise OSError(errno.EACCES, f"refused by --strict: {event} to {host} would go past the modem")
+
+    sys.addaudithook(hook)
+
+
+def _destination(args: tuple[Any, ...]) -> str | None:
+    sock, address = args
+    is_inet = int(sock.family) in INET_FAMILIES and isinstance(address, tuple) and address
+    return _text(address[0]) if is_inet else None
+
+
+def _name(args: tuple[Any, ...]) -> str | None:
+    """The name of a look-up; None for a literal, which asks nobody."""
+    host = _text(args[0])
+    return None if not host or parse_literal(host) is not None else host
+
+
+def _text(host: object) -> str | None:
+    if isinstance(host, (bytes, bytearray)):
+        return bytes(host).decode("ascii", "backslashreplace")
+    return host if isinstance(host, str) else None
+
+
+#: Audit event of CPython's socket module: what finds the host in its arguments, None when nothing leaves the machine.
+_HOSTS: dict[str, Callable[[tuple[Any, ...]], str | None]] = {
+    "socket.connect": _destination,
+    "socket.sendto": _destination,
+    "socket.sendmsg": _destination,
+    "socket.getaddrinfo": _name,
+    "socket.gethostbyname": _name,
+    "socket.gethostbyaddr": lambda args: _text(args[0]),
+}

@@ -1,0 +1,229 @@
+"""patch() and unpatch(): unmodified programs speak through the modem.
+
+Theory of operation: the methods of ``socket.socket`` are wrapped in place, never the class replaced: subclasses
+    (``ssl.SSLSocket``), references
+taken earlier and exact type checks all keep holding, and nothing is left that would quietly use the host's network.
+Functions can be taken by ``from socket import getaddrinfo``, so such references in loaded modules are found by
+identity and re-pointed. A wrapper that somebody still holds after :func:`unpatch` does nothing of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket as _socket_module
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from types import CellType, ModuleType, TracebackType
+from typing import Any
+
+import wrapt
+
+from . import _calls, _resolver, _stdlib, _transfer
+from ._address import INET_FAMILIES
+from ._bypass import Bypass
+from ._modem import Modem
+from ._route import Route
+from ._socket import attach_datagrams, known_kind, socket
+from ._stdlib import GenuineSocket, StdlibSocket
+
+_logger = logging.getLogger("nbsocket")
+
+_METHODS: dict[str, Callable[..., Any]] = {**_calls.CALLS, **_transfer.TRANSFERS}
+
+
+@dataclass(slots=True)
+class _Installed:
+    """What one patch() changed, for unpatch() to put back."""
+
+    modem: Modem | None
+    route: Route
+    wrappers: list[tuple[object, str, Any]] = field(default_factory=list)
+    references: list[tuple[ModuleType, str, object, object]] = field(default_factory=list)
+    cells: list[tuple[CellType, object]] = field(default_factory=list)
+
+
+_lock = threading.Lock()
+_installed: _Installed | None = None
+
+
+class Patching:
+    """What :func:`patch` returns: a context manager that undoes it."""
+
+    def __init__(self, *, undoes: bool) -> None:
+        self._undoes = undoes
+
+    def __enter__(self) -> Patching:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._undoes:
+            unpatch()
+
+
+def patch(modem: Modem | None = None, *, bypass: str | Iterable[str] | None = None) -> Patching:
+    """Send the whole process's AF_INET and AF_INET6 traffic through the modem.
+
+    Listening sockets, AF_UNIX, socket pairs and connections that exist already stay with the operating system.
+
+    Args:
+        modem: default: the process's default modem, made at the first use.
+        bypass: destinations that stay on the operating system's network, in the syntax of NO_PROXY plus CIDR, besides
+            loopback and link-local; the word ``none`` leaves those out. Default: $NBSOCKET_BYPASS.
+    Returns:
+        A context manager that calls :func:`unpatch`, unless the process was patched before this call.
+    Raises:
+        ValueError: a bypass entry makes no sense.
+        RuntimeError: already patched with other options.
+    """
+    global _installed
+    rules = Bypass.parse(os.environ.get("NBSOCKET_BYPASS") if bypass is None else bypass)
+    with _lock:
+        if _installed is not None:
+            if _installed.modem is not modem or _installed.route.bypass != rules:
+                raise RuntimeError("nbsocket.patch(): already patched with other options; call unpatch() first")
+            return Patching(undoes=False)
+        state = _Installed(modem, Route(rules, modem, keeps_listeners=True))
+        try:
+            _install(state)
+        except BaseException:
+            _remove(state)
+            raise
+        _installed = state
+    return Patching(undoes=True)
+
+
+def unpatch() -> None:
+    """Undo :func:`patch`; without one, do nothing. Connections over the modem that are open stay so."""
+    global _installed
+    with _lock:
+        state, _installed = _installed, None
+        if state is not None:
+            _remove(state)
+
+
+def _route() -> Route | None:
+    """The route of patched sockets; None while not patched."""
+    state = _installed
+    return state.route if state is not None else None
+
+
+# ---- what is put in place
+
+
+def _install(state: _Installed) -> None:
+    _wrap(state, StdlibSocket, "__init__", _on_init)
+    for name, function in _METHODS.items():
+        if hasattr(StdlibSocket, name):
+            _wrap(state, StdlibSocket, name, _method_wrapper(function))
+    for name, function in _resolver.FUNCTIONS.items():
+        current = getattr(_socket_module, name)
+        _wrap(state, _socket_module, name, _function_wrapper(function))
+        _repoint(state, (current, getattr(_stdlib, name)), getattr(_socket_module, name))
+    _repoint_trio(state)
+
+
+def _wrap(state: _Installed, owner: object, name: str, wrapper: Callable[..., Any]) -> None:
+    handle = wrapt.wrap_function_wrapper(owner, name, wrapper)
+    state.wrappers.append((owner, name, handle))
+
+
+def _method_wrapper(function: Callable[..., Any]) -> Callable[..., Any]:
+    def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        route = _route()
+        if route is None or isinstance(instance, socket) or not isinstance(instance, StdlibSocket):
+            return wrapped(*args, **kwargs)
+        return function(instance, route, *args, **kwargs)
+
+    return wrapper
+
+
+def _function_wrapper(function: Callable[..., Any]) -> Callable[..., Any]:
+    def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        route = _route()
+        return wrapped(*args, **kwargs) if route is None else function(route, *args, **kwargs)
+
+    return wrapper
+
+
+def _on_init(wrapped: Callable[..., None], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    route = _route()
+    if route is None or isinstance(instance, socket):
+        wrapped(*args, **kwargs)
+    else:
+        _initialise(wrapped, instance, route, *args, **kwargs)
+
+
+def _initialise(
+    wrapped: Callable[..., None],
+    instance: StdlibSocket,
+    route: Route,
+    family: int = -1,
+    type: int = -1,
+    proto: int = -1,
+    fileno: Any = None,
+) -> None:
+    if fileno is not None:
+        return wrapped(*known_kind(fileno, family, type, proto), fileno)
+    inet = family == -1 or family in INET_FAMILIES
+    if inet and not route.bypass.is_everything:
+        kind = _socket_module.SOCK_STREAM if type == -1 else type
+        _calls.check_kind(_socket_module.AF_INET if family == -1 else family, kind, max(proto, 0))
+    wrapped(family, type, proto, None)
+    if inet and not route.bypass.is_everything and _calls.type_of(instance) == _socket_module.SOCK_DGRAM:
+        attach_datagrams(instance, route)
+    return None
+
+
+def _repoint(state: _Installed, old: tuple[object, ...], new: object) -> None:
+    """Re-point module attributes that hold one of ``old`` to ``new``."""
+    for module, attribute, value in _module_attributes():
+        if any(value is known for known in old):
+            setattr(module, attribute, new)
+            state.references.append((module, attribute, value, new))
+
+
+def _module_attributes() -> Iterator[tuple[ModuleType, str, object]]:
+    """Yield what the loaded modules hold, except our own and the two that the functions come from."""
+    for name, module in list(sys.modules.items()):
+        if name in ("socket", "_socket", __package__) or name.startswith(f"{__package__}."):
+            continue
+        # By type(): a lazy module's __class__ and attributes may run code.
+        if issubclass(type(module), ModuleType):
+            for attribute, value in list(vars(module).items()):
+                yield module, attribute, value
+
+
+def _repoint_trio(state: _Installed) -> None:
+    """Re-point the C functions that trio took off ``socket.socket`` when it was imported before the patch.
+
+    Its methods for single calls keep them in closures: trio/_socket.py, ``_make_simple_sock_method_wrapper``.
+    """
+    trio_socket = getattr(sys.modules.get("trio._socket"), "_SocketType", None)
+    for name in _transfer.TRANSFERS if trio_socket is not None else ():
+        genuine = vars(GenuineSocket).get(name)
+        for cell in getattr(vars(trio_socket).get(name), "__closure__", None) or ():
+            if genuine is not None and cell.cell_contents is genuine:
+                cell.cell_contents = getattr(StdlibSocket, name)
+                state.cells.append((cell, genuine))
+
+
+# ---- and taken away
+
+
+def _remove(state: _Installed) -> None:
+    for cell, genuine in state.cells:
+        cell.cell_contents = genuine
+    for module, attribute, old, new in state.references:
+        if vars(module).get(attribute) is new:
+            setattr(module, attribute, old)
+    for owner, name, handle in reversed(state.wrappers):
+        try:
+            wrapt.unwrap_object(owner, name, handle, missing_ok=True)
+        except wrapt.WrapperNotOutermostError as error:
+            # Left in place it calls through to what it wraps: see _route().
+            _logger.warning("unpatch: %s", error)

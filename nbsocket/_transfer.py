@@ -1,0 +1,254 @@
+"""The calls that carry data.
+
+Streams pass straight through to the C functions, for the data on their fd is the connection's own. A datagram socket
+that is not connected has an address in front of each datagram on its fd; it is put there and taken away here.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket as _socket_module
+from collections.abc import Callable, Iterable
+from socket import SOCK_STREAM
+from typing import Any
+
+from ._address import check_destination, os_error, unsupported
+from ._calls import Target, datagram_channel, is_inet, make_datagram_channel, stream_channel, target_of, type_of
+from ._channel import DatagramChannel
+from ._route import Route
+from ._stdlib import GenuineSocket, StdlibSocket
+
+_MSG_OOB: int = _socket_module.MSG_OOB
+_MSG_FASTOPEN: int = getattr(_socket_module, "MSG_FASTOPEN", 0)
+_MSG_TRUNC: int = getattr(_socket_module, "MSG_TRUNC", 0)
+
+
+def _framed(sock: StdlibSocket, flags: int = 0) -> DatagramChannel | None:
+    """Return the channel of a socket whose datagrams carry addresses; None where the C function does it all.
+
+    Raises:
+        OSError: EOPNOTSUPP for urgent data on a connection over the modem.
+    """
+    if type_of(sock) == SOCK_STREAM:
+        if flags & _MSG_OOB and stream_channel(sock) is not None:
+            raise unsupported("urgent data (MSG_OOB)")
+        return None
+    channel = datagram_channel(sock)
+    return None if channel is None or channel.is_connected else channel
+
+
+def _check_datagram(sock: StdlibSocket, size: int) -> None:
+    """Raise EMSGSIZE when the connected socket's datagram is too long for the module."""
+    if type_of(sock) != SOCK_STREAM and (channel := datagram_channel(sock)) is not None:
+        channel.check_size(size, channel.peername)
+
+
+# ---- sending
+
+
+def send(sock: StdlibSocket, route: Route, data: Any, flags: int = 0, /) -> int:
+    """Like :meth:`socket.socket.send`; a datagram over the module's segment is EMSGSIZE."""
+    if _framed(sock, flags) is not None:
+        raise os_error(errno.EDESTADDRREQ)
+    _check_datagram(sock, memoryview(data).nbytes)
+    return GenuineSocket.send(sock, data, flags)
+
+
+def sendall(sock: StdlibSocket, route: Route, data: Any, flags: int = 0, /) -> None:
+    """Like :meth:`socket.socket.sendall`."""
+    if _framed(sock, flags) is not None:
+        raise os_error(errno.EDESTADDRREQ)
+    _check_datagram(sock, memoryview(data).nbytes)
+    return GenuineSocket.sendall(sock, data, flags)
+
+
+def sendto(sock: StdlibSocket, route: Route, data: Any, /, *flags_and_address: Any) -> int:
+    """Like :meth:`socket.socket.sendto`; names are looked up by the module."""
+    if len(flags_and_address) not in (1, 2):
+        raise TypeError(f"sendto() takes 2 or 3 arguments ({1 + len(flags_and_address)} given)")
+    flags = flags_and_address[0] if len(flags_and_address) == 2 else 0
+    address = flags_and_address[-1]
+    if not is_inet(sock):
+        return GenuineSocket.sendto(sock, data, flags, address)
+    if type_of(sock) == SOCK_STREAM:
+        _check_stream_address(sock, route, flags, address, "sendto")
+        return send(sock, route, data, flags)
+    return _send_datagram(sock, route, memoryview(data).tobytes(), flags, address, "sendto")
+
+
+def sendmsg(
+    sock: StdlibSocket,
+    route: Route,
+    buffers: Iterable[Any],
+    ancdata: Iterable[Any] = (),
+    flags: int = 0,
+    address: Any = None,
+    /,
+) -> int:
+    """Like :meth:`socket.socket.sendmsg`; ancillary data is EINVAL over the modem."""
+    ancillary = list(ancdata)
+    if not is_inet(sock):
+        return GenuineSocket.sendmsg(sock, buffers, ancillary, flags, *(() if address is None else (address,)))
+    is_stream = type_of(sock) == SOCK_STREAM
+    channel = stream_channel(sock) if is_stream else datagram_channel(sock)
+    if ancillary and channel is not None:
+        raise OSError(errno.EINVAL, "ancillary data cannot go over the module")
+    if is_stream:
+        if address is not None:
+            _check_stream_address(sock, route, flags, address, "sendmsg")
+        _framed(sock, flags)
+        return GenuineSocket.sendmsg(sock, buffers, ancillary, flags)
+    if channel is None and (address is None or ancillary):
+        return GenuineSocket.sendmsg(sock, buffers, ancillary, flags, *(() if address is None else (address,)))
+    data = b"".join(buffers)
+    if address is None:
+        return send(sock, route, data, flags)
+    return _send_datagram(sock, route, data, flags, address, "sendmsg")
+
+
+def _check_stream_address(sock: StdlibSocket, route: Route, flags: int, address: Any, call: str) -> None:
+    """TCP ignores the address of a send, except that MSG_FASTOPEN would connect, and past the modem."""
+    if flags & _MSG_FASTOPEN and stream_channel(sock) is None:
+        target_of(sock, route, address, call)
+        raise unsupported("TCP fast open")
+
+
+def _send_datagram(sock: StdlibSocket, route: Route, data: bytes, flags: int, address: Any, call: str) -> int:
+    if flags & _MSG_OOB:
+        raise unsupported("urgent data (MSG_OOB)")
+    target = target_of(sock, route, address, call)
+    channel = datagram_channel(sock)
+    if channel is None:
+        if target.native is not None:
+            return GenuineSocket.sendto(sock, data, flags, target.native)
+        channel = make_datagram_channel(sock, route)
+    elif channel.is_connected:
+        return _send_to_peer(sock, route, channel, data, flags, target)
+    if target.native is None:
+        check_destination(target.address, call=call)
+    route.modem.engine.attach(channel)
+    GenuineSocket.send(sock, channel.pack(data, target.address.sockaddr()), flags)
+    return len(data)
+
+
+def _send_to_peer(
+    sock: StdlibSocket, route: Route, channel: DatagramChannel, data: bytes, flags: int, target: Target
+) -> int:
+    """A connected socket's fd carries no addresses, so it can reach its own peer alone (as on macOS)."""
+    if channel.peername is None or target.address.sockaddr()[:2] != channel.peername[:2]:
+        raise os_error(errno.EISCONN)
+    return send(sock, route, data, flags)
+
+
+# ---- receiving
+
+
+def recv(sock: StdlibSocket, route: Route, bufsize: int, flags: int = 0, /) -> bytes:
+    """Like :meth:`socket.socket.recv`."""
+    channel = _framed(sock, flags)
+    if channel is None:
+        return GenuineSocket.recv(sock, bufsize, flags)
+    return _receive(sock, channel, bufsize, flags, "recv")[0]
+
+
+def recvfrom(sock: StdlibSocket, route: Route, bufsize: int, flags: int = 0, /) -> tuple[bytes, Any]:
+    """Like :meth:`socket.socket.recvfrom`: the peer's address is its textual IP and port."""
+    channel = _framed(sock, flags)
+    if channel is not None:
+        return _receive(sock, channel, bufsize, flags, "recvfrom")[:2]
+    data, address = GenuineSocket.recvfrom(sock, bufsize, flags)
+    return data, _connected_peer(sock, address)
+
+
+def recv_into(sock: StdlibSocket, route: Route, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
+    """Like :meth:`socket.socket.recv_into`."""
+    channel = _framed(sock, flags)
+    if channel is None:
+        return GenuineSocket.recv_into(sock, buffer, nbytes, flags)
+    return _receive_into(sock, channel, buffer, nbytes, flags, "recv_into")[0]
+
+
+def recvfrom_into(sock: StdlibSocket, route: Route, buffer: Any, nbytes: int = 0, flags: int = 0) -> tuple[int, Any]:
+    """Like :meth:`socket.socket.recvfrom_into`."""
+    channel = _framed(sock, flags)
+    if channel is not None:
+        return _receive_into(sock, channel, buffer, nbytes, flags, "recvfrom_into")
+    size, address = GenuineSocket.recvfrom_into(sock, buffer, nbytes, flags)
+    return size, _connected_peer(sock, address)
+
+
+def recvmsg(
+    sock: StdlibSocket, route: Route, bufsize: int, ancbufsize: int = 0, flags: int = 0, /
+) -> tuple[bytes, list[Any], int, Any]:
+    """Like :meth:`socket.socket.recvmsg`; there is no ancillary data."""
+    channel = _framed(sock, flags)
+    if channel is not None:
+        data, address, is_cut = _receive(sock, channel, bufsize, flags, "recvmsg")
+        return data, [], _MSG_TRUNC if is_cut else 0, address
+    data, ancillary, msg_flags, address = GenuineSocket.recvmsg(sock, bufsize, ancbufsize, flags)
+    return data, ancillary, _plain_flags(sock, msg_flags), _connected_peer(sock, address)
+
+
+def recvmsg_into(
+    sock: StdlibSocket, route: Route, buffers: Iterable[Any], ancbufsize: int = 0, flags: int = 0, /
+) -> tuple[int, list[Any], int, Any]:
+    """Like :meth:`socket.socket.recvmsg_into`; there is no ancillary data."""
+    channel = _framed(sock, flags)
+    if channel is None:
+        size, ancillary, msg_flags, address = GenuineSocket.recvmsg_into(sock, buffers, ancbufsize, flags)
+        return size, ancillary, _plain_flags(sock, msg_flags), _connected_peer(sock, address)
+    views = [memoryview(buffer).cast("B") for buffer in buffers]
+    data, address, is_cut = _receive(sock, channel, sum(map(len, views)), flags, "recvmsg_into")
+    rest = memoryview(data)
+    for view in views:
+        piece = rest[: len(view)]
+        view[: len(piece)] = piece
+        rest = rest[len(piece) :]
+    return len(data), [], _MSG_TRUNC if is_cut else 0, address
+
+
+def _receive(sock: StdlibSocket, channel: DatagramChannel, size: int, flags: int, call: str) -> tuple[bytes, Any, bool]:
+    """Take one datagram off the fd: (payload of at most ``size`` bytes, address, whether it was longer)."""
+    if flags & _MSG_OOB:
+        raise unsupported("urgent data (MSG_OOB)")
+    if size < 0:
+        raise ValueError(f"negative buffersize in {call}")
+    # Without MSG_TRUNC: it makes recv tell the length of a frame, not of a datagram.
+    frame = GenuineSocket.recv(sock, size + channel.HEADER_MAX, flags & ~_MSG_TRUNC)
+    if not frame:
+        raise OSError(errno.ENETDOWN, "the modem was closed")
+    payload, address = channel.unpack(frame)
+    return payload[:size], address, len(payload) > size
+
+
+def _receive_into(
+    sock: StdlibSocket, channel: DatagramChannel, buffer: Any, nbytes: int, flags: int, call: str
+) -> tuple[int, Any]:
+    view = memoryview(buffer).cast("B")
+    if nbytes < 0:
+        raise ValueError(f"negative buffersize in {call}")
+    if nbytes > len(view):
+        raise ValueError("nbytes is greater than the length of the buffer")
+    data, address, _ = _receive(sock, channel, nbytes or len(view), flags, call)
+    view[: len(data)] = data
+    return len(data), address
+
+
+def _connected_peer(sock: StdlibSocket, address: Any) -> Any:
+    """A pair's end tells no address of its other end: say the peer's, as UDP does."""
+    channel = datagram_channel(sock)
+    return address if channel is None else channel.peername
+
+
+def _plain_flags(sock: StdlibSocket, msg_flags: int) -> int:
+    """Take away MSG_EOR, which our pair sets on every datagram and UDP on none."""
+    return msg_flags if datagram_channel(sock) is None else msg_flags & ~_socket_module.MSG_EOR
+
+
+#: The methods of ``socket.socket`` that are implemented here.
+TRANSFERS: dict[str, Callable[..., Any]] = {
+    function.__name__: function
+    for function in (
+        send, sendall, sendto, sendmsg, recv, recvfrom, recv_into, recvfrom_into, recvmsg, recvmsg_into
+    )
+}  # fmt: skip

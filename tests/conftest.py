@@ -1,0 +1,90 @@
+"""Nothing leaves the machine, and the modems that the tests speak through."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.helpers import sim_url
+
+if TYPE_CHECKING:
+    from nbsocket import Modem
+    from nbsocket.sim import Simulator
+
+_LOCAL_HOSTS = ("", "localhost", "<broadcast>")
+
+
+def _leaves_the_machine(host: object) -> bool:
+    if isinstance(host, (bytes, bytearray)):
+        host = bytes(host).decode("latin-1")
+    if not isinstance(host, str) or host in _LOCAL_HOSTS:
+        return False
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return True
+    return not (address.is_loopback or address.is_unspecified)
+
+
+def _audit(event: str, args: tuple[Any, ...]) -> None:
+    if event in ("socket.connect", "socket.sendto", "socket.sendmsg"):
+        sock, address = args
+        if int(sock.family) in (2, 10, 30) and isinstance(address, tuple) and _leaves_the_machine(address[0]):
+            raise AssertionError(f"{event} to {address!r} would leave the machine")
+    elif event in ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"):
+        host = args[0].decode("latin-1") if isinstance(args[0], bytes) else args[0]
+        try:
+            ip_address(host or "::1")
+        except ValueError:
+            # An odd spelling of an address, as 127.1, costs no traffic either.
+            if host not in _LOCAL_HOSTS and host.strip("0123456789abcdefx.") and "%" not in host:
+                raise AssertionError(f"{event} of {host!r} would ask a name server") from None
+
+
+# Audit hooks cannot be removed: this one is for the whole test run.
+sys.addaudithook(_audit)
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The user's own settings do not reach the tests."""
+    for name in [name for name in os.environ if name.startswith("NBSOCKET_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def make_simulator() -> Iterator[Callable[..., Simulator]]:
+    """Makes simulated modules on a pty; options are the simulator's."""
+    from nbsocket.sim import Options, Simulator
+
+    with ExitStack() as stack:
+        yield lambda **options: stack.enter_context(Simulator(Options(**options)))
+
+
+@pytest.fixture
+def make_modem(make_simulator: Callable[..., Simulator]) -> Iterator[Callable[..., Modem]]:
+    """Makes modems on a simulated module; ``line`` is "sim" (in process) or "pty", options are the simulator's."""
+    from nbsocket import Modem
+
+    with ExitStack() as stack:
+
+        def make(line: str = "sim", data_format: str = "hex", **options: Any) -> Modem:
+            port = make_simulator(**options).path if line == "pty" else sim_url(**options)
+            modem = Modem(port, data_format=data_format)
+            stack.callback(modem.close)
+            return modem
+
+        yield make
+
+
+@pytest.fixture(params=["sim-hex", "sim-raw", "pty-hex", "pty-raw"])
+def modem(request: pytest.FixtureRequest, make_modem: Callable[..., Modem]) -> Modem:
+    """A modem on a simulated module, in both lines and both data formats."""
+    line, data_format = request.param.split("-")
+    return make_modem(line, data_format)
