@@ -53,7 +53,8 @@ def getaddrinfo(
     if flags & AI_NUMERICHOST or not name:
         raise gaierror(EAI_NONAME, "Name or service not known")
     if is_local_name(name):
-        entries = _genuine(None, port, family, type, proto, flags & ~(AI_PASSIVE | AI_CANONNAME | _HOST_ONLY_FLAGS))
+        flags_left = flags & ~(AI_PASSIVE | AI_CANONNAME | _HOST_ONLY_FLAGS)
+        entries = _genuine(None, 0 if port is None else port, family, type, proto, flags_left)
         return _named(sorted(entries, key=lambda entry: entry[0] != AF_INET), name, flags)
     if route.bypass.covers(name):
         return _host_lookup(route, name, port, family, type, proto, flags)

@@ -150,5 +150,6 @@ def module_name(path: Path) -> str:
 
 def absolute(module: str, name: str) -> str:
     """Return the module that ``from module import name`` needs: the submodule if there is one."""
-    path = PACKAGE.joinpath(*module.split(".")[1:], f"{name}.py") if module.startswith("nbsocket") else None
-    return f"{module}.{name}" if path is not None and name and path.exists() else module
+    path = PACKAGE.joinpath(*module.split(".")[1:], name or "-")
+    is_submodule = path.with_suffix(".py").exists() or path.is_dir()
+    return f"{module}.{name}" if module.split(".")[0] == "nbsocket" and is_submodule else module
