@@ -36,9 +36,6 @@ DEBUG, INFO, WARNING = 10, 20, 30
 #: Bytes of payload a segment. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.5.
 HEX_SEGMENT, RAW_SEGMENT = 512, 1024
 
-#: Bits on the line for a byte: start, eight, stop.
-BITS_PER_BYTE = 10
-
 #: Times that bring-up is begun anew when the module restarts or falls silent in the middle of it.
 BRING_UP_TRIES = 4
 
@@ -289,19 +286,13 @@ class Driver:
                 return
             turn = self._choose(now)
             if turn is None:
-                if not self._life_is_done():
-                    self._stop_if_asked()
-                    return
-                continue
+                if self._reap(now):
+                    continue
+                self._stop_if_asked()
+                return
             self._turn = turn
             self.counters["commands"] += 1
-            line = self._chat.send(turn.command, now + self._time_on_line(turn.command))
-            self._out.append(line)
-
-    def _time_on_line(self, command: _at.Command[Any]) -> float:
-        """Seconds until a long command has left at a low rate; its answer is due after that."""
-        size = len(command.line) + len(command.payload or b"")
-        return size * BITS_PER_BYTE / (self._baudrate or 115200)
+            self._out.append(self._chat.send(turn.command, now))
 
     def _choose(self, now: float) -> Turn | None:
         if self._life is not None:
@@ -384,7 +375,7 @@ class Driver:
         turn.finish(event, now)
 
     def _on_prompt(self, event: _at.Prompt, now: float) -> None:
-        self._out.append(self._chat.send_payload(now + self._time_on_line(event.command)))
+        self._out.append(self._chat.send_payload(now))
 
     def _on_timeout(self, event: _at.CommandTimeout, now: float) -> None:
         turn, self._turn = self._turn, None
@@ -498,9 +489,6 @@ class Driver:
                 self._out.append(step.data)
             self._life.answer(None, now)
 
-    def _life_is_done(self) -> bool:
-        return self._life is not None and self._life.is_done
-
     def _brought_up(self, script: Script[Any], now: float) -> None:
         if script.error is None:
             self._mode = Mode.RUNNING
@@ -604,25 +592,24 @@ class Driver:
             if not task.is_abandoned:
                 self._emit(RequestFailed(task.request_id, _as_failure_of(task.request, error)))
 
-    def _reap(self, now: float) -> None:
-        """Deal with scripts that have come to their end."""
-        for task in tuple(self._tasks):
-            if task.script is not None and task.script.is_done:
-                self._tasks.remove(task)
-                if task.is_abandoned:
-                    continue
-                if task.script.error is not None:
-                    self._emit(RequestFailed(task.request_id, _as_failure_of(task.request, task.script.error)))
-                else:
-                    self._emit(RequestDone(task.request_id, task.script.value))
+    def _reap(self, now: float) -> bool:
+        """Deal with scripts that have come to their end; return whether there were any."""
+        done = [task for task in self._tasks if task.script is not None and task.script.is_done]
+        for task in done:
+            self._tasks.remove(task)
+            if not task.is_abandoned:
+                self._emit(_outcome(task))
+        has_changed = bool(done)
         if self._attach is not None and self._attach.is_done:
             self._attached(self._attach, now)
-        if self._life is not None and self._life.is_done:
-            life, done = self._life, self._life_done
+            has_changed = True
+        while self._life is not None and self._life.is_done:
+            life, life_done = self._life, self._life_done
             self._life = self._life_done = None
-            assert done is not None
-            done(life, now)
-            self._reap(now)
+            assert life_done is not None
+            life_done(life, now)
+            has_changed = True
+        return has_changed
 
     def _attached(self, script: Script[tuple[int, str | None]], now: float) -> None:
         self._attach = None
@@ -643,6 +630,13 @@ class Driver:
     def own_socket_ids(self) -> frozenset[int]:
         """The module's numbers that this process uses."""
         return self._links.own_socket_ids
+
+
+def _outcome(task: _Task) -> Event:
+    assert task.script is not None
+    if task.script.error is not None:
+        return RequestFailed(task.request_id, _as_failure_of(task.request, task.script.error))
+    return RequestDone(task.request_id, task.script.value)
 
 
 def _as_failure_of(request: Request, error: OSError) -> OSError:

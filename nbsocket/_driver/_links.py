@@ -364,7 +364,6 @@ class Links:
         if result is None:
             link.looks = -1
         elif not result.ok:
-            link.tries += 1
             self._counters["send_failures"] += 1
         else:
             # This SEND OK may belong to an earlier send; the count will tell.

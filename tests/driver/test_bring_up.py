@@ -1,0 +1,224 @@
+"""Bring-up, attaching, restarts, and what becomes of those who wait."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+
+from nbsocket._driver import (
+    ConnectFailed,
+    ConnectionEnded,
+    ConnectionReset,
+    GetInfo,
+    RequestDone,
+    RequestFailed,
+    Resolve,
+    SetBaudrate,
+    Settings,
+    Stopped,
+    WaitAttached,
+)
+from tests.driver.bench import ATTACH, BRING_UP, Bench, Pile
+
+
+def test_configured_module_is_asked_and_changed_nothing() -> None:
+    bench = Bench()
+    bench.driver.port_opened(bench.now)
+    assert bench.driver.data_to_send() == b"", "nothing is written before the rate is set"
+    assert bench.driver.next_event() == SetBaudrate(115200)
+    bench.dialog(*BRING_UP, *ATTACH)
+    assert bench.driver.is_ready
+    assert bench.driver.local_address == "10.1.2.3"
+    assert bench.sent() == b""
+    assert bench.driver.next_deadline() is None, "an idle module costs no wake-ups"
+
+
+@pytest.mark.parametrize(
+    ("data_format", "have", "command"), [("hex", "0,0", "1,1"), ("raw", "1,1", "0,0"), ("raw", "1,0", "0,0")]
+)
+def test_data_format_is_written_only_when_different(data_format: str, have: str, command: str) -> None:
+    bench = Bench(Settings(data_format=data_format, baudrate=9600))  # type: ignore[arg-type]  # parametrised
+    bench.driver.port_opened(bench.now)
+    bench.dialog(*BRING_UP[:4])
+    bench.dialog(
+        ('AT+QICFG="dataformat"', f'+QICFG: "dataformat",{have}', "OK"), (f'AT+QICFG="dataformat",{command}', "OK")
+    )
+    bench.expect("AT+CEREG=1")
+
+
+def test_radio_off_apn_and_orphans() -> None:
+    bench = Bench(Settings(baudrate=115200, apn="iot.example"))
+    bench.driver.port_opened(bench.now)
+    bench.dialog(
+        *BRING_UP[:6],
+        ("AT+CFUN?", "+CFUN: 0", "OK"),
+        ("AT+CFUN=1", "OK"),
+        ("AT+CGDCONT?", '+CGDCONT: 1,"IP","cmnbiot"', "OK"),
+        ('AT+CGDCONT=1,"IP","iot.example"', "OK"),
+        ("AT+QISTATE?", '+QISTATE: 3,"TCP","10.0.0.1",80,0,2,0,1', '+QISTATE: 4,"UDP","10.0.0.1",80,0,2,0,1', "OK"),
+        ("AT+QICLOSE=3", "OK"),
+    )
+    assert bench.sent() == b"", "the next close waits for CLOSE OK"
+    bench.say("CLOSE OK")
+    bench.dialog(("AT+QICLOSE=4", "OK", "CLOSE OK"), *ATTACH)
+    assert bench.driver.is_ready
+
+
+def test_rates_are_searched() -> None:
+    bench = Bench(Settings())
+    bench.driver.port_opened(bench.now)
+    rates: list[int] = []
+    while not rates or rates[-1] != 9600:
+        bench.advance(0.1)
+        rates += [event.rate for event in bench.events if isinstance(event, SetBaudrate)]
+        bench.events.clear()
+    assert rates == [115200, 9600]
+    bench.sent()
+    bench.say("OK")
+    bench.expect("ATE0")
+
+
+def test_silent_port_fails_those_who_wait_and_begins_anew_for_the_next() -> None:
+    bench = Bench()
+    bench.driver.port_opened(bench.now)
+    bench.driver.submit(GetInfo(), None, bench.now)
+    bench.driver.open("TCP", "10.0.0.9", 80, 0, Pile(), bench.now)
+    bench.advance(60.0)
+    assert set(bench.sent().replace(b"AT\r", b"")) <= set(b"\x1b\r")
+    bench.take(SetBaudrate)
+    bench.take(SetBaudrate)
+    error = bench.take(ConnectFailed).error
+    assert error.errno == errno.ENODEV and "no module answers" in str(error)
+    assert bench.take(RequestFailed).error.errno == errno.ENODEV
+    assert bench.driver.next_deadline() is None, "a dead port is left alone"
+    bench.driver.submit(GetInfo(), None, bench.now)
+    bench.take(SetBaudrate)
+
+
+def test_booting_module_answers_error_for_a_while() -> None:
+    bench = Bench()
+    bench.driver.port_opened(bench.now)
+    for _ in range(5):
+        bench.expect("AT")
+        bench.say("ERROR")
+        bench.advance(0.5)
+    bench.expect("AT")
+    bench.say("OK")
+    bench.advance(0.3)
+    bench.expect("ATE0")
+
+
+def test_echo_before_ate0_is_no_restart() -> None:
+    bench = Bench()
+    bench.driver.port_opened(bench.now)
+    bench.expect("AT")
+    bench.feed(b"AT\r\r\nOK\r\n")
+    bench.expect("ATE0")
+    bench.feed(b"ATE0\r\r\nOK\r\n")
+    bench.expect("AT+CMEE=1")
+
+
+def test_attaching_takes_its_time() -> None:
+    bench = Bench()
+    bench.driver.port_opened(bench.now)
+    bench.dialog(*BRING_UP, ("AT+CEREG?", "+CEREG: 1,2", "OK"))
+    request = bench.driver.submit(WaitAttached(), None, bench.now)
+    assert not bench.driver.is_ready
+    bench.advance(10.0)
+    bench.dialog(("AT+CEREG?", "+CEREG: 1,2", "OK"))
+    bench.say("+CEREG: 5")
+    bench.dialog(("AT+CEREG?", "+CEREG: 1,5", "OK"), ATTACH[1])
+    bench.take(SetBaudrate)
+    assert bench.take(RequestDone).request_id == request
+
+
+def test_not_registered_is_an_error_in_time() -> None:
+    bench = Bench(Settings(baudrate=115200, attach_timeout=30.0))
+    bench.driver.port_opened(bench.now)
+    bench.dialog(*BRING_UP, ("AT+CEREG?", "+CEREG: 1,3", "OK"))
+    bench.events.clear()
+    bench.driver.open("TCP", "10.0.0.9", 80, 0, Pile(), bench.now)
+    bench.driver.submit(Resolve("a.example"), None, bench.now)
+    for _ in range(31):
+        bench.advance(1.0)
+        if bench.sent():
+            bench.say("+CEREG: 1,3", "OK")
+    failures = [bench.events.pop(0) for _ in range(2)]
+    by_type = {type(event): event for event in failures}
+    failed = by_type[ConnectFailed]
+    assert isinstance(failed, ConnectFailed) and failed.error.errno == errno.ENETDOWN
+    assert "not attached" in str(failed.error)
+    looked_up = by_type[RequestFailed]
+    assert isinstance(looked_up, RequestFailed) and type(looked_up.error).__name__ == "gaierror"
+
+
+def test_restart_resets_connections_and_configures_again() -> None:
+    bench = Bench()
+    bench.start()
+    key = bench.open()
+    bench.say("RDY")
+    assert bench.take(ConnectionReset).key == key
+    bench.events.clear()
+    bench.dialog(*BRING_UP, *ATTACH)
+    bench.driver.open("TCP", "10.0.0.9", 80, 0, Pile(), bench.now)
+    assert bench.sent().startswith(b"AT+QIOPEN=0,")
+
+
+def test_echo_coming_back_is_a_restart() -> None:
+    bench = Bench()
+    bench.start()
+    key = bench.open()
+    bench.driver.submit(GetInfo(), None, bench.now)
+    bench.expect("ATI")
+    bench.feed(b"ATI\r\r\n")
+    assert bench.take(ConnectionReset).key == key
+    assert bench.take(ConnectionEnded).key == key
+    assert bench.take(RequestFailed).error.errno == errno.ECONNRESET
+
+
+def test_port_lost_fails_everything() -> None:
+    bench = Bench()
+    bench.start()
+    key = bench.open()
+    bench.driver.submit(GetInfo(), None, bench.now)
+    bench.driver.port_lost(OSError(errno.EIO, "unplugged"), bench.now)
+    assert bench.take(ConnectionReset).key == key
+    bench.collect()
+    assert any(isinstance(event, RequestFailed) for event in bench.events)
+    assert bench.driver.next_deadline() is None
+    bench.events.clear()
+    bench.sent()
+    bench.driver.port_opened(bench.now)
+    bench.dialog(*BRING_UP, *ATTACH)
+    assert bench.driver.is_ready
+
+
+def test_shut_down_waits_for_what_is_on_its_way() -> None:
+    bench = Bench()
+    bench.start()
+    key = bench.open()
+    bench.driver.end_of_data(key, 5.0, bench.now)
+    bench.driver.shut_down(bench.now)
+    bench.expect("AT+QICLOSE=0")
+    bench.say("OK")
+    bench.no_events()
+    bench.say("CLOSE OK")
+    assert [type(event).__name__ for event in bench.events] == ["ConnectionEnded", "Stopped"]
+    assert isinstance(bench.events[1], Stopped)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"data_format": "base64"},
+        {"baudrate": 12345},
+        {"power": "off"},
+        {"attach_timeout": 0.0},
+        {"apn": 'x"\r'},
+        {"ack_timeout": -1.0},
+    ],
+)
+def test_settings_are_checked(settings: dict[str, object]) -> None:
+    with pytest.raises(ValueError):
+        Settings(**settings)  # type: ignore[arg-type]  # that is the point

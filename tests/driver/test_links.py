@@ -1,0 +1,503 @@
+"""Opening, sending, receiving and closing, as dialogues with a module that the test plays."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+
+from nbsocket._driver import (
+    Connected,
+    ConnectFailed,
+    ConnectionEnded,
+    ConnectionReset,
+    DataReceived,
+    PeerClosed,
+    Resolve,
+    Settings,
+)
+from tests.driver.bench import Bench, Pile
+
+
+@pytest.fixture
+def bench() -> Bench:
+    bench = Bench()
+    bench.start()
+    return bench
+
+
+# -- opening
+
+
+def test_open_waits_for_its_outcome(bench: Bench) -> None:
+    key = bench.driver.open("TCP", "10.0.0.9", 80, 0, Pile(), bench.now)
+    bench.expect('AT+QIOPEN=0,0,"TCP","10.0.0.9",80')
+    bench.say("OK")
+    bench.no_events()
+    bench.driver.submit(Resolve("a.example"), None, bench.now)
+    assert bench.sent() == b"", "QIOPEN is alone on the line until its outcome"
+    bench.say("+QIOPEN: 0,0")
+    assert bench.take(Connected).key == key
+    bench.expect('AT+QIDNSGIP=0,"a.example"')
+
+
+@pytest.mark.parametrize("answer", [["OK", "+QIOPEN: 0,566"], ["+CME ERROR: 566"]])
+def test_refused_connection_frees_the_id_by_qiclose(bench: Bench, answer: list[str]) -> None:
+    bench.driver.open("TCP", "10.0.0.9", 80, 0, Pile(), bench.now)
+    bench.sent()
+    bench.say(*answer)
+    error = bench.take(ConnectFailed).error
+    assert isinstance(error, ConnectionRefusedError)
+    assert error.result == 566 and error.command.startswith("AT+QIOPEN")  # type: ignore[attr-defined]  # ours
+    bench.expect("AT+QICLOSE=0")
+    bench.say("OK", "CLOSE OK")
+    bench.no_events()
+
+
+def test_open_without_outcome_times_out_after_a_minute(bench: Bench) -> None:
+    bench.driver.open("TCP", "10.0.0.9", 80, 0, Pile(), bench.now)
+    bench.sent()
+    bench.say("OK")
+    bench.advance(59.0)
+    bench.no_events()
+    bench.advance(10.0)
+    assert isinstance(bench.take(ConnectFailed).error, TimeoutError)
+    bench.expect("AT+QICLOSE=0")
+
+
+def test_abandoned_open_is_closed_at_once_and_its_late_outcome_is_nobodys(bench: Bench) -> None:
+    key = bench.driver.open("TCP", "10.0.0.9", 80, 0, Pile(), bench.now)
+    bench.sent()
+    bench.say("OK")
+    bench.driver.abort(key, bench.now)
+    bench.expect("AT+QICLOSE=0")
+    bench.say("OK", "+QIOPEN: 0,0", "CLOSE OK")
+    assert bench.take(ConnectionEnded).key == key
+    bench.open()
+
+
+def test_sixth_connection_is_refused_until_one_is_closed(bench: Bench) -> None:
+    keys = [bench.open() for _ in range(5)]
+    with pytest.raises(OSError, match="only 5 sockets") as caught:
+        bench.driver.open("TCP", "10.0.0.9", 80, 0, Pile(), bench.now)
+    assert caught.value.errno == errno.EMFILE
+    bench.driver.end_of_data(keys[2], 5.0, bench.now)
+    sixth = bench.driver.open("TCP", "10.0.0.9", 81, 0, Pile(), bench.now)
+    bench.expect("AT+QICLOSE=2")
+    bench.say("OK")
+    assert bench.sent() == b"", "the id is free only after CLOSE OK"
+    bench.say("CLOSE OK")
+    bench.expect('AT+QIOPEN=0,2,"TCP","10.0.0.9",81')
+    bench.say("OK", "+QIOPEN: 2,0")
+    assert bench.take(ConnectionEnded).key == keys[2]
+    assert bench.take(Connected).key == sixth
+
+
+def test_id_that_is_in_use_in_the_module_is_closed_and_another_taken(bench: Bench) -> None:
+    bench.driver.open("TCP", "10.0.0.9", 80, 0, Pile(), bench.now)
+    bench.expect('AT+QIOPEN=0,0,"TCP","10.0.0.9",80')
+    bench.say("OK", "+QIOPEN: 0,563")
+    bench.expect("AT+QICLOSE=0")
+    bench.say("OK", "CLOSE OK")
+    bench.advance(1.0)
+    bench.expect('AT+QIOPEN=0,1,"TCP","10.0.0.9",80')
+    bench.say("OK", "+QIOPEN: 1,0")
+    bench.take(Connected)
+
+
+def test_chosen_local_port_stays_busy_for_70_seconds(bench: Bench) -> None:
+    key = bench.driver.open("TCP", "10.0.0.9", 80, 50000, Pile(), bench.now)
+    bench.expect('AT+QIOPEN=0,0,"TCP","10.0.0.9",80,50000,1')
+    bench.say("OK", "+QIOPEN: 0,0")
+    with pytest.raises(OSError, match="in use by another") as caught:
+        bench.driver.open("TCP", "10.0.0.9", 80, 50000, Pile(), bench.now)
+    assert caught.value.errno == errno.EADDRINUSE
+    bench.driver.abort(key, bench.now)
+    bench.expect("AT+QICLOSE=0")
+    bench.say("OK", "CLOSE OK")
+    bench.advance(30.0)
+    with pytest.raises(OSError, match="another 40 s"):
+        bench.driver.open("TCP", "10.0.0.9", 80, 50000, Pile(), bench.now)
+    bench.advance(41.0)
+    bench.driver.open("TCP", "10.0.0.9", 80, 50000, Pile(), bench.now)
+    assert bench.sent()
+
+
+@pytest.mark.parametrize("host", ['x",1\r\nAT+CFUN=0\r', "a\nb", "", "h" * 151, "bücher.example", 'a"b'])
+def test_hosts_that_must_not_reach_the_wire(bench: Bench, host: str) -> None:
+    with pytest.raises(ValueError):
+        bench.driver.open("TCP", host, 80, 0, Pile(), bench.now)
+    assert bench.sent() == b""
+
+
+# -- sending
+
+
+def test_segments_of_512_hex(bench: Bench) -> None:
+    source = Pile()
+    key = bench.open(source)
+    bench.write(key, source, b"\x00\xff" * 300)
+    bench.expect('AT+QISEND=0,512,"' + "00FF" * 256 + '"')
+    bench.say("OK")
+    assert bench.sent() == b"", "the next one waits for SEND OK"
+    bench.say("SEND OK")
+    bench.expect('AT+QISEND=0,88,"' + "00FF" * 44 + '"')
+    bench.say("OK", "SEND OK")
+    assert bench.sent() == b""
+
+
+def test_raw_sends_after_the_prompt() -> None:
+    bench = Bench(Settings(data_format="raw", baudrate=115200))
+    bench.start()
+    source = Pile()
+    key = bench.open(source)
+    payload = bytes(range(256)) * 4 + b"end"
+    bench.write(key, source, payload)
+    bench.expect("AT+QISEND=0,1024")
+    bench.feed(b"\r\n> ")
+    assert bench.sent() == payload[:1024]
+    bench.say("OK", "SEND OK")
+    bench.expect("AT+QISEND=0,3")
+    bench.feed(b"\r\nOK\r\n\r\n>\r\n")
+    assert bench.sent() == b"end"
+
+
+def test_small_writes_are_held_back_for_10_ms_unless_nodelay(bench: Bench) -> None:
+    source = Pile()
+    key = bench.open(source)
+    source.chunks.append(b"a")
+    bench.driver.data_available(key, 1, bench.now)
+    assert bench.sent() == b""
+    source.chunks.append(b"b")
+    bench.advance(0.010)
+    bench.expect('AT+QISEND=0,2,"6162"')
+    bench.say("OK", "SEND OK")
+    bench.driver.set_option(key, "nodelay", True)
+    source.chunks.append(b"c")
+    bench.driver.data_available(key, 1, bench.now)
+    bench.expect('AT+QISEND=0,1,"63"')
+
+
+def test_round_robin(bench: Bench) -> None:
+    sources = [Pile(), Pile(), Pile()]
+    keys = [bench.open(source) for source in sources]
+    for key, source in zip(keys, sources, strict=True):
+        source.chunks.append(b"x" * 2000)
+        bench.driver.data_available(key, 2000, bench.now)
+    order = []
+    for _ in range(9):
+        order.append(bench.sent()[10:11])
+        bench.say("OK", "SEND OK")
+    assert order == [b"0", b"1", b"2"] * 3
+
+
+def test_send_fail_with_a_count_that_did_not_grow_is_sent_again(bench: Bench) -> None:
+    source = Pile()
+    key = bench.open(source)
+    bench.write(key, source, b"one")
+    bench.dialog(('AT+QISEND=0,3,"6F6E65"', "OK", "SEND FAIL"), ("AT+QISEND=0,0", "+QISEND: 0,0,0", "OK"))
+    bench.advance(2.0)
+    bench.dialog(('AT+QISEND=0,3,"6F6E65"', "OK", "SEND OK"))
+    bench.no_events()
+
+
+def test_send_fail_with_a_count_that_grew_went_out(bench: Bench) -> None:
+    source = Pile()
+    key = bench.open(source)
+    bench.write(key, source, b"one")
+    bench.dialog(('AT+QISEND=0,3,"6F6E65"', "SEND FAIL"), ("AT+QISEND=0,0", "+QISEND: 3,0,3", "OK"))
+    bench.advance(4.0)
+    assert bench.sent() == b""
+    bench.write(key, source, b"two")
+    bench.expect('AT+QISEND=0,3,"74776F"')
+
+
+@pytest.mark.parametrize("count", ["+QISEND: 1,1,0", "+QISEND: 99,0,99"])
+def test_count_that_makes_no_sense_resets_the_connection(bench: Bench, count: str) -> None:
+    source = Pile()
+    key = bench.open(source)
+    bench.write(key, source, b"one")
+    bench.dialog(('AT+QISEND=0,3,"6F6E65"', "ERROR"), ("AT+QISEND=0,0", count, "OK"))
+    reset = bench.take(ConnectionReset)
+    assert reset.key == key and reset.error.errno == errno.ECONNRESET
+    bench.expect("AT+QICLOSE=0")
+
+
+def test_contradictory_count_is_asked_again(bench: Bench) -> None:
+    source = Pile()
+    key = bench.open(source)
+    bench.write(key, source, b"one")
+    bench.dialog(
+        ('AT+QISEND=0,3,"6F6E65"', "ERROR"),
+        ("AT+QISEND=0,0", "+QISEND: 3,1,7", "OK"),
+        ("AT+QISEND=0,0", "+QISEND: 3,0,3", "OK"),
+    )
+    bench.no_events()
+
+
+def test_segment_refused_again_and_again_ends_the_connection(bench: Bench) -> None:
+    source = Pile()
+    key = bench.open(source)
+    bench.write(key, source, b"one")
+    refusals = 0
+    while not bench.events:
+        bench.dialog(('AT+QISEND=0,3,"6F6E65"', "OK", "SEND FAIL"), ("AT+QISEND=0,0", "+QISEND: 0,0,0", "OK"))
+        refusals += 1
+        if not bench.events:
+            bench.advance(4.0)
+    assert 2 <= refusals <= 6
+    assert bench.take(ConnectionReset).key == key
+
+
+def test_no_answer_to_a_send_is_settled_by_the_count(bench: Bench) -> None:
+    source = Pile()
+    key = bench.open(source)
+    bench.write(key, source, b"one")
+    bench.expect('AT+QISEND=0,3,"6F6E65"')
+    while not (line := bench.sent()):
+        bench.advance(0.5)
+    assert line == b"AT\r"
+    bench.say("OK")
+    bench.dialog(('AT+QICFG="dataformat"', '+QICFG: "dataformat",1,1', "OK"), ("AT+QISEND=0,0", "+QISEND: 3,3,0", "OK"))
+    bench.write(key, source, b"two")
+    bench.expect('AT+QISEND=0,3,"74776F"')
+    # The late SEND OK belongs to the first send: it must not be taken for the second one's.
+    bench.say("SEND OK")
+    bench.say("OK", "SEND OK")
+    bench.expect("AT+QISEND=0,0")
+    bench.say("+QISEND: 6,6,0", "OK")
+    bench.no_events()
+
+
+def test_no_answer_and_no_growth_is_looked_at_twice_before_sending_again(bench: Bench) -> None:
+    source = Pile()
+    key = bench.open(source)
+    bench.write(key, source, b"one")
+    bench.expect('AT+QISEND=0,3,"6F6E65"')
+    while not bench.sent():
+        bench.advance(0.5)
+    bench.say("OK")
+    bench.dialog(('AT+QICFG="dataformat"', '+QICFG: "dataformat",1,1', "OK"), ("AT+QISEND=0,0", "+QISEND: 0,0,0", "OK"))
+    assert bench.sent() == b""
+    bench.advance(2.0)
+    bench.dialog(("AT+QISEND=0,0", "+QISEND: 3,0,3", "OK"))
+    bench.advance(1.0)
+    assert bench.sent() == b"", "it had only been slow"
+
+
+def test_datagram_of_unknown_fate_is_lost_and_counted(bench: Bench) -> None:
+    source = Pile(is_stream=False)
+    key = bench.open(source, "UDP")
+    bench.write(key, source, b"one")
+    bench.dialog(('AT+QISEND=0,3,"6F6E65"', "ERROR"), ("AT+QISEND=0,0", "ERROR"))
+    assert bench.driver.counters["dropped_datagrams"] == 1
+    bench.no_events()
+    bench.write(key, source, b"two")
+    bench.expect('AT+QISEND=0,3,"74776F"')
+
+
+def test_datagrams_are_not_joined(bench: Bench) -> None:
+    source = Pile(b"one", b"two", is_stream=False)
+    key = bench.open(source, "UDP")
+    bench.driver.data_available(key, 3, bench.now)
+    bench.dialog(('AT+QISEND=0,3,"6F6E65"', "OK", "SEND OK"), ('AT+QISEND=0,3,"74776F"', "OK", "SEND OK"))
+
+
+def test_rai_goes_on_the_last_segment_of_a_burst(bench: Bench) -> None:
+    source = Pile()
+    key = bench.open(source)
+    bench.driver.set_option(key, "rai", 1)
+    bench.write(key, source, b"a" * 1024)
+    assert bench.sent().endswith(b'61"\r')
+    bench.say("OK", "SEND OK")
+    assert bench.sent().endswith(b'61",1\r')
+
+
+# -- receiving and the peer's close
+
+
+def test_data_comes_in_order_and_before_the_end(bench: Bench) -> None:
+    key = bench.open()
+    bench.feed(b'\r\n+QIURC: "recv",0,3,"616263"\r\n\r\n+QIURC: "recv",0,1,"64"\r\n\r\n+QIURC: "closed",0\r\n')
+    assert bench.take(DataReceived) == DataReceived(key, b"abc")
+    assert bench.take(DataReceived) == DataReceived(key, b"d")
+    bench.dialog(("AT+QISTATE=1,0", '+QISTATE: 0,"TCP","10.0.0.9",80,0,4,0,1', "OK"))
+    assert bench.take(PeerClosed).key == key
+    bench.dialog(("AT+QICLOSE=0", "OK", "CLOSE OK"))
+    assert bench.take(ConnectionEnded).key == key
+
+
+def test_data_before_the_outcome_of_qiopen_is_kept(bench: Bench) -> None:
+    key = bench.driver.open("TCP", "10.0.0.9", 80, 0, Pile(), bench.now)
+    bench.sent()
+    bench.say("OK", '+QIURC: "recv",0,2,"6869"', "+QIOPEN: 0,0")
+    assert bench.take(Connected).key == key
+    assert bench.take(DataReceived) == DataReceived(key, b"hi")
+
+
+def test_reset_by_the_peer(bench: Bench) -> None:
+    key = bench.open()
+    bench.say('+QIURC: "closed",0')
+    bench.dialog(("AT+QISTATE=1,0", '+QISTATE: 0,"TCP","10.0.0.9",80,0,0,0,1', "OK"))
+    reset = bench.take(ConnectionReset)
+    assert reset.key == key and isinstance(reset.error, ConnectionResetError)
+
+
+@pytest.mark.parametrize(
+    ("count", "kind"),
+    [("+QISEND: 3,3,0", PeerClosed), ("+QISEND: 3,1,2", ConnectionReset), ("+QISEND: 0,0,0", ConnectionReset)],
+)
+def test_end_of_unknown_kind_is_judged_by_acknowledgement(bench: Bench, count: str, kind: type) -> None:
+    source = Pile()
+    key = bench.open(source)
+    bench.write(key, source, b"one")
+    bench.dialog(('AT+QISEND=0,3,"6F6E65"', "OK", "SEND OK"))
+    bench.say('+QIURC: "closed",0')
+    bench.dialog(("AT+QISTATE=1,0", "OK"), ("AT+QISEND=0,0", count, "OK"))
+    assert type(bench.events[0]) is kind
+
+
+def test_end_of_unknown_kind_with_nothing_outstanding_is_an_end(bench: Bench) -> None:
+    bench.open()
+    bench.say('+QIURC: "closed",0')
+    bench.dialog(("AT+QISTATE=1,0", "OK"))
+    bench.take(PeerClosed)
+
+
+def test_closed_with_unsent_data_is_a_reset(bench: Bench) -> None:
+    source = Pile()
+    key = bench.open(source)
+    bench.write(key, source, b"one")
+    bench.sent()
+    bench.say('+QIURC: "closed",0')
+    assert bench.take(ConnectionReset).key == key
+
+
+def test_bytes_lost_inside_a_payload_reset_that_connection_only(bench: Bench) -> None:
+    first, second = bench.open(), bench.open()
+    bench.feed(b'\r\n+QIURC: "recv",0,3,"61626"\r\n\r\n+QIURC: "recv",1,1,"7a"\r\n')
+    assert bench.take(ConnectionReset).key == first
+    assert bench.take(DataReceived) == DataReceived(second, b"z")
+
+
+def test_socket_that_nobody_has_is_closed(bench: Bench) -> None:
+    bench.say('+QIURC: "recv",3,1,"00"')
+    bench.expect("AT+QICLOSE=3")
+    bench.say("OK", "CLOSE OK")
+    bench.no_events()
+
+
+# -- closing
+
+
+def test_close_flushes_and_asks_for_acknowledgement(bench: Bench) -> None:
+    source = Pile(b"tail" * 200)
+    key = bench.open(source)
+    bench.driver.end_of_data(key, 10.0, bench.now)
+    assert bench.sent().startswith(b"AT+QISEND=0,512,")
+    bench.say("OK", "SEND OK")
+    assert bench.sent().startswith(b"AT+QISEND=0,288,")
+    bench.say("OK", "SEND OK")
+    bench.dialog(("AT+QISEND=0,0", "+QISEND: 800,512,288", "OK"))
+    assert bench.sent() == b"", "not closed before all is acknowledged"
+    bench.advance(0.3)
+    bench.dialog(("AT+QISEND=0,0", "+QISEND: 800,800,0", "OK"), ("AT+QICLOSE=0", "OK"))
+    bench.no_events()
+    bench.say("CLOSE OK")
+    assert bench.take(ConnectionEnded).key == key
+
+
+def test_close_without_acknowledgement_ends_with_the_linger_time(bench: Bench) -> None:
+    source = Pile(b"tail")
+    key = bench.open(source)
+    bench.driver.end_of_data(key, 3.0, bench.now)
+    bench.dialog(('AT+QISEND=0,4,"7461696C"', "OK", "SEND OK"))
+    for _ in range(40):
+        line = bench.sent()
+        if line == b"AT+QICLOSE=0\r":
+            break
+        if line:
+            bench.say("+QISEND: 4,0,4", "OK")
+        bench.advance(0.1)
+    else:
+        pytest.fail("never closed")
+    assert any("not acknowledged" in line for line in bench.logs)
+
+
+@pytest.mark.parametrize("answer", [["ERROR"], ["OK", "CLOSE OK"], ["+CME ERROR: 552"]])
+def test_close_is_done_in_either_way(bench: Bench, answer: list[str]) -> None:
+    key = bench.open()
+    bench.driver.end_of_data(key, 1.0, bench.now)
+    bench.dialog(("AT+QICLOSE=0", *answer))
+    assert bench.take(ConnectionEnded).key == key
+
+
+def test_missing_close_ok_is_asked_for_again(bench: Bench) -> None:
+    key = bench.open()
+    bench.driver.abort(key, bench.now)
+    bench.dialog(("AT+QICLOSE=0", "OK"))
+    bench.advance(11.0)
+    bench.dialog(("AT+QICLOSE=0", "ERROR"))
+    assert bench.take(ConnectionEnded).key == key
+
+
+def test_one_close_at_a_time_but_sends_go_on(bench: Bench) -> None:
+    source = Pile()
+    first, second, third = bench.open(), bench.open(), bench.open(source)
+    bench.driver.abort(first, bench.now)
+    bench.driver.abort(second, bench.now)
+    bench.dialog(("AT+QICLOSE=0", "OK"))
+    bench.write(third, source, b"x")
+    bench.dialog(('AT+QISEND=2,1,"78"', "OK", "SEND OK"))
+    bench.say("CLOSE OK")
+    bench.expect("AT+QICLOSE=1")
+
+
+def test_half_close_flushes_and_stays_readable(bench: Bench) -> None:
+    source = Pile(b"last")
+    key = bench.open(source)
+    bench.driver.half_close(key, 1.0, bench.now)
+    bench.dialog(('AT+QISEND=0,4,"6C617374"', "OK", "SEND OK"))
+    bench.say('+QIURC: "recv",0,2,"6f6b"')
+    assert bench.take(DataReceived) == DataReceived(key, b"ok")
+    assert bench.sent() == b""
+
+
+# -- acknowledgement
+
+
+def test_unacknowledged_data_is_asked_about_and_ends_the_connection(bench: Bench) -> None:
+    source = Pile()
+    key = bench.open(source)
+    bench.driver.set_option(key, "user_timeout", 30.0)
+    bench.write(key, source, b"one")
+    bench.dialog(('AT+QISEND=0,3,"6F6E65"', "OK", "SEND OK"))
+    questions = 0
+    began = bench.now
+    while not bench.events:
+        bench.advance(0.5)
+        if bench.sent() == b"AT+QISEND=0,0\r":
+            questions += 1
+            bench.say("+QISEND: 3,0,3", "OK")
+    assert isinstance(bench.take(ConnectionReset).error, TimeoutError)
+    assert 29.0 <= bench.now - began <= 32.0
+    assert 2 <= questions <= 6
+
+
+def test_acknowledged_connection_is_silent(bench: Bench) -> None:
+    source = Pile()
+    key = bench.open(source)
+    bench.write(key, source, b"one")
+    bench.dialog(('AT+QISEND=0,3,"6F6E65"', "OK", "SEND OK"))
+    bench.advance(6.0)
+    bench.dialog(("AT+QISEND=0,0", "+QISEND: 3,3,0", "OK"))
+    assert bench.driver.next_deadline() is None
+
+
+def test_answer_from_the_peer_spares_the_question(bench: Bench) -> None:
+    source = Pile()
+    key = bench.open(source)
+    bench.write(key, source, b"one")
+    bench.dialog(('AT+QISEND=0,3,"6F6E65"', "OK", "SEND OK"))
+    bench.say('+QIURC: "recv",0,2,"6f6b"')
+    assert bench.driver.next_deadline() is None

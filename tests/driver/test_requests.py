@@ -1,0 +1,224 @@
+"""Requests: their commands, their values and their failures."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from datetime import datetime, timezone
+
+import pytest
+
+from nbsocket._driver import (
+    DnsServers,
+    GetClock,
+    GetDnsServers,
+    GetInfo,
+    GetSockets,
+    GetStatus,
+    GetUnacked,
+    ModuleInfo,
+    NetworkStatus,
+    Ping,
+    PingReply,
+    PingResult,
+    RawCommand,
+    Request,
+    RequestDone,
+    RequestFailed,
+    Resolve,
+    SetDnsServers,
+    SyncTime,
+)
+from tests.driver.bench import Bench, Pile
+
+
+@pytest.fixture
+def bench() -> Bench:
+    bench = Bench()
+    bench.start()
+    return bench
+
+
+def ask(bench: Bench, request: Request, *turns: tuple[str, ...]) -> object:
+    """Submit, play the dialogue, return the value."""
+    request_id = bench.driver.submit(request, None, bench.now)
+    bench.dialog(*turns)
+    done = bench.take(RequestDone)
+    assert done.request_id == request_id
+    return done.value
+
+
+def fail(bench: Bench, request: Request, *turns: tuple[str, ...]) -> OSError:
+    """The same for a failure."""
+    bench.driver.submit(request, None, bench.now)
+    bench.dialog(*turns)
+    return bench.take(RequestFailed).error
+
+
+def test_resolve(bench: Bench) -> None:
+    turn = ('AT+QIDNSGIP=0,"a.example"', "OK", "+QIDNSGIP: 0,1,0", "+QIDNSGIP: 198.18.0.1")
+    assert ask(bench, Resolve("a.example"), turn) == ["198.18.0.1"]
+
+
+def test_resolve_with_outcome_before_ok(bench: Bench) -> None:
+    turn = ('AT+QIDNSGIP=0,"a.example"', "+QIDNSGIP: 0,1,0", '+QIDNSGIP: "198.18.0.1"', "OK")
+    assert ask(bench, Resolve("a.example"), turn) == ["198.18.0.1"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (["OK", "+QIDNSGIP: 565"], socket.EAI_NONAME),
+        (["OK", "+QIDNSGIP: 569"], socket.EAI_AGAIN),
+        (["OK", "+QIDNSGIP: 550"], socket.EAI_FAIL),
+        (["ERROR"], socket.EAI_NONAME),
+    ],
+)
+def test_resolve_failures_are_gaierrors(bench: Bench, answer: list[str], code: int) -> None:
+    error = fail(bench, Resolve("a.example"), ('AT+QIDNSGIP=0,"a.example"', *answer))
+    assert isinstance(error, socket.gaierror) and error.args[0] == code
+
+
+def test_busy_resolver_is_asked_again(bench: Bench) -> None:
+    bench.driver.submit(Resolve("a.example"), None, bench.now)
+    bench.dialog(('AT+QIDNSGIP=0,"a.example"', "OK", "+QIDNSGIP: 564"))
+    bench.advance(1.0)
+    bench.dialog(('AT+QIDNSGIP=0,"a.example"', "OK", "+QIDNSGIP: 0,1,0", "+QIDNSGIP: 198.18.0.1"))
+    assert bench.take(RequestDone).value == ["198.18.0.1"]
+
+
+def test_late_outcome_of_a_look_up_given_up_is_not_the_next_ones(bench: Bench) -> None:
+    bench.driver.submit(Resolve("slow.example"), bench.now + 5.0, bench.now)
+    bench.dialog(('AT+QIDNSGIP=0,"slow.example"', "OK"))
+    bench.advance(5.0)
+    assert isinstance(bench.take(RequestFailed).error, socket.gaierror)
+    bench.driver.submit(Resolve("next.example"), None, bench.now)
+    assert bench.sent() == b"", "the module may still say something about the first"
+    bench.say("+QIDNSGIP: 0,1,0", "+QIDNSGIP: 198.18.0.1")
+    bench.dialog(('AT+QIDNSGIP=0,"next.example"', "OK", "+QIDNSGIP: 0,1,0", "+QIDNSGIP: 198.18.0.2"))
+    assert bench.take(RequestDone).value == ["198.18.0.2"]
+
+
+def test_cancelled_request_is_not_heard_of_again(bench: Bench) -> None:
+    request_id = bench.driver.submit(RawCommand("AT+CSQ"), None, bench.now)
+    bench.expect("AT+CSQ")
+    bench.driver.cancel(request_id, bench.now)
+    bench.say("+CSQ: 20,99", "OK")
+    bench.no_events()
+    assert bench.driver.is_at_rest
+
+
+def test_info(bench: Bench) -> None:
+    turns = (
+        ("ATI", "Quectel_Ltd", "Quectel_BC260Y-CN", "Revision: BC260YCNAAR01A03", "OK"),
+        ("AT+CGMR", "BC260YCNAAR01A03", "OK"),
+        ("AT+CGSN=1", "+CGSN: 861234567890123", "OK"),
+    )
+    assert ask(bench, GetInfo(), *turns) == ModuleInfo(
+        "Quectel_Ltd", "Quectel_BC260Y-CN", "BC260YCNAAR01A03", "861234567890123"
+    )
+
+
+def test_status(bench: Bench) -> None:
+    turns = (
+        ("AT+CEREG?", "+CEREG: 1,5", "OK"),
+        ("AT+CSQ", "+CSQ: 20,99", "OK"),
+        ("AT+CGPADDR", '+CGPADDR: 1,"10.0.0.7"', "OK"),
+    )
+    assert ask(bench, GetStatus(), *turns) == NetworkStatus(True, "registered, roaming", -73, "10.0.0.7")
+
+
+def test_dns_servers(bench: Bench) -> None:
+    turn = ("AT+QIDNSCFG=0", '+QIDNSCFG: 0,"218.2.2.2","8.8.8.8","240E:5A::6666","240E:5B::6666"', "OK")
+    assert ask(bench, GetDnsServers(), turn) == DnsServers("218.2.2.2", "8.8.8.8", "240E:5A::6666", "240E:5B::6666")
+    assert ask(bench, SetDnsServers("1.1.1.1"), ('AT+QIDNSCFG=0,"1.1.1.1"', "OK")) is None
+
+
+def test_ping_without_ttl(bench: Bench) -> None:
+    replies = [f"+QPING: 0,47.100.63.174,32,{time}" for time in (369, 479, 484, 260)]
+    turn = ('AT+QPING=0,"iot.example",20,4,32', "OK", *replies, "+QPING: 0,4,4,0,260,484,398")
+    value = ask(bench, Ping("iot.example"), turn)
+    assert isinstance(value, PingResult)
+    assert (value.sent, value.received, value.lost) == (4, 4, 0)
+    assert (value.rtt_min, value.rtt_max, value.rtt_avg) == (0.260, 0.484, 0.398)
+    assert value.replies[0] == PingReply("47.100.63.174", 32, 0.369, None, 0)
+
+
+def test_ping_that_fails_as_a_whole(bench: Bench) -> None:
+    bench.driver.submit(Ping("iot.example", timeout=4, count=3), None, bench.now)
+    bench.dialog(('AT+QPING=0,"iot.example",4,3,32', "OK", "+QPING: 569"))
+    bench.advance(30.0)
+    value = bench.take(RequestDone).value
+    assert isinstance(value, PingResult)
+    assert (value.sent, value.received, value.lost, value.rtt_avg) == (3, 0, 3, None)
+
+
+def test_ping_of_an_unknown_host_is_an_error(bench: Bench) -> None:
+    error = fail(bench, Ping("no.example"), ('AT+QPING=0,"no.example",20,4,32', "OK", "+QPING: 565"))
+    assert error.result == 565  # type: ignore[attr-defined]  # ours
+
+
+@pytest.mark.parametrize("line", ['+QNTP: 0,"26/11/22,10:11:12+00"', '+QNTTP: 0,"2026/11/22,18:11:12:35+32"'])
+def test_ntp(bench: Bench, line: str) -> None:
+    value = ask(bench, SyncTime("ntp.example"), ('AT+QNTP=0,"ntp.example",123,1', "OK", line))
+    assert value == datetime(2026, 11, 22, 10, 11, 12, tzinfo=timezone.utc)
+
+
+def test_ntp_in_the_other_spelling(bench: Bench) -> None:
+    turns = (
+        ('AT+QNTP=0,"ntp.example",123,0', "ERROR"),
+        ('AT+QNTPT=0,"ntp.example",123,0', "OK", '+QNTP: 0,"26/11/22,10:11:12+00"'),
+    )
+    assert ask(bench, SyncTime("ntp.example", set_clock=False), *turns)
+
+
+def test_ntp_failure(bench: Bench) -> None:
+    error = fail(bench, SyncTime("ntp.example"), ('AT+QNTP=0,"ntp.example",123,1', "OK", "+QNTP: 569"))
+    assert isinstance(error, TimeoutError)
+
+
+def test_clock(bench: Bench) -> None:
+    turn = ("AT+CCLK?", '+CCLK: "26/11/22,10:11:12+00"', "OK")
+    assert ask(bench, GetClock(), turn) == datetime(2026, 11, 22, 10, 11, 12, tzinfo=timezone.utc)
+
+
+def test_sockets_says_which_are_ours(bench: Bench) -> None:
+    bench.open()
+    turn = (
+        "AT+QISTATE?",
+        '+QISTATE: 0,"TCP","10.0.0.9",80,0,2,0,1',
+        '+QISTATE: 4,"UDP","10.0.0.8",81,5000,2,0,1',
+        "OK",
+    )
+    value = ask(bench, GetSockets(), turn)
+    assert isinstance(value, list)
+    assert [(row.socket_id, row.service, row.is_ours) for row in value] == [(0, "TCP", True), (4, "UDP", False)]
+
+
+def test_unacked(bench: Bench) -> None:
+    source = Pile()
+    key = bench.open(source)
+    assert ask(bench, GetUnacked(key), ("AT+QISEND=0,0", "+QISEND: 94,90,4", "OK")) == 4
+    assert fail(bench, GetUnacked(99)).errno == errno.EINVAL
+
+
+def test_raw_command(bench: Bench) -> None:
+    assert ask(bench, RawCommand("AT+CSQ"), ("AT+CSQ", "+CSQ: 20,99", "OK")) == ["+CSQ: 20,99"]
+    error = fail(bench, RawCommand("AT+NOPE"), ("AT+NOPE", "+CME ERROR: 100"))
+    assert error.command == "AT+NOPE" and error.result == 100  # type: ignore[attr-defined]  # ours
+
+
+def test_request_without_answer_fails_and_the_next_one_works(bench: Bench) -> None:
+    bench.driver.submit(RawCommand("AT+CSQ"), None, bench.now)
+    bench.expect("AT+CSQ")
+    bench.advance(5.1)
+    assert isinstance(bench.take(RequestFailed).error, TimeoutError)
+    bench.expect("AT")
+    bench.say("OK")
+    bench.driver.submit(RawCommand("AT+CSQ"), None, bench.now)
+    # A late answer to the first: the OK alone proves nothing, only the answer to the marker does.
+    bench.expect('AT+QICFG="dataformat"')
+    bench.say("OK")
+    bench.say('+QICFG: "dataformat",1,1', "OK")
+    bench.dialog(("AT+CSQ", "+CSQ: 21,99", "OK"))
+    assert bench.take(RequestDone).value == ["+CSQ: 21,99"]
