@@ -1,8 +1,8 @@
 """Scripts: activities of several commands, written as generators.
 
 A script yields steps and gets their outcomes: a ``Command`` gives its ``FinalResult`` (of whatever kind: the script
-judges it), a ``Pause`` gives None, an ``Await`` gives the event or None when its time has passed, ``SetRate`` and ``Write``
-give None. When a command is not answered at all, :class:`Unanswered` is raised at the yield. What the script returns is
+judges it), a ``Pause`` gives None, an ``Await`` gives the event or None when its time has passed, ``SetRate`` and
+``Write`` give None. When a command is not answered at all, :class:`Unanswered` is raised at the yield. What the script returns is
 its value; an ``OSError`` that leaves it is its failure. A script owns no clock and sends nothing: the driver runs the
 steps when their turn comes.
 """
