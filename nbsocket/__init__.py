@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 from ._calls import NB_RAI, NB_UNACKED, SOL_NB
 from ._modem import Modem, configure
-from ._namespace import (
+from ._namespace import (  # type: ignore[assignment]  # a wider entry type than typeshed's
     create_connection,
     create_server,
     fromfd,

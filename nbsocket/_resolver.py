@@ -8,6 +8,7 @@ modem, and again with each address that the modem gave. So results and errors ar
 
 from __future__ import annotations
 
+import errno
 import socket as _socket_module
 from socket import (
     AF_INET,
@@ -16,6 +17,7 @@ from socket import (
     AI_CANONNAME,
     AI_NUMERICHOST,
     AI_PASSIVE,
+    EAI_AGAIN,
     EAI_NONAME,
     NI_NAMEREQD,
     NI_NUMERICHOST,
@@ -34,6 +36,8 @@ Entry = tuple[_socket_module.AddressFamily, _socket_module.SocketKind, int, str,
 # AI_ADDRCONFIG asks whether the *host* has a network. The modem's users often have none.
 _HOST_ONLY_FLAGS: int = getattr(_socket_module, "AI_ADDRCONFIG", 0)
 _V4MAPPED: int = getattr(_socket_module, "AI_V4MAPPED", 0)
+#: Errors of a look-up that may be gone the next time.
+_TRANSIENT = frozenset({errno.ETIMEDOUT, errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EBUSY})
 #: netdb.h's HOST_NOT_FOUND, which ``socket`` does not export.
 _HOST_NOT_FOUND = 1
 
@@ -67,7 +71,7 @@ def _name(host: str | bytes) -> str:
 
 
 def _genuine(host: str | None, port: Any, family: int, type: int, proto: int, flags: int) -> list[Entry]:
-    return _stdlib.getaddrinfo(host, port, family, type, proto, flags)
+    return list[Entry](_stdlib.getaddrinfo(host, port, family, type, proto, flags))
 
 
 def _check_arguments(port: Any, family: int, type: int, proto: int, flags: int) -> None:
@@ -92,9 +96,19 @@ def _host_lookup(route: Route, name: str, port: Any, family: int, type: int, pro
 def _module_lookup(route: Route, name: str, port: Any, family: int, type: int, proto: int, flags: int) -> list[Entry]:
     entries: list[Entry] = []
     flags &= ~(AI_CANONNAME | _HOST_ONLY_FLAGS)
-    for address in _of_family(route.look_up(name), family, flags):
+    for address in _of_family(_looked_up(route, name), family, flags):
         entries += _genuine(address, port, family, type, proto, flags)
     return entries or wrong_family(name)
+
+
+def _looked_up(route: Route, name: str) -> list[str]:
+    """Ask the module; that the network is not there for now is a matter of the name server's to the caller."""
+    try:
+        return route.look_up(name)
+    except OSError as error:
+        if error.errno not in _TRANSIENT:
+            raise
+        raise gaierror(EAI_AGAIN, f"{name!r}: {error.strerror or error}") from error
 
 
 def _of_family(addresses: list[str], family: int, flags: int) -> list[str]:

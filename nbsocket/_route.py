@@ -11,6 +11,7 @@ import threading
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -22,8 +23,12 @@ from ._modem import Modem, default_modem
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ._engine import Engine
+
 #: The module does not tell how long an answer holds; a minute spares the second look-up of one connect.
 CACHE_SECONDS = 60.0
+#: Longest look-up without a timeout of its own, beyond the time to attach: to boot, and for the network's answer.
+LOOK_UP_SECONDS = 120.0
 #: Names held a modem; a program that talks to more over NB-IoT looks some of them up again.
 MAX_CACHED_NAMES = 64
 #: Addresses of bypassed names that are remembered as bypassed, too.
@@ -110,9 +115,13 @@ def _cache_of(modem: Modem) -> NameCache:
     with _caches_lock:
         cache = _caches.get(modem)
         if cache is None:
-            engine = modem.engine
-            cache = _caches[modem] = NameCache(lambda name, timeout: list(engine.ask(Resolve(name), timeout)))
+            cache = _caches[modem] = NameCache(partial(_ask, modem.engine))
         return cache
+
+
+def _ask(engine: Engine, name: str, timeout: float | None) -> list[str]:
+    limit = engine.settings.attach_timeout + LOOK_UP_SECONDS if timeout is None else timeout
+    return list(engine.ask(Resolve(name), limit))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -105,10 +105,10 @@ class socket(StdlibSocket):
     def shutdown(self, how: int, /) -> None:
         _calls.shutdown(self, self._route, how)
 
-    def setsockopt(self, level: int, optname: int, /, *value: Any) -> None:  # type: ignore[override]  # one form for both overloads
+    def setsockopt(self, level: int, optname: int, /, *value: Any) -> None:
         _calls.setsockopt(self, self._route, level, optname, *value)
 
-    def getsockopt(self, level: int, optname: int, /, *buflen: int) -> Any:  # type: ignore[override]  # as setsockopt
+    def getsockopt(self, level: int, optname: int, /, *buflen: int) -> Any:
         return _calls.getsockopt(self, self._route, level, optname, *buflen)
 
     def send(self, data: Buffer, flags: int = 0, /) -> int:
@@ -117,7 +117,7 @@ class socket(StdlibSocket):
     def sendall(self, data: Buffer, flags: int = 0, /) -> None:
         return _transfer.sendall(self, self._route, data, flags)
 
-    def sendto(self, data: Buffer, /, *flags_and_address: Any) -> int:  # type: ignore[override]  # as setsockopt
+    def sendto(self, data: Buffer, /, *flags_and_address: Any) -> int:
         return _transfer.sendto(self, self._route, data, *flags_and_address)
 
     def sendmsg(

@@ -39,7 +39,7 @@ def _framed(sock: StdlibSocket, flags: int = 0) -> DatagramChannel | None:
 
 def _check_datagram(sock: StdlibSocket, size: int) -> None:
     """Raise EMSGSIZE when the connected socket's datagram is too long for the module."""
-    if type_of(sock) != SOCK_STREAM and (channel := datagram_channel(sock)) is not None:
+    if type_of(sock) != SOCK_STREAM and (channel := datagram_channel(sock)) is not None and channel.peername:
         channel.check_size(size, channel.peername)
 
 

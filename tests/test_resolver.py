@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Callable
 from socket import (
@@ -31,7 +32,7 @@ import pytest
 import nbsocket
 from nbsocket import _resolver
 from nbsocket._bypass import Bypass
-from nbsocket._driver import Resolve
+from nbsocket._driver import Resolve, Settings
 from nbsocket._route import Route
 
 
@@ -45,6 +46,10 @@ class FakeModem:
     @property
     def engine(self) -> FakeModem:
         return self
+
+    @property
+    def settings(self) -> Settings:
+        return Settings()
 
     def ask(self, request: Resolve, timeout: float | None) -> list[str]:
         self.asked.append(request.name)
@@ -63,6 +68,8 @@ def fake() -> FakeModem:
             "six.example": ["2001:db8::1"],
             "xn--bcher-kva.example": ["192.0.2.9"],
             "busy.example": gaierror(EAI_AGAIN, "busy"),
+            "detached.example": OSError(errno.ENETDOWN, "not registered"),
+            "late.example": TimeoutError(errno.ETIMEDOUT, "no answer"),
             "unknown.example": gaierror(EAI_NONAME, "unknown"),
         }
     )
@@ -177,6 +184,8 @@ def test_a_name_without_type_gives_what_a_literal_gives(route: Route) -> None:
     [
         (("unknown.example", 80), EAI_NONAME),
         (("busy.example", 80), EAI_AGAIN),
+        (("detached.example", 80), EAI_AGAIN),
+        (("late.example", 80), EAI_AGAIN),
         (("a.example", 80, AF_INET6), getattr(socket, "EAI_ADDRFAMILY", EAI_NONAME)),
         (("six.example", 80, AF_INET), getattr(socket, "EAI_ADDRFAMILY", EAI_NONAME)),
     ],
