@@ -19,7 +19,8 @@ _MAX_HEADER_DISTANCE = 4
 
 _PRINTABLE_RE = re.compile(r"[ -~]*")
 _PIECE_RE = re.compile(r'QIURC|"recv|recv"')
-_TAIL_RE = re.compile(r'.*[0-9A-Fa-f]{2,}"|[0-9A-Fa-f]{4,}|"?[0-9A-Fa-f]+"')
+_ALL_DIGITS_RE = re.compile(r'[0-9A-Fa-f]{4,}|"?[0-9A-Fa-f]+"')
+_LAST_DIGITS_RE = re.compile(r'[0-9A-Fa-f]{2}"')
 _OTHER_URC_RE = re.compile(r'\+QIURC: *"([a-z ]+)"((?:, *(?:\d+|"[ !#-~]*"))*)')
 
 
@@ -32,7 +33,7 @@ def is_wreck(line: str) -> bool:
 
 def has_tail_of_payload(line: str) -> bool:
     """Whether the line could be the last part of a payload in hex digits."""
-    return _TAIL_RE.fullmatch(line) is not None
+    return _LAST_DIGITS_RE.fullmatch(line[-3:]) is not None or _ALL_DIGITS_RE.fullmatch(line) is not None
 
 
 def is_wreck_of_urc(line: str) -> bool:
