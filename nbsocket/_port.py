@@ -215,7 +215,8 @@ class _Device:
         """Open and lock; return the descriptor, or None where the port has none."""
         _opening.is_on = True
         try:
-            self.serial = serial.serial_for_url(self.url, baudrate=baudrate, do_not_open=True)
+            # This makes pyserial set VMIN=1: a read of nothing is EAGAIN then, and 0 bytes mean hung up.
+            self.serial = serial.serial_for_url(self.url, baudrate=baudrate, inter_byte_timeout=0, do_not_open=True)
             if isinstance(self.serial, serial.Serial):
                 # pyserial's lock (flock on the device) is of the inode: every name of a device meets it.
                 self.serial.exclusive = True

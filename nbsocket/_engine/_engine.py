@@ -269,6 +269,7 @@ class Engine:
     def abandon_after_fork(self) -> None:
         """Be new and closed in a forked child; port and connections stay with the parent."""
         if self._port is not None:
+            atexit.unregister(self.close)
             self._port.abandon_after_fork()
         self._loop.abandon_after_fork()
         self._begin_afresh()
@@ -298,6 +299,8 @@ class Engine:
             self._retry_at = monotonic() + self._retry_delay
             self._retry_delay = min(2 * self._retry_delay, LAST_RETRY)
             raise
+        # Exit handlers run last in, first out: after whatever serves the port (a simulator) was registered.
+        atexit.register(self.close)
         self._failure = None
         self._wire.clear()
         self._watch_port()
@@ -402,6 +405,7 @@ class Engine:
         port, self._port = self._port, None
         self._out.clear()
         if port is not None:
+            atexit.unregister(self.close)
             self._loop.forget(port.fileno())
             port.close()
 
@@ -564,15 +568,9 @@ _DATAGRAM_EVENTS: dict[type, Callable[[Datagrams, Any], None]] = {
 }
 
 
-def _close_at_exit() -> None:
-    for engine in tuple(_engines):
-        engine.close()
-
-
 def _abandon_after_fork() -> None:
     for engine in tuple(_engines):
         engine.abandon_after_fork()
 
 
-atexit.register(_close_at_exit)
 os.register_at_fork(after_in_child=_abandon_after_fork)
