@@ -62,7 +62,11 @@ def start(folder: Path, *words: str) -> tuple[int, str, str]:
     done = subprocess.run(
         [sys.executable, *words], cwd=folder, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL
     )
-    return done.returncode, *(re.sub(r"0x[0-9a-f]+", "0x", text) for text in (done.stdout, done.stderr))
+    return done.returncode, _without_addresses(done.stdout), _without_addresses(done.stderr)
+
+
+def _without_addresses(text: str) -> str:
+    return re.sub(r"0x[0-9a-f]+", "0x", text)
 
 
 PROGRAMS: tuple[Sequence[str], ...] = (

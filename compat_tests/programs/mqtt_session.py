@@ -44,8 +44,10 @@ def main(argv: list[str]) -> int:
         print(f"QoS {qos}: {len(payload)} bytes there and back")
 
     device.loop_stop()
-    device.socket().shutdown(socket.SHUT_RDWR)
-    device.socket().close()
+    connection = device.socket()
+    assert isinstance(connection, socket.socket)
+    connection.shutdown(socket.SHUT_RDWR)
+    connection.close()
     message = messages.get(timeout=TIMEOUT)
     assert (message.topic, message.payload) == ("meter/will", WILL), message.topic
     print("the will came")

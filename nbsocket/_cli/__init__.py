@@ -51,7 +51,7 @@ SUBCOMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line ``argv`` (default: ``sys.argv[1:]``) and return the exit code."""
     options = _parse_common(list(sys.argv[1:] if argv is None else argv))
-    set_up_logging(options.verbosity)
+    set_up_logging(options.verbosity, is_program=options.subcommand == "run")
     try:
         outcome = _run_subcommand(options)
     except BrokenPipeError:

@@ -6,6 +6,7 @@ import argparse
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -13,12 +14,13 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TextIO
 
 from nbsocket._cli._demo_servers import Server, make_certificates, start_broker, start_http
 from nbsocket._cli._exit import CommandError, ExitCode
-from nbsocket.sim import Options, Simulator
+from nbsocket.sim import Options, Simulator, SocketStats
 
 PROGRAMS = Path(__file__).parent / "demo_programs"
 BROKER, WEB = "broker.example", "api.example"
@@ -26,6 +28,9 @@ BROKER, WEB = "broker.example", "api.example"
 REQUIRED = ("paho", "requests", "trustme")
 PROGRAM_TIMEOUT = 90.0
 LINE_RATE = 115200
+KNOWN_PORTS = {1883: BROKER, 443: WEB}
+
+_QIOPEN_RE = re.compile(r'AT\+QIOPEN=0,(\d),"(TCP|UDP)","([^"]+)",(\d+)')
 #: Environment variables that would send requests to a proxy that the simulated world does not have.
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
@@ -38,6 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--latency", type=float, default=0.4, help="round trip of the network in s (default: 0.4)")
     parser.add_argument("--radio-rate", type=float, default=8000.0, help="bytes a second over the air (default: 8000)")
+    parser.add_argument(
+        "--broker", choices=("mosquitto", "amqtt"), help="the MQTT broker (default: mosquitto where it is installed)"
+    )
 
 
 def main(options: argparse.Namespace) -> int:
@@ -49,18 +57,22 @@ def main(options: argparse.Namespace) -> int:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nbsocket-demo-")))
         ca_file, certificate = make_certificates(folder, WEB)
-        broker = stack.enter_context(start_broker(folder))
+        broker = stack.enter_context(start_broker(folder, kind=options.broker))
         report(f"MQTT broker ({broker.name}) on 127.0.0.1:{broker.port}, for the module {BROKER}:1883")
         web = stack.enter_context(start_http(certificate))
         report(f"HTTPS server on 127.0.0.1:{web.port}, for the module {WEB}:443")
         simulator = stack.enter_context(Simulator(_module_options(options, broker, web)))
         report(f"simulated BC260Y-CN on {simulator.path}: {LINE_RATE} baud, {options.latency:g} s round trip")
         programs = (("mqtt_hello.py", BROKER, "1883"), ("https_hello.py", f"https://{WEB}", str(ca_file)))
-        failures = [program[0] for program in programs if not _run(program, simulator.path, options, report)]
-        _print_traffic(simulator, options)
+        meter, failures, traffic = _Meter(simulator), [], []
+        for program in programs:
+            if not _run(program, simulator.path, options, report):
+                failures.append(program[0])
+            traffic.append(meter.read(program[0]))
+    print(json.dumps([asdict(row) for row in traffic]) if options.json else _table(traffic))
     if failures:
         raise CommandError(f"demo: {' and '.join(failures)} failed", ExitCode.FAILURE)
-    report("Both programs did their work, and nothing of theirs went another way than through the module.")
+    report("Both programs did their work; all their traffic went through the module.")
     return ExitCode.SUCCESS
 
 
@@ -83,11 +95,13 @@ def _module_options(options: argparse.Namespace, broker: Server, web: Server) ->
 def _run(program: Sequence[str], port: str, options: argparse.Namespace, report: Callable[[str], None]) -> bool:
     """Run a program in a process of its own, as a user would; tell whether it ended well."""
     common = ["--port", port]
+    if options.baudrate is not None:
+        common += ["--baudrate", str(options.baudrate)]
     if options.data_format:
         common += ["--data-format", options.data_format]
     if options.verbosity:
         common += ["-" + "v" * options.verbosity]
-    line = [*common, "run", "--bypass", "none", "--strict", *program]
+    line = [*common, "run", "--strict", *program]
     report("$ nbsocket " + " ".join(line))
     process = subprocess.Popen(
         [sys.executable, "-m", "nbsocket", *line],
@@ -98,18 +112,19 @@ def _run(program: Sequence[str], port: str, options: argparse.Namespace, report:
         stderr=subprocess.STDOUT,
         text=True,
     )
+    output = process.stdout
+    assert output is not None, "asked for above"
     watchdog = threading.Timer(PROGRAM_TIMEOUT, process.kill)
     watchdog.start()
     try:
-        assert process.stdout is not None, "asked for above"
-        for text in process.stdout:
+        for text in output:
             report("    " + text.rstrip())
         return process.wait() == 0
     finally:
         watchdog.cancel()
         process.kill()
         process.wait()
-        process.stdout.close()
+        output.close()
 
 
 def _environment() -> dict[str, str]:
@@ -117,3 +132,56 @@ def _environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(("NBSOCKET_", *PROXIES))}
     kept["PYTHONPATH"] = os.pathsep.join(filter(None, (str(PROGRAMS.parents[2]), kept.get("PYTHONPATH"))))
     return kept
+
+
+@dataclass(frozen=True, slots=True)
+class _Traffic:
+    """What one program moved over the serial line."""
+
+    program: str
+    #: (destination, payload bytes sent, payload bytes received) of each connection
+    connections: list[tuple[str, int, int]]
+    commands: int
+    bytes_up: int
+    bytes_down: int
+
+
+class _Meter:
+    """Tells what has crossed the wire since it was last asked."""
+
+    def __init__(self, simulator: Simulator) -> None:
+        self._simulator = simulator
+        self._before = simulator.stats()
+        self._commands_before = 0
+
+    def read(self, program: str) -> _Traffic:
+        """Return the traffic since the last reading as that of ``program``."""
+        before, now = self._before, self._simulator.stats()
+        self._before = now
+        commands = self._simulator.commands[self._commands_before :]
+        self._commands_before += len(commands)
+        connections = []
+        for socket_id, service, host, port in (
+            match.groups() for line in commands if (match := _QIOPEN_RE.match(line))
+        ):
+            nothing = SocketStats(0, 0)
+            first, last = (stats.sockets.get(int(socket_id), nothing) for stats in (before, now))
+            name = f"{service} {KNOWN_PORTS.get(int(port), host)}:{port}"
+            connections.append((name, last.sent - first.sent, last.received - first.received))
+        return _Traffic(
+            program,
+            connections,
+            now.commands - before.commands,
+            now.bytes_up - before.bytes_up,
+            now.bytes_down - before.bytes_down,
+        )
+
+
+def _table(traffic: Sequence[_Traffic]) -> str:
+    """Lay out what crossed the wire, payload and serial line."""
+    lines = ["", f"{'program':<16}{'connection, or line':<32}{'bytes sent':>12}{'bytes received':>16}{'commands':>10}"]
+    for row in traffic:
+        for name, sent, received in row.connections:
+            lines.append(f"{row.program:<16}{name:<32}{sent:>12,}{received:>16,}")
+        lines.append(f"{'':<16}{'serial line':<32}{row.bytes_up:>12,}{row.bytes_down:>16,}{row.commands:>10}")
+    return "\n".join([*lines, ""])

@@ -45,7 +45,7 @@ _PORT_ERRORS = {
     errno.ENXIO: ExitCode.PORT_UNKNOWN,
     errno.ENOTTY: ExitCode.PORT_UNKNOWN,
     errno.EISDIR: ExitCode.PORT_UNKNOWN,
-    errno.EINVAL: ExitCode.PORT_UNKNOWN,
+    errno.EINVAL: ExitCode.USAGE,
     errno.EBUSY: ExitCode.PORT_IN_USE,
     errno.EACCES: ExitCode.PORT_DENIED,
     errno.EPERM: ExitCode.PORT_DENIED,

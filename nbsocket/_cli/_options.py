@@ -56,11 +56,15 @@ def configure_modem(options: argparse.Namespace) -> Modem:
     return nbsocket.configure(options.port, **chosen)
 
 
-def set_up_logging(verbosity: int) -> None:
-    """Send the library's log to stderr: warnings always, with ``-v`` its steps, with ``-vv`` the wire."""
+def set_up_logging(verbosity: int, *, is_program: bool) -> None:
+    """Send the library's log to stderr: with ``-v`` its steps, with ``-vv`` the wire.
+
+    Without either, warnings while a program runs; a subcommand's own failure is told by its one line alone.
+    """
     logger = logging.getLogger("nbsocket")
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(name)s: %(message)s"))
     logger.addHandler(handler)
     logger.propagate = False
-    logger.setLevel({0: logging.WARNING, 1: logging.INFO}.get(verbosity, logging.DEBUG))
+    quiet = logging.WARNING if is_program else logging.CRITICAL
+    logger.setLevel({0: quiet, 1: logging.INFO}.get(verbosity, logging.DEBUG))

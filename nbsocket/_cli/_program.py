@@ -34,7 +34,8 @@ class Script:
         """Run the program to its end; return 0 when it just ends, raise ``CommandError`` when it cannot be opened."""
         sys.argv[:] = [self.path, *self.arguments]
         is_container = pkgutil.get_importer(self.path) is not None
-        path = os.path.abspath(self.path)
+        # Not abspath(): python leaves "./" in __file__.
+        path = os.path.join(os.getcwd(), self.path)
         _set_first_path(path if is_container else os.path.dirname(os.path.realpath(path)), is_forced=is_container)
         namespace = vars(_make_main())
         with _OwnFramesHidden():
@@ -73,16 +74,13 @@ class Module:
 
 
 def _run_module(name: str, *, is_argv_altered: bool) -> None:
-    # runpy's names are private, but they are what python -m itself calls.
     try:
-        # The first step of running it, taken alone to tell a module that is not there from one that fails.
-        if name == "__main__":
-            runpy._get_main_module_details(runpy._Error)  # type: ignore[attr-defined]  # see above
-        else:
-            runpy._get_module_details(name, runpy._Error)  # type: ignore[attr-defined]  # see above
-    except runpy._Error as error:  # type: ignore[attr-defined]  # see above
-        raise CommandError(str(error), ExitCode.TARGET_MISSING) from error
-    runpy._run_module_as_main(name, is_argv_altered)  # type: ignore[attr-defined]  # see above
+        runpy._run_module_as_main(name, is_argv_altered)  # type: ignore[attr-defined]  # private, but python -m is this
+    except SystemExit as leave:
+        # How it says that there is no such module; the program's own exit has no such context.
+        if isinstance(leave.__context__, runpy._Error):  # type: ignore[attr-defined]  # as above
+            raise CommandError(str(leave.__context__), ExitCode.TARGET_MISSING) from leave
+        raise
 
 
 def _set_first_path(directory: str, *, is_forced: bool = False) -> None:
