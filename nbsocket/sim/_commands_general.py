@@ -282,6 +282,11 @@ def _kept(name: str, default: str, ranges: str) -> dict[Form, Handler]:
     return {Form.TEST: constant(f"{name}: {ranges}"), Form.READ: read, Form.SET: write}
 
 
+_QSCLK: dict[Form, Handler] = {
+    Form.TEST: constant("+QSCLK: (0-2)"),
+    Form.READ: read_qsclk,
+    Form.SET: set_qsclk,
+}
 _RATES = ",".join(str(rate) for rate in BAUDRATES)
 
 GENERAL: dict[str, dict[Form, Handler]] = {
@@ -316,7 +321,8 @@ GENERAL: dict[str, dict[Form, Handler]] = {
     "+CGSN": {Form.TEST: constant("+CGSN: (0-3)"), Form.EXECUTE: execute_cgsn, Form.SET: set_cgsn},
     "+CIMI": {Form.TEST: constant(), Form.EXECUTE: constant("460040000000001")},
     "+QCCID": {Form.TEST: constant(), Form.EXECUTE: constant("+QCCID: 89860400000000000001")},
-    "+QSCLK": {Form.TEST: constant("+QSCLK: (0-2)"), Form.READ: read_qsclk, Form.SET: set_qsclk},
+    "+QSCLK": _QSCLK,
+    "+QSCCLK": _QSCLK,  # as BC260Y-CN TCP/IP guide 1.1 §4.3.9 spells it
     "+QNBIOTEVENT": {
         Form.TEST: constant("+QNBIOTEVENT: (0,1),(1)"),
         Form.READ: read_qnbiotevent,

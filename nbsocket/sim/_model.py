@@ -57,12 +57,8 @@ class ModelConnection:
         return not (self.is_finished or self.is_vanished)
 
     def take_pending(self) -> list[NetworkEvent]:
-        """Return what the module may see now (internal to :class:`ModelNetwork`)."""
-        if not self.is_receiving:
-            return []
-        events = list(self._pending)
-        self._pending.clear()
-        return events
+        """Return the next thing the module may see now (for :class:`ModelNetwork`): it may stop receiving after each."""
+        return [self._pending.popleft()] if self.has_pending else []
 
     @property
     def has_pending(self) -> bool:

@@ -1,7 +1,7 @@
 """The simulated BC260Y-CN as a pure object: bytes from the host and the time go in, bytes to the host come out.
 
 Theory of operation: everything that takes time is a timer or a byte on the line, and ``handle_timeout(now)`` carries
-out what is due in the order of its own time, so that coarse steps of a virtual clock behave as fine ones do.
+out what is due in the order of its own time, even when the clock made a big step.
 A command is *unfinished* from its CR to its final result (AT+QISEND: to SEND OK or SEND FAIL). What the host types
 meanwhile waits, or is answered ERROR in strict mode.
 """
@@ -129,13 +129,17 @@ class Module:
     def handle_timeout(self, now: float) -> None:
         """Carry out everything that is due."""
         self._run_due(now)
-        while events := self.network.poll(now):
-            self.life.touch(now)
-            for event in events:
-                self.queries.get(event.handle, self.sockets.handle)(event, now)
+        while self._poll_network(now):
             self._run_due(now)
         self.sockets.pump(now)
         self.life.check_sleep(now)
+
+    def _poll_network(self, now: float) -> bool:
+        events = self.network.poll(now)
+        for event in events:
+            self.life.touch(now)
+            self.queries.get(event.handle, self.sockets.handle)(event, now)
+        return bool(events)
 
     def _run_due(self, now: float) -> None:
         while True:
@@ -145,6 +149,7 @@ class Module:
             elif timer is not None and timer <= now:
                 self.timers.run_next()
                 self._process_input(timer)
+                self._poll_network(timer)
             else:
                 return
 

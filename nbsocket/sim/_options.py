@@ -209,6 +209,11 @@ class Options:
         _number(1, _INFINITE, float, optional=True),
         "seconds after which the network silently forgets an idle TCP connection",
     )
+    dead_after: float | None = _option(
+        None,
+        _number(0, _INFINITE, float, optional=True),
+        "seconds after which unacknowledged data make the module report a TCP connection closed (none: never)",
+    )
 
     # how long it takes
     answer_delay: float = _option(0.0, _seconds, "seconds from a command to its answer")

@@ -268,11 +268,23 @@ class Sockets:
         if entry.service == "UDP" and self._module.radio.is_lost():
             entry.on_air_up -= len(data)
             return
+        self._expect_acknowledgement(entry, now)
         due = self._module.radio.schedule("up", len(data), now)
         if due <= now:
             self._land(entry, data, now)
         else:
             self._module.timers.add(due, lambda at: self._land(entry, data, at))
+
+    def _expect_acknowledgement(self, entry: ModuleSocket, now: float) -> None:
+        limit, sent = self._module.options.dead_after, entry.sent
+        if limit is None or entry.service == "UDP":
+            return
+
+        def check(at: float) -> None:
+            if entry.sent - self._unacknowledged(entry, at) < sent:
+                self.break_one(entry, at)
+
+        self._module.timers.add(now + limit, check)
 
     def _land(self, entry: ModuleSocket, data: bytes, now: float) -> None:
         entry.on_air_up -= len(data)

@@ -1,0 +1,178 @@
+"""Faults on demand."""
+
+from __future__ import annotations
+
+import pytest
+
+from nbsocket.sim import Fault
+from tests.sim.bench import ERROR, OK, SENT, Bench, lines
+
+IP = lines("+IP: 10.18.237.42")
+
+
+def faulty(*faults: Fault, **options: object) -> Bench:
+    bench = Bench(**options)
+    for fault in faults:
+        bench.module.inject(fault, bench.now)
+    return bench
+
+
+def test_the_nth_match_and_how_many() -> None:
+    bench = faulty(Fault("error", match=r"\+csq", nth=2, times=2))
+    answers = [bench.say(command) for command in ("AT+CSQ", "AT", "AT+CSQ", "AT", "AT+CSQ", "AT+CSQ")]
+    good = lines("+CSQ: 20,0") + OK
+    assert answers == [good, OK, ERROR, OK, ERROR, good]
+
+
+@pytest.mark.parametrize(
+    ("cmee", "answer"), [(0, "ERROR"), (1, "+CME ERROR: 553"), (2, "+CME ERROR: Memory not enough")]
+)
+def test_an_error_with_a_code(cmee: int, answer: str) -> None:
+    assert faulty(Fault("error", code=553), cmee=cmee).ask("AT+CSQ") == [answer]
+
+
+@pytest.mark.parametrize("is_carried_out", [False, True])
+def test_an_error_that_may_lie(is_carried_out: bool) -> None:
+    bench = Bench()
+    bench.open()
+    bench.module.inject(Fault("error", match="QISEND", is_carried_out=is_carried_out), bench.now)
+    assert bench.say('AT+QISEND=0,3,"abc"') == ERROR
+    assert bench.network.connections[0].messages == ([b"abc"] if is_carried_out else [])
+    assert bench.say("AT") == OK
+
+
+@pytest.mark.parametrize(
+    ("command", "outcome"),
+    [
+        ('AT+QIOPEN=0,3,"TCP","x.example",80', "+QIOPEN: 3,{}"),
+        ('AT+QIDNSGIP=0,"x.example"', "+QIDNSGIP: {}"),
+        ('AT+QPING=0,"x.example"', "+QPING: {}"),
+        ('AT+QNTP=0,"x.example"', "+QNTP: {}"),
+    ],
+)
+@pytest.mark.parametrize("code", [550, 553, 564, 565, 566, 568, 569, 570, 573])
+def test_a_given_result(command: str, outcome: str, code: int) -> None:
+    bench = faulty(Fault("result", code=code, delay=2.0))
+    assert bench.say(command) == OK
+    assert bench.run(2) == lines(outcome.format(code))
+
+
+@pytest.mark.parametrize("is_carried_out", [False, True])
+def test_silence(is_carried_out: bool) -> None:
+    bench = Bench()
+    bench.open()
+    bench.module.inject(Fault("silence", is_carried_out=is_carried_out), bench.now)
+    assert bench.say('AT+QISEND=0,3,"abc"') == b""
+    assert bench.run(60) == b""
+    assert bench.network.connections[0].messages == ([b"abc"] if is_carried_out else [])
+    assert bench.say("AT") == OK
+
+
+def test_a_prompt_that_never_comes() -> None:
+    bench = Bench()
+    bench.open()
+    bench.module.inject(Fault("silence", is_carried_out=True), bench.now)
+    assert bench.say("AT+QISEND=0,3") == b""
+    assert bench.write(b"abcAT\r") == OK
+    assert bench.network.connections[0].messages == [b"abc"]
+
+
+def test_only_the_last_line_is_missing() -> None:
+    bench = Bench()
+    bench.open()
+    bench.module.inject(Fault("silence_final"), bench.now)
+    assert bench.say('AT+QISEND=0,3,"abc"') == OK
+    assert bench.run(60) == b""
+    assert bench.say("AT") == OK
+
+
+def test_a_late_answer_comes_before_the_next() -> None:
+    bench = faulty(Fault("late", match="CSQ", delay=7.0))
+    assert bench.say("AT+CSQ") == b""
+    assert bench.run(6) == b""
+    assert bench.say("AT") == b""
+    assert bench.run(1) == lines("+CSQ: 20,0") + OK + OK
+
+
+def test_a_late_send_ok() -> None:
+    bench = Bench()
+    bench.open()
+    bench.module.inject(Fault("late_final", match="QISEND", delay=7.0), bench.now)
+    assert bench.say('AT+QISEND=0,3,"abc"') == OK
+    assert bench.run(7) == lines("SEND OK")
+
+
+@pytest.mark.parametrize(
+    ("fault", "answer"),
+    [
+        (Fault("drop", offset=2, size=3), b"\r\nQ: 20,0\r\n\r\nOK\r\n"),
+        (Fault("drop", offset=14, size=4), b"\r\n+CSQ: 20,0\r\n\r\n"),
+        (Fault("insert", offset=3, data=b"\xff\x00"), b"\r\n+\xff\x00CSQ: 20,0\r\n\r\nOK\r\n"),
+        (Fault("garble", offset=0, size=2), b"WP+CSQ: 20,0\r\n\r\nOK\r\n"),
+        (Fault("garble", offset=12, size=1), b"\r\n+CSQ: 20,0W\n\r\nOK\r\n"),
+        (Fault("drop", direction="up", offset=0, size=1), b""),
+        (Fault("drop", direction="up", offset=6, size=1), b""),
+        (Fault("garble", direction="up", offset=4, size=1), ERROR),
+        (Fault("insert", direction="up", offset=0, data=b"\x00\xff"), b"\r\n+CSQ: 20,0\r\n\r\nOK\r\n"),
+    ],
+)
+def test_bytes_that_suffer(fault: Fault, answer: bytes) -> None:
+    bench = faulty(fault)
+    assert bench.say("AT+CSQ") == answer
+
+
+def test_a_byte_fault_can_wait_for_a_command() -> None:
+    bench = faulty(Fault("drop", match="CSQ", offset=2, size=1))
+    assert bench.say("AT") == OK
+    assert bench.say("AT+CSQ") == b"\r\nCSQ: 20,0\r\n\r\nOK\r\n"
+    assert bench.say("AT+CSQ") == lines("+CSQ: 20,0") + OK
+
+
+def test_the_network_breaks_a_connection_at_a_time() -> None:
+    bench = faulty(Fault("closed", socket_id=2, after=30.0))
+    bench.open(2)
+    assert bench.run(29.9) == b""
+    assert bench.run(0.1) == lines('+QIURC: "closed",2')
+    assert bench.network.connections[0].is_vanished
+
+
+def test_the_network_breaks_a_connection_upon_a_command() -> None:
+    bench = faulty(Fault("closed", match="QISEND", nth=2))
+    bench.open(0)
+    assert bench.say('AT+QISEND=0,1,"a"') == SENT
+    assert bench.say('AT+QISEND=0,1,"b"').startswith(lines('+QIURC: "closed",0') + OK)
+
+
+def test_a_restart_upon_a_command() -> None:
+    bench = faulty(Fault("restart", match="QISEND"))
+    bench.open(0)
+    assert bench.say('AT+QISEND=0,1,"a"') == lines("RDY", "+CFUN: 1", "+CPIN: READY") + IP
+
+
+def test_a_fault_in_time_outlives_a_restart() -> None:
+    bench = faulty(Fault("restart"), Fault("emit", after=5.0, data=b"\r\nhello\r\n"))
+    bench.run(1)
+    assert bench.run(5) == b"\r\nhello\r\n"
+
+
+def test_hang_up() -> None:
+    bench = faulty(Fault("hang_up", match="CSQ"))
+    assert not bench.module.is_hung_up
+    bench.say("AT+CSQ")
+    assert bench.module.is_hung_up
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"action": "explode"}, {"action": "error", "after": 1.0}, {"action": "drop", "direction": "sideways"}],
+)
+def test_impossible_faults_are_refused(arguments: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="fault"):
+        Fault(**arguments)  # type: ignore[arg-type]  # the point of the test
+
+
+def test_two_faults_on_one_command() -> None:
+    bench = faulty(Fault("error", match="CSQ"), Fault("error", match="CSQ"), Fault("emit", match="CSQ", data=b"!"))
+    assert bench.say("AT+CSQ") == b"!" + ERROR
+    assert bench.say("AT+CSQ") == ERROR
+    assert bench.say("AT+CSQ") == lines("+CSQ: 20,0") + OK
