@@ -78,6 +78,7 @@ class Driver:
         self.counters: dict[str, int] = dict.fromkeys(
             (
                 "commands",
+                "opens",
                 "segments",
                 "resent",
                 "send_failures",

@@ -266,6 +266,7 @@ class Links:
         link.socket_id = self._free_ids.popleft()
         link.move(Phase.OPENING)
         self._opening, self._open_due = link, now + OPEN_TIMEOUT
+        self._counters["opens"] += 1
         command = QIOPEN(link.socket_id, link.service, link.host, link.port, link.local_port)
         return Turn(command, partial(self._open_answered, link))
 
