@@ -12,7 +12,7 @@ import os
 import socket as _socket_module
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from socket import AF_INET, AF_INET6, EAI_NONAME, gaierror, inet_aton
+from socket import AF_INET, AF_INET6, EAI_NONAME, gaierror, inet_aton, inet_ntop
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
@@ -170,7 +170,9 @@ def _canonical(host: str, family: int) -> str:
         return encode_name(host)
     if literal.version != (6 if family == AF_INET6 else 4):
         wrong_family(host)
-    return str(literal)
+    # Not str(): its spelling of mapped addresses depends on Python's version, the kernel's does not.
+    zone = literal.scope_id if isinstance(literal, IPv6Address) else None
+    return inet_ntop(family, literal.packed) + (f"%{zone}" if zone else "")
 
 
 def wrong_family(host: str) -> NoReturn:

@@ -69,6 +69,8 @@ def test_the_message_names_the_call() -> None:
         (AF_INET, ("bücher.example", 80), ("xn--bcher-kva.example", 80)),
         (AF_INET6, ("2001:DB8::1", 80), ("2001:db8::1", 80, 0, 0)),
         (AF_INET6, ("2001:db8::1", 80, 7, 3), ("2001:db8::1", 80, 7, 3)),
+        (AF_INET6, ("::ffff:1.2.3.4", 80), ("::ffff:1.2.3.4", 80, 0, 0)),
+        (AF_INET6, ("fe80:0::1%eth0", 80), ("fe80::1%eth0", 80, 0, 0)),
         (AF_INET6, ("", 80), ("::", 80, 0, 0)),
     ],
 )
