@@ -36,6 +36,9 @@ MAX_UNREAD = 65536
 #: Command lines that are remembered for tests to look at.
 MAX_COMMANDS = 10_000
 
+#: Faults that are remembered for tests to look at.
+MAX_FAULTS = 1000
+
 #: From the last byte of an OK to the restart or the new baud rate that it announces.
 AFTER_ANSWER_DELAY = 0.01
 
@@ -67,6 +70,8 @@ class Module:
         #: the last MAX_COMMANDS command lines in the order they came, without their CR
         self.commands: deque[str] = deque(maxlen=MAX_COMMANDS)
         self.command_count = 0
+        #: the last MAX_FAULTS faults that a command has met: time, fault, command line
+        self.met_faults: deque[tuple[float, Fault, str]] = deque(maxlen=MAX_FAULTS)
         #: the port has vanished (fault "hang_up")
         self.is_hung_up = False
         #: what AT+QISEND said about rapid release, one number a send
@@ -182,6 +187,12 @@ class Module:
             self.timers.add(now + fault.after, lambda at: self._happen(fault, at), is_lasting=True)
         else:
             self._happen(fault, now)
+
+    def clear_faults(self) -> None:
+        """Call off every fault whose command, or whose bytes, have not come yet."""
+        self._faults = FaultBook()
+        self.uart.inbound.filters.clear()
+        self.uart.outbound.filters.clear()
 
     def drop_queries(self) -> None:
         """Forget the queries that are no sockets."""
@@ -415,6 +426,7 @@ class Module:
     def _execute(self, command: CommandLine, line: str, is_too_long: bool, now: float) -> None:
         generation = self._generation
         for fault in self._faults.meet(line):
+            self.met_faults.append((now, fault, line))
             if fault.changes_answer:
                 self._fault = fault
             else:

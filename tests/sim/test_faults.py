@@ -176,3 +176,15 @@ def test_two_faults_on_one_command() -> None:
     assert bench.say("AT+CSQ") == b"!" + ERROR
     assert bench.say("AT+CSQ") == ERROR
     assert bench.say("AT+CSQ") == lines("+CSQ: 20,0") + OK
+
+
+def test_what_was_met_is_remembered_and_the_rest_can_be_called_off() -> None:
+    first, second = Fault("error", match="CSQ"), Fault("error", match="CSQ")
+    bench = faulty(first, second, Fault("drop", direction="up"))
+    bench.say("AT+CSQ")
+    assert list(bench.module.met_faults) == []  # its first byte was lost
+    bench.say("AT+CSQ")
+    assert list(bench.module.met_faults) == [(bench.now, first, "AT+CSQ")]
+    bench.module.inject(Fault("drop"), bench.now)
+    bench.module.clear_faults()
+    assert bench.say("AT+CSQ") == lines("+CSQ: 20,0") + OK
