@@ -256,13 +256,19 @@ class CGATTRead(Command[bool]):
 
 @dataclass(frozen=True, slots=True)
 class CGPADDR(Command[list[PdpAddress]]):
-    """The module's own addresses. TS 27.007 §10.1.14."""
+    """The module's own addresses: the execute form of TS 27.007 §10.1.14, or the one of the guide's §4.1."""
 
+    #: "" or "?".
+    form: str = ""
     _prefixes: ClassVar[tuple[str, ...]] = ("+CGPADDR",)
+
+    def __post_init__(self) -> None:
+        if self.form not in ("", "?"):
+            raise ValueError(f"form must be '' or '?', not {self.form!r}")
 
     @property
     def line(self) -> str:
-        return "AT+CGPADDR"
+        return f"AT+CGPADDR{self.form}"
 
     def parse(self, responses: Sequence[InfoResponse]) -> list[PdpAddress]:
         """Give one value a context; a second address of a context is left out."""

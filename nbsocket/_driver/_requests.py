@@ -125,8 +125,10 @@ def checked(result: FinalResult) -> Any:
 
 
 def read_address() -> Steps[str | None]:
-    """Ask for the module's own address; None while it has none."""
-    answer: FinalResult = yield CGPADDR()
+    """Ask for the module's own address, in the form of the guide's §4.1 or in that of TS 27.007; None without one."""
+    answer: FinalResult = yield CGPADDR("?")
+    if not answer.ok:
+        answer = yield CGPADDR()
     if not answer.ok:
         return None
     return next((row.address for row in checked(answer) if row.address), None)

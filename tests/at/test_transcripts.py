@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from nbsocket._at import (
+    CGPADDR,
     QICFG,
     QICLOSE,
     QIDNSCFG,
@@ -29,6 +30,7 @@ from nbsocket._at import (
     FinalResult,
     NtpResult,
     Opened,
+    PdpAddress,
     PeerClosed,
     PingReply,
     PingSummary,
@@ -74,8 +76,7 @@ EXPECTED: dict[str, list[Done | Event]] = {
     "4.1-initialise": [
         (QSCLK(0), OK, None),
         (CEREGRead(), OK, RegistrationStatus(0, 1)),
-        # We send AT+CGPADDR, which every module takes.
-        (Raw("AT+CGPADDR?"), OK, ['+CGPADDR: 5,"10.177.135.245"']),
+        (CGPADDR("?"), OK, [PdpAddress(5, "10.177.135.245")]),
     ],
     "4.2.1-open-tcp": _opens("TCP"),
     "4.2.2-send-format-text": _sets(False, False),

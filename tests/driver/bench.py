@@ -22,7 +22,7 @@ BRING_UP = [
 ]
 ATTACH = [
     ("AT+CEREG?", "+CEREG: 1,1", "OK"),
-    ("AT+CGPADDR", '+CGPADDR: 5,"10.1.2.3"', "OK"),
+    ("AT+CGPADDR?", '+CGPADDR: 5,"10.1.2.3"', "OK"),
 ]
 
 

@@ -123,9 +123,28 @@ def test_status(bench: Bench) -> None:
     turns = (
         ("AT+CEREG?", "+CEREG: 1,5", "OK"),
         ("AT+CSQ", "+CSQ: 20,99", "OK"),
-        ("AT+CGPADDR", '+CGPADDR: 1,"10.0.0.7"', "OK"),
+        ("AT+CGPADDR?", '+CGPADDR: 1,"10.0.0.7"', "OK"),
     )
     assert ask(bench, GetStatus(), *turns) == NetworkStatus(True, "registered, roaming", -73, "10.0.0.7")
+
+
+@pytest.mark.parametrize(
+    ("lines", "address"),
+    [
+        (['+CGPADDR: 5,"10.177.135.245"'], "10.177.135.245"),
+        (["+CGPADDR: 1,10.0.0.7"], "10.0.0.7"),
+        (["+CGPADDR: 0", '+CGPADDR: 1,"10.0.0.7"'], "10.0.0.7"),
+        (['+CGPADDR: 0,""', '+CGPADDR: 5,"::1","fe80::1"'], "::1"),
+        (["+CGPADDR: 5"], None),
+        ([], None),
+    ],
+)
+@pytest.mark.parametrize("is_form_known", [True, False])
+def test_address_in_every_shape(bench: Bench, lines: list[str], address: str | None, is_form_known: bool) -> None:
+    refused = [] if is_form_known else [("AT+CGPADDR?", "ERROR")]
+    asked = "AT+CGPADDR?" if is_form_known else "AT+CGPADDR"
+    turns = (("AT+CEREG?", "+CEREG: 1,1", "OK"), ("AT+CSQ", "+CSQ: 99,99", "OK"), *refused, (asked, *lines, "OK"))
+    assert ask(bench, GetStatus(), *turns) == NetworkStatus(True, "registered, home network", None, address)
 
 
 def test_dns_servers(bench: Bench) -> None:
