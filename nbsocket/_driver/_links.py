@@ -475,8 +475,8 @@ class Links:
                 link.judge_due = now + JUDGE_TIMEOUT
 
     def _finish_closed(self, link: Connection) -> None:
-        if link.is_finished and (link.segment is not None or not link.is_acked):
-            self._emit(Log(WARNING, f"{link.host} port {link.port} closed before it acknowledged all data"))
+        if link.is_finished and link.has_unsent(self._segment_size):
+            self._emit(Log(WARNING, f"{link.host} port {link.port} closed with data on its way to it"))
         self._release(link)
 
     def _judge(self, link: Connection, result: FinalResult | None, now: float) -> None:
