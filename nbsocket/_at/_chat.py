@@ -1,7 +1,8 @@
 """The conversation: one command in flight, and everything that the modem says meanwhile.
 
 A line is classified in a fixed order: echo of the pending command, final result, the pending command's prefixes, URCs
-and outcomes, wreck of a recv URC, any line for a command that takes any line, and last Notice or UnknownLine.
+and outcomes, wreck of a recv URC, any line for a command that takes any line, and last Notice or UnknownLine. A line
+that has run into a URC, because its end was lost, is nothing of all that.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from nbsocket._at._events import (
 )
 from nbsocket._at._framing import Framer, Mark
 from nbsocket._at._tables import FINAL_RESULTS, SEND_OUTCOMES, error_code, is_error, read_urc, split_line
-from nbsocket._at._wreck import has_tail_of_payload, is_wreck
+from nbsocket._at._wreck import has_run_into_urc, has_tail_of_payload, is_wreck
 
 __all__ = ["Chat", "State"]
 
@@ -273,6 +274,8 @@ class Chat:
             return Echo(line)
         if line in FINAL_RESULTS or is_error(line):
             return self._read_result(line)
+        if has_run_into_urc(line):
+            return Damaged(f"a line that has run into a URC: {line[:40]!r}")
         prefix, text = split_line(line)
         if pending is not None and prefix in pending.prefixes and self._takes(InfoResponse(prefix, text)):
             return None

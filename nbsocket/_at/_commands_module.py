@@ -273,7 +273,7 @@ class CGPADDR(Command[list[PdpAddress]]):
     def parse(self, responses: Sequence[InfoResponse]) -> list[PdpAddress]:
         """Give one value a context; a second address of a context is left out."""
         lists = [response.fields() for response in responses]
-        return [PdpAddress(read_int(fields, 0), fields[1] if len(fields) > 1 else None) for fields in lists]
+        return [PdpAddress(read_int(fields, 0), (fields[1] or None) if len(fields) > 1 else None) for fields in lists]
 
 
 @dataclass(frozen=True, slots=True)

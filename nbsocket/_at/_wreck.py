@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["has_tail_of_payload", "is_wreck", "is_wreck_of_urc"]
+__all__ = ["has_run_into_urc", "has_tail_of_payload", "is_wreck", "is_wreck_of_urc"]
 
 _RECV_HEADER = '+QIURC: "recv",'
 
@@ -29,6 +29,11 @@ def is_wreck(line: str) -> bool:
     if _PRINTABLE_RE.fullmatch(line) is None or _PIECE_RE.search(line) is not None:
         return True
     return distance(_RECV_HEADER, line[: len(_RECV_HEADER) + _MAX_HEADER_DISTANCE]) <= _MAX_HEADER_DISTANCE
+
+
+def has_run_into_urc(line: str) -> bool:
+    """Whether a URC that may be one with payload begins in the middle of the line."""
+    return line.find("QIURC", 2) >= 0
 
 
 def has_tail_of_payload(line: str) -> bool:
