@@ -96,3 +96,6 @@ def _plain_name(name: str) -> str:
 
 #: Nothing stays on the operating system: the rule of ``nbsocket.socket``.
 NOTHING = Bypass()
+
+#: What a socket bound to a loopback address can reach: this very host.
+LOOPBACK = Bypass(frozenset(DEFAULT_NETWORKS[:2]))

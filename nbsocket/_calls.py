@@ -25,13 +25,14 @@ from ._address import (
     check_destination,
     os_error,
     parse_address,
+    parse_literal,
     resolved,
     unsupported,
 )
-from ._bypass import NOTHING
+from ._bypass import LOOPBACK, NOTHING
 from ._channel import DatagramChannel, State, StreamChannel, lookup
 from ._resolver import resolve_one
-from ._route import Route
+from ._route import Route, is_local_name
 from ._stdlib import GenuineSocket, StdlibSocket
 
 #: Level of the modem's own socket options: "NB" in ASCII, far above every level of Linux (SOL_* end below 300) and
@@ -149,9 +150,18 @@ def target_of(sock: StdlibSocket, route: Route, address: Any, call: str, timeout
     """
     given = parse_address(family_of(sock), address, call)
     known = resolved(given, lambda name, family: resolve_one(route, name, family, timeout))
-    if not route.covers(known.host):
+    if not (route.covers(known.host) or _stays_inside(sock, route, known.host)):
         return Target(known, None)
     return Target(known, address if known is given else known.sockaddr())
+
+
+def _stays_inside(sock: StdlibSocket, route: Route, host: str) -> bool:
+    """Return whether the socket was bound to a loopback address, from where ``host``, one too, is reached inside."""
+    if not (route.keeps_listeners and LOOPBACK.covers(host)) or lookup(GenuineSocket.fileno(sock)) is not None:
+        return False
+    name = GenuineSocket.getsockname(sock)
+    local = parse_literal(str(name[0])) if name else None
+    return local is not None and not local.is_unspecified and LOOPBACK.covers(str(local))
 
 
 # ---- connecting
@@ -201,7 +211,7 @@ def _connect_stream(sock: StdlibSocket, route: Route, target: Target, timeout: f
     check_destination(address, call="connect")
     wishes = wishes_of(sock) or Wishes()
     local_port = wishes.local.port if wishes.local else 0
-    _check_local(sock)
+    check_local(sock)
     engine = route.modem.engine
     channel = StreamChannel(sock, address.sockaddr(), local_port)
     try:
@@ -245,7 +255,7 @@ def _has_native_peer(sock: StdlibSocket) -> bool:
     return True
 
 
-def _check_local(sock: StdlibSocket) -> None:
+def check_local(sock: StdlibSocket) -> None:
     """A socket that the operating system bound to one of the host's addresses cannot send from there over the modem."""
     host = str(GenuineSocket.getsockname(sock)[0])
     if host not in ("0.0.0.0", "::"):
@@ -260,7 +270,9 @@ def _connect_datagram(sock: StdlibSocket, route: Route, target: Target, timeout:
         return GenuineSocket.connect(sock, target.native)
     check_destination(target.address, call="connect")
     engine = route.modem.engine
-    channel = channel or make_datagram_channel(sock, route)
+    if channel is None:
+        check_local(sock)
+        channel = make_datagram_channel(sock, route)
     engine.attach(channel)
     return channel.connect(sock, target.address.sockaddr())
 
@@ -315,10 +327,12 @@ def _bind_datagram(sock: StdlibSocket, route: Route, address: Any) -> None:
         engine = route.modem.engine
         channel.bind(local.sockaddr())
         return engine.attach(channel)
-    if not route.covers(local.host):
+    if route.keeps_listeners and is_local_name(local.host):
+        local = resolved(local, lambda name, family: resolve_one(route, name, family))
+    if not (route.covers(local.host) or (route.keeps_listeners and LOOPBACK.covers(local.host))):
         _wildcard(sock, address)
     channel.restore(sock)
-    return GenuineSocket.bind(sock, address)
+    return GenuineSocket.bind(sock, local.sockaddr())
 
 
 def listen(sock: StdlibSocket, route: Route, /, *args: Any) -> None:

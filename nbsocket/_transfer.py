@@ -13,7 +13,16 @@ from socket import SOCK_STREAM
 from typing import Any
 
 from ._address import check_destination, os_error, unsupported
-from ._calls import Target, datagram_channel, is_inet, make_datagram_channel, stream_channel, target_of, type_of
+from ._calls import (
+    Target,
+    check_local,
+    datagram_channel,
+    is_inet,
+    make_datagram_channel,
+    stream_channel,
+    target_of,
+    type_of,
+)
 from ._channel import DatagramChannel
 from ._route import Route
 from ._stdlib import GenuineSocket, StdlibSocket
@@ -121,6 +130,7 @@ def _send_datagram(sock: StdlibSocket, route: Route, data: bytes, flags: int, ad
     if channel is None:
         if target.native is not None:
             return GenuineSocket.sendto(sock, data, flags, target.native)
+        check_local(sock)
         channel = make_datagram_channel(sock, route)
     elif channel.is_connected:
         return _send_to_peer(sock, route, channel, data, flags, target)

@@ -1,0 +1,83 @@
+"""Programs that are server and client at once, patched with ``bypass="none"``: CPython's own tests are such programs.
+
+What serves stays on the operating system, what connects goes over the modem, even to loopback.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Callable, Iterator
+
+import pytest
+
+import nbsocket
+from nbsocket import Modem
+from tests.helpers import PATIENCE
+
+
+@pytest.fixture
+def patched(make_modem: Callable[..., Modem]) -> Iterator[Modem]:
+    """A modem that everything goes over."""
+    modem = make_modem(close_delay=0)
+    with nbsocket.patch(modem, bypass="none"):
+        yield modem
+
+
+def opens(modem: Modem) -> int:
+    """Return how many connections the module was asked to open."""
+    return modem.stats().counters["opens"]
+
+
+@pytest.fixture
+def udp_pair(patched: Modem) -> Iterator[tuple[socket.socket, socket.socket]]:
+    """A bound server and a client."""
+    with socket.socket(type=socket.SOCK_DGRAM) as server, socket.socket(type=socket.SOCK_DGRAM) as client:
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(PATIENCE)
+        client.settimeout(PATIENCE)
+        yield server, client
+
+
+def test_a_udp_server_on_loopback_stays_there(patched: Modem, udp_pair: tuple[socket.socket, socket.socket]) -> None:
+    """Its client's datagrams go over the modem, its answers do not."""
+    server, client = udp_pair
+    client.sendto(b"question", server.getsockname())
+    data, sender = server.recvfrom(100)
+    assert data == b"question"
+    server.sendto(b"answer", sender)
+    assert client.recvfrom(100) == (b"answer", server.getsockname())
+    assert opens(patched) == 1
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_DGRAM, socket.SOCK_STREAM])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_bound_to_loopback_only_loopback_is_reached(patched: Modem, kind: int, host: str) -> None:
+    """And not over the modem, which has no such address; nothing else is reached at all."""
+    with socket.socket(type=kind) as sock, socket.socket(type=kind) as peer:
+        peer.bind((host, 0))
+        if kind == socket.SOCK_STREAM:
+            peer.listen()
+        sock.bind((host, 0))
+        with pytest.raises(OSError) as caught:
+            sock.connect(("192.0.2.1", 9))
+        assert caught.value.errno == errno.EADDRNOTAVAIL
+        sock.connect(peer.getsockname())
+        assert sock.getpeername() == peer.getsockname()
+    assert opens(patched) == 0
+
+
+def test_sending_outside_from_loopback_is_refused(udp_pair: tuple[socket.socket, socket.socket]) -> None:
+    """It would leave neither way with the address that it was bound to."""
+    server, _ = udp_pair
+    with pytest.raises(OSError) as caught:
+        server.sendto(b"x", ("192.0.2.1", 9))
+    assert caught.value.errno == errno.EADDRNOTAVAIL
+
+
+def test_another_address_of_the_host_cannot_be_bound(patched: Modem) -> None:
+    """From there it would be the host's network."""
+    with socket.socket(type=socket.SOCK_DGRAM) as sock:
+        with pytest.raises(OSError) as caught:
+            sock.bind(("192.0.2.1", 0))
+        assert caught.value.errno == errno.EADDRNOTAVAIL
