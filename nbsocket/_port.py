@@ -92,7 +92,11 @@ class Port:
         """
         scheme = urlsplit(url).scheme.lower() if "://" in url else ""
         opener = {"sim": _open_simulator, "socket": _open_socket}.get(scheme, _open_serial)
-        return opener(url, baudrate or DEFAULT_BAUDRATE)
+        _opening.is_on = True
+        try:
+            return opener(url, baudrate or DEFAULT_BAUDRATE)
+        finally:
+            _opening.is_on = False
 
     def fileno(self) -> int:
         """Return the descriptor to watch."""
@@ -213,7 +217,6 @@ class _Device:
 
     def open(self, baudrate: int) -> int | None:
         """Open and lock; return the descriptor, or None where the port has none."""
-        _opening.is_on = True
         try:
             # This makes pyserial set VMIN=1: a read of nothing is EAGAIN then, and 0 bytes mean hung up.
             self.serial = serial.serial_for_url(self.url, baudrate=baudrate, inter_byte_timeout=0, do_not_open=True)
@@ -226,8 +229,6 @@ class _Device:
                 self._is_exclusive = _set_exclusive(fd)
         except (OSError, ValueError, termios.error) as error:
             raise _explain(self.url, error) from error
-        finally:
-            _opening.is_on = False
         return fd
 
     def set_baudrate(self, baudrate: int) -> None:
