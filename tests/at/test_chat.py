@@ -331,10 +331,11 @@ _REACH: dict[State, Callable[[Chat], None]] = {
 @pytest.mark.parametrize("state", State)
 def test_what_we_may_do(state: State) -> None:
     assert set(TRANSITIONS) == set(State)
-    for legal, act in (
+    acts: list[tuple[bool, Callable[[Chat], bytes]]] = [
         (state is State.IDLE, lambda chat: chat.send(AT(), 0.0)),
         (state is State.PROMPTED, lambda chat: chat.send_payload(0.0)),
-    ):
+    ]
+    for legal, act in acts:
         chat = Chat()
         _REACH[state](chat)
         assert chat.state is state

@@ -77,7 +77,8 @@ def test_read_fields() -> None:
     assert read_int(["7"], 0) == 7
     assert read_text(["x", None], 0) == "x"
     assert read_text(["x", None], 1) == ""
-    for fields in ([], [None], ["x"], ["-1"], ["1.0"], ["²"]):
+    malformed: list[list[str | None]] = [[], [None], ["x"], ["-1"], ["1.0"], ["²"]]
+    for fields in malformed:
         with pytest.raises(RemoteProtocolError):
             read_int(fields, 0)
     with pytest.raises(RemoteProtocolError):
