@@ -35,6 +35,11 @@ _RAW_RE = re.compile(r"[Aa][Tt][ -~]*")
 _RAW_NAME_RE = re.compile(r"(?:^AT|;)\s*(\+[A-Z][A-Z0-9]*)\s*(\?|=\?)?")
 _RAW_DATA_MODE_RE = re.compile(r"\+QISEND\s*=\s*\d+\s*(?:,\s*0*[1-9]\d*\s*)?(?:;|$)")
 _RAW_SEND_RE = re.compile(r"\+QISEND\s*=\s*\d+\s*,\s*\d+\s*,")
+# The data modes of AT+QISEND, §2.3.5: open length, or as many bytes as announced.
+_RAW_PAYLOAD_RE = re.compile(r"AT\+QISEND\s*=\s*\d+\s*(?:,\s*0*([1-9]\d*)\s*)?")
+_CTRL_Z, _ESC = b"\x1a", b"\x1b"
+_MAX_RAW_PAYLOAD_SIZE = 1024
+_SLOWEST_RATE = 240  # bytes a second at 2400 baud
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +172,9 @@ class Raw(Command[list[str]]):
     """
 
     text: str
+    #: What the module waits for after AT+QISEND in a data mode. Open length: up to 1023 bytes without Ctrl-Z and Esc,
+    #: 1024 that go out by themselves, or Esc alone, which cancels. §2.3.5.
+    data: bytes | None = None
     takes_any_line: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -174,8 +182,21 @@ class Raw(Command[list[str]]):
             raise ValueError(f'a command starts with "AT" and holds printable ASCII only, not {self.text!r}')
         if len(self.text) > MAX_COMMAND_SIZE:
             raise ValueError(f"a command has at most {MAX_COMMAND_SIZE} bytes, not {len(self.text)}")
-        if _RAW_DATA_MODE_RE.search(self.text.upper()):
-            raise ValueError(f"{self.text} waits for payload, which a raw command cannot give")
+        if self.data is not None:
+            self._check_data(self.data)
+        elif _RAW_DATA_MODE_RE.search(self.text.upper()):
+            raise ValueError(f"{self.text} waits for payload, and none was given")
+
+    def _check_data(self, data: bytes) -> None:
+        match = _RAW_PAYLOAD_RE.fullmatch(self.text.upper())
+        if match is None:
+            raise ValueError(f"{self.text} takes no payload")
+        if match[1] is not None and len(data) != int(match[1]):
+            raise ValueError(f"{self.text} takes exactly {match[1]} bytes of payload, not {len(data)}")
+        if not 1 <= len(data) <= _MAX_RAW_PAYLOAD_SIZE:
+            raise ValueError(f"the payload must have 1 to {_MAX_RAW_PAYLOAD_SIZE} bytes, not {len(data)}")
+        if match[1] is None and data != _ESC and (_CTRL_Z in data or _ESC in data):
+            raise ValueError("this form of AT+QISEND cannot carry the bytes 0x1A and 0x1B")
 
     @property
     def line(self) -> str:
@@ -187,8 +208,17 @@ class Raw(Command[list[str]]):
         return tuple(name for name, asks in named if asks or name not in _OUTCOME_NAMES)
 
     @property
+    def payload(self) -> bytes | None:
+        is_whole = self.data is None or self.data == _ESC or len(self.data) == _MAX_RAW_PAYLOAD_SIZE
+        return self.data if is_whole or "," in self.text else (self.data or b"") + _CTRL_Z
+
+    @property
+    def timeout(self) -> float:
+        return RESPONSE_TIMEOUT + len(self.data or b"") / _SLOWEST_RATE
+
+    @property
     def awaits_outcome(self) -> bool:
-        return _RAW_SEND_RE.search(self.text.upper()) is not None
+        return self.data is not None or _RAW_SEND_RE.search(self.text.upper()) is not None
 
     def parse(self, responses: Sequence[InfoResponse]) -> list[str]:
         """Give the information lines as they are."""

@@ -37,6 +37,36 @@ FINAL_RESULTS = {"OK": True, "ERROR": False, "SEND OK": True, "SEND FAIL": False
 #: Those that only end AT+QISEND. §2.3.5.
 SEND_OUTCOMES = frozenset({"SEND OK", "SEND FAIL"})
 
+#: Words of ``+CME ERROR`` after AT+CMEE=2 that stand for a result code. §3, table 2; capitals count, for TS 27.007 §9.2
+#: has "operation not allowed" and others of its own.
+RESULT_TEXTS = {
+    "Unknown error": 550,
+    "Operation blocked": 551,
+    "Invalid parameters": 552,
+    "Memory not enough": 553,
+    "Create socket failed": 554,
+    "Operation not supported": 555,
+    "Socket bind failed": 556,
+    "Socket listen failed": 557,
+    "Socket write failed": 558,
+    "Socket read failed": 559,
+    "Socket accept failed": 560,
+    "Open PDP context failed": 561,
+    "Close PDP context failed": 562,
+    "Socket identity has been used": 563,
+    "DNS busy": 564,
+    "DNS parse failed": 565,
+    "Socket connection failed": 566,
+    "Socket has been closed": 567,
+    "Operation busy": 568,
+    "Operation timeout": 569,
+    "PDP context broken down": 570,
+    "Cancel send": 571,
+    "Operation not allowed": 572,
+    "APN not configured": 573,
+    "Port busy": 574,
+}
+
 _ERROR_RE = re.compile(r"\+CM[ES] ERROR *: *(.*)")
 _LINE_RE = re.compile(r"(\+[A-Z][A-Z0-9]*) *: *(.*)")
 _ADDRESS_RE = re.compile(r"[0-9A-Fa-f.:]*[.:][0-9A-Fa-f.:]*")
@@ -50,9 +80,12 @@ def is_error(line: str) -> bool:
 
 
 def error_code(line: str) -> int | None:
-    """The number in ``+CME ERROR: <number>``; None when there is none."""
+    """The number in ``+CME ERROR: <number or text>``; None when there is none, or the text is no result code's."""
     match = _ERROR_RE.fullmatch(line)
-    return int(match[1]) if match is not None and re.fullmatch(r"\d{1,5}", match[1], re.ASCII) else None
+    if match is None:
+        return None
+    text = match[1].strip()
+    return int(text) if re.fullmatch(r"\d{1,5}", text, re.ASCII) else RESULT_TEXTS.get(text)
 
 
 def split_line(line: str) -> tuple[str, str]:
