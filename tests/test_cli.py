@@ -89,8 +89,9 @@ def test_wrong_usage(words: tuple[str, ...]) -> None:
     fails(ExitCode.USAGE, *words)
 
 
-def test_unknown_port() -> None:
-    assert "/dev/nosuch" in fails(ExitCode.PORT_UNKNOWN, "--port", "/dev/nosuch", "info")
+@pytest.mark.parametrize("words", [["info"], ["run", "app.py"]], ids=" ".join)
+def test_unknown_port(words: list[str]) -> None:
+    assert "/dev/nosuch" in fails(ExitCode.PORT_UNKNOWN, "--port", "/dev/nosuch", *words)
 
 
 def test_port_from_environment() -> None:
@@ -177,6 +178,16 @@ def test_sim_ends_in_order(tmp_path: Path, number: int) -> None:
     assert os.path.realpath(link).startswith("/dev/")
     assert sim.stop(number) == 0
     assert not link.is_symlink()
+
+
+def test_reader_of_the_output_goes_away() -> None:
+    """As with ``| head``: no complaint, though not a success either."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "nbsocket", "--port", "sim://", "info"]
+    with os.fdopen(writer, "w") as output:
+        done = subprocess.run(command, env=environment(), stdout=output, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (1, "")
 
 
 def test_verbose_shows_the_wire() -> None:

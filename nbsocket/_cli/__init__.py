@@ -54,6 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     set_up_logging(options.verbosity, is_program=options.subcommand == "run")
     try:
         outcome = _run_subcommand(options)
+        sys.stdout.flush()
     except BrokenPipeError:
         # The reader of our output (head, less) has gone: not an error, and nothing more can be said.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -74,7 +74,8 @@ def exit_code_of(error: BaseException) -> ExitCode:
     if isinstance(error, ValueError):
         return ExitCode.USAGE
     if isinstance(error, socket.gaierror):
-        return ExitCode.HOST_UNKNOWN
+        cause = error.__cause__
+        return _NETWORK_ERRORS.get(getattr(cause, "errno", 0), ExitCode.HOST_UNKNOWN)
     number = getattr(error, "errno", None)
     if number == errno.ENODEV and getattr(error, "command", None):
         return ExitCode.MODULE_SILENT

@@ -31,9 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(options: argparse.Namespace) -> int | Callable[[], int]:
-    """Patch ``socket`` and return the function that runs the program."""
+    """Open the modem, patch ``socket`` and return the function that runs the program."""
     program = _find_program(options)
     modem = configure_modem(options)
+    # Sockets would open it at their first use; then a wrong port would be the program's problem, in its middle.
+    modem.open()
     import nbsocket
 
     bypass = os.environ.get("NBSOCKET_BYPASS") if options.bypass is None else options.bypass

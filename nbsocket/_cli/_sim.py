@@ -13,6 +13,7 @@ from nbsocket.sim import Options, Simulator
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the link and every option of the simulated module."""
+    parser.usage = "nbsocket sim [--link PATH] [simulator options]"
     parser.description = (
         "Simulate a module on a pseudo-terminal until Ctrl-C; the first line on stdout is the device to open. "
         "Its network leads to servers on this machine's loopback only: by default every name and address to the same "
