@@ -57,7 +57,7 @@ class ModelConnection:
         return not (self.is_finished or self.is_vanished)
 
     def take_pending(self) -> list[NetworkEvent]:
-        """Return the next thing the module may see now (for :class:`ModelNetwork`): it may stop receiving after each."""
+        """Return the next thing the module may see: it may stop receiving after each (for :class:`ModelNetwork`)."""
         return [self._pending.popleft()] if self.has_pending else []
 
     @property

@@ -72,7 +72,6 @@ class Runner:
 
     def plug_in(self, line: Line) -> None:
         """Use another line from now on; on the runner's thread."""
-        self._unplug()
         self._module.is_hung_up = False
         self._line = line
 
@@ -105,13 +104,12 @@ class Runner:
         now = time.monotonic()
         while self._calls:
             self._calls.popleft()(now)
-        if self._is_strict_baud and self._line.fd >= 0:
-            self._module.set_host_rate(self._line.host_rate())
+        self._look_at_rate()
         if not self._unsent:
             self._unsent = self._module.data_to_send(now)
         self._flush()
         if self._module.is_hung_up and self._line.fd >= 0:
-            self._unplug()
+            self.unplug()
         self._watch_line()
         self._wait(now)
 
@@ -156,9 +154,15 @@ class Runner:
         except OSError:
             data = b""
         if data:
+            self._look_at_rate()
             self._module.receive_data(data, time.monotonic())
         else:
-            self._unplug()
+            self.unplug()
+
+    def _look_at_rate(self) -> None:
+        rate = self._line.host_rate() if self._is_strict_baud and self._line.fd >= 0 else None
+        if rate is not None:
+            self._module.set_host_rate(rate)
 
     def _flush(self) -> None:
         while self._unsent and self._line.fd >= 0:
@@ -167,13 +171,14 @@ class Runner:
             except BlockingIOError:
                 return
             except OSError:
-                self._unplug()
+                self.unplug()
                 return
             self._unsent = self._unsent[size:]
         if self._line.fd < 0:
             self._unsent = b""
 
-    def _unplug(self) -> None:
+    def unplug(self) -> None:
+        """Let the port vanish; on the runner's thread."""
         if self._line_mask:
             self._selector.unregister(self._line.fd)
             self._line_mask = 0

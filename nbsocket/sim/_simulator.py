@@ -138,10 +138,10 @@ class Simulator:
 
         The link, if there is one, leads to the new device; otherwise :attr:`path` or :meth:`fileno` change.
         """
-        old, new = self._line, self._make_line()
-        self._line = new
-        self._runner.call(lambda now: self._runner.plug_in(new))
-        old.close()
+        self._runner.call(lambda now: self._runner.unplug())
+        self._line.close()  # before the new one is made: it may get the same name
+        line = self._line = self._make_line()
+        self._runner.call(lambda now: self._runner.plug_in(line))
 
     def _make_line(self) -> Line:
         return PtyLine(self._link) if self._kind == "pty" else PairLine()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.sim.bench import ERROR, OK, Bench, lines
@@ -170,7 +172,7 @@ def test_strict_mode_refuses_a_command_before_the_one_before_is_finished() -> No
         ({"extra_crlf": True}, b"\r\n\r\n+CSQ: 20,0\r\n\r\n\r\nOK\r\n"),
     ],
 )
-def test_framing_varies(options: dict[str, bool], expected: bytes) -> None:
+def test_framing_varies(options: dict[str, Any], expected: bytes) -> None:
     assert Bench(**options).say("AT+CSQ") == expected
 
 

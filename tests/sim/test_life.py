@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from nbsocket.sim import Fault
@@ -103,7 +105,7 @@ def test_losing_and_finding_the_network() -> None:
 ENTER, EXIT = lines('+QNBIOEVENT: "ENTER DEEPSLEEP"'), lines('+QNBIOEVENT: "EXIT DEEPSLEEP"')
 
 
-def asleep(**options: object) -> Bench:
+def asleep(**options: Any) -> Bench:
     bench = Bench(**options)
     bench.open(0, "TCP")
     bench.open(1, "UDP")

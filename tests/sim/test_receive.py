@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.sim.bench import OK, Bench, lines
@@ -25,7 +27,7 @@ def test_text_is_raw_and_unescaped() -> None:
         ({"colon_space": False}, b'"00AFFF"'),
     ],
 )
-def test_hex(options: dict[str, object], payload: bytes) -> None:
+def test_hex(options: dict[str, Any], payload: bytes) -> None:
     bench = Bench(receive_format="hex", **options)
     bench.open()
     bench.network.connections[0].send(b"\x00\xaf\xff")

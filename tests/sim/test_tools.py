@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from typing import Any
 
 import pytest
 
@@ -36,7 +37,7 @@ def test_a_name_has_one_address_always_the_same(command: str) -> None:
         ("x.example", {"hosts": {"x.example": "unknown"}}, lines("+QIDNSGIP: 565")),
     ],
 )
-def test_names(name: str, options: dict[str, object], expected: bytes) -> None:
+def test_names(name: str, options: dict[str, Any], expected: bytes) -> None:
     assert Bench(**options).say(f'AT+QIDNSGIP=0,"{name}"') == OK + expected
 
 
@@ -60,7 +61,7 @@ def test_name_servers() -> None:
     assert bench.ask("AT+QIDNSCFG=0")[0] == '+QIDNSCFG: 0,"218.2.2.2","8.8.8.8","2001:db8::1","240E:5B::6666"'
 
 
-HOST = {"dns": {"iot.quectel.com": "47.100.63.174"}}
+HOST: dict[str, Any] = {"dns": {"iot.quectel.com": "47.100.63.174"}}
 REPLY = "+QPING: 0,47.100.63.174,32,400,54"
 
 
@@ -82,7 +83,7 @@ REPLY = "+QPING: 0,47.100.63.174,32,400,54"
         ),
     ],
 )
-def test_ping(options: dict[str, object], tail: str, expected: list[str]) -> None:
+def test_ping(options: dict[str, Any], tail: str, expected: list[str]) -> None:
     bench = Bench(latency=0.4, **HOST, **options)
     assert bench.say(f'AT+QPING=0,"iot.quectel.com"{tail}') == OK
     assert bench.run(60) == lines(*expected)
@@ -106,7 +107,7 @@ def test_ping_size_before_a03() -> None:
     ],
 )
 @pytest.mark.parametrize("command", ["QNTP", "QNTPT"])
-def test_time(command: str, options: dict[str, object], expected: str) -> None:
+def test_time(command: str, options: dict[str, Any], expected: str) -> None:
     bench = Bench(clock=1560222500.0, **options)
     assert bench.say(f'AT+{command}=0,"t.example"').startswith(OK)
     bench = Bench(clock=1560222500.0, **options)
