@@ -14,14 +14,14 @@ logger = logging.getLogger("nbsocket.at")
 
 #: AT+QISEND=0,3,"313233" with the digits, or the data-mode form without.
 _SEND_RE = re.compile(rb'AT\+QISEND=\d,(\d+),"')
-#: +QIURC: "recv",0,3, up to where the payload begins.
-_RECEIVE_RE = re.compile(rb'\+QIURC: ?"recv", ?\d, ?(\d+), ?"?')
+#: +QIURC: "recv",0,3, up to where the payload begins; its first byte must be there to tell whether it is quoted.
+_RECEIVE_RE = re.compile(rb'\+QIURC: ?"recv", ?\d, ?(\d+),(?:"|(?=.))', re.DOTALL)
 
 #: A line that begins like one but is none.
 _NOT_RECEIVE_RE = re.compile(rb"(?!\+(Q(I(U(R(C.*)?)?)?)?)?$)|.*[\r\n]")
 
 #: A beginning of a receive line that the next chunk may complete is held back up to this length.
-_LONGEST_PREFIX = len(b'+QIURC: "recv", 0, 4096, "')
+_LONGEST_PREFIX = len(b'+QIURC: "recv", 0, 4096,"')
 
 
 class WireLog:
