@@ -16,15 +16,11 @@ the same for programs that know nothing of it.
 from __future__ import annotations
 
 import socket as _socket_module
-
-# The one star import: these names *are* the namespace, and a list of 400 would be a copy of socket.__all__ for one
-# platform and version.
-from socket import *  # noqa: F403
 from typing import TYPE_CHECKING
 
 from ._calls import NB_RAI, NB_UNACKED, SOL_NB
 from ._modem import Modem, configure
-from ._namespace import (  # type: ignore[assignment]  # a wider entry type than typeshed's
+from ._namespace import (
     create_connection,
     create_server,
     fromfd,
@@ -63,9 +59,14 @@ __all__ = [
     "socketpair",
     "unpatch",
 ]
-__all__ += [name for name in _socket_module.__all__ if name not in __all__]
 
-if not TYPE_CHECKING:
+# The rest of the namespace is the standard library's own. What is ours is imported above and stays.
+if TYPE_CHECKING:
+    from socket import *  # type: ignore[assignment]  # noqa: F403
+else:
+    _others = [name for name in _socket_module.__all__ if name not in __all__]
+    globals().update((name, getattr(_socket_module, name)) for name in _others)
+    __all__ += _others
 
     def __getattr__(name):
         """Find what programs use of :mod:`socket` outside its ``__all__``, as SocketIO or _GLOBAL_DEFAULT_TIMEOUT."""

@@ -8,6 +8,7 @@ method is ever called back.
 
 from __future__ import annotations
 
+import concurrent.futures
 import errno
 import os
 import socket as _socket_module
@@ -31,6 +32,7 @@ from ._address import (
 )
 from ._bypass import LOOPBACK, NOTHING
 from ._channel import DatagramChannel, State, StreamChannel, lookup
+from ._engine import Engine
 from ._resolver import resolve_one
 from ._route import Route, is_local_name
 from ._stdlib import GenuineSocket, StdlibSocket
@@ -47,6 +49,9 @@ NB_UNACKED = 2
 #: Sockets that may have wishes from before their connection; more than that many at once means that the oldest were
 #: closed.
 MAX_WISHES = 4096
+
+#: Longest wait for the engine's thread, which never waits itself, to take an option over.
+OPTION_SECONDS = 5.0
 
 _MULTICAST_OPTIONS = frozenset(
     (int(level), int(getattr(_socket_module, name, number)))
@@ -419,10 +424,17 @@ def _set_own_option(sock: StdlibSocket, route: Route, optname: int, value: Any) 
     channel = lookup(GenuineSocket.fileno(sock))
     if channel is not None:
         channel.set_option("rai", number)
+        if isinstance(channel.engine, Engine):
+            # What is sent after this call has the new value: wait until the engine has it.
+            concurrent.futures.wait([channel.engine.call(_nothing)], OPTION_SECONDS)
     elif (wishes := wishes_of(sock, make=True)) is not None:
         wishes.rai = number
     else:
         raise os_error(errno.EBADF)
+
+
+def _nothing() -> None:
+    """Run on the engine's thread, tells that it has done what was asked before."""
 
 
 def _own_option(sock: StdlibSocket, route: Route, optname: int) -> int:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket as _socket_module
+import sys
 from collections.abc import Iterable
+from types import FrameType
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from . import _calls, _transfer
@@ -73,6 +75,7 @@ class socket(StdlibSocket):
             OSError: EOPNOTSUPP.
         """
         if self.fileno() >= 0 and _calls.is_inet(self) and lookup(self.fileno()) is None and not self._is_native():
+            _disown(sys._getframe(1), self)
             raise unsupported("detaching an unconnected socket (patch() can wrap one in TLS before it is connected)")
         return super().detach()
 
@@ -149,8 +152,18 @@ class socket(StdlibSocket):
 socket.__module__ = "nbsocket"
 
 
+def _disown(caller: FrameType, sock: StdlibSocket) -> None:
+    """Take the fd away from an object that adopted it just before it asked for detach().
+
+    ``SSLSocket._create`` does so in this order: refused, it would later close a number that is another's by then.
+    """
+    for value in list(caller.f_locals.values()):
+        if isinstance(value, GenuineSocket) and value is not sock and value.fileno() == sock.fileno():
+            GenuineSocket.detach(value)
+
+
 def known_kind(fileno: SupportsIndex, family: int, type: int, proto: int) -> tuple[int, int, int]:
-    """Return family, type and proto of an adopted fd: what is left open (-1) is taken from its channel."""
+    """Return family, type and proto of an adopted fd; what is left open (-1) its channel tells."""
     channel = lookup(fileno.__index__()) if hasattr(fileno, "__index__") else None
     if channel is None:
         return family, type, proto

@@ -74,7 +74,7 @@ def make_modem(make_simulator: Callable[..., Simulator]) -> Iterator[Callable[..
 
     with ExitStack() as stack:
 
-        def make(line: str = "sim", data_format: str = "hex", **options: Any) -> Modem:
+        def make(line: str = "sim", data_format: Any = "hex", **options: Any) -> Modem:
             port = make_simulator(**options).path if line == "pty" else sim_url(**options)
             modem = Modem(port, data_format=data_format)
             stack.callback(modem.close)

@@ -87,7 +87,7 @@ def test_no_module_hides_a_name_of_the_namespace() -> None:
 
 def test_a_name_that_neither_has_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="module 'nbsocket' has no attribute 'no_such_name'"):
-        nbsocket.no_such_name  # noqa: B018
+        nbsocket.no_such_name  # type: ignore[attr-defined]  # noqa: B018
     assert not hasattr(nbsocket, "no_such_name")
 
 

@@ -30,7 +30,7 @@ from typing import Any, cast
 import pytest
 
 import nbsocket
-from nbsocket import _resolver
+from nbsocket import _resolver, _stdlib
 from nbsocket._bypass import Bypass
 from nbsocket._driver import Resolve, Settings
 from nbsocket._route import Route
@@ -268,7 +268,7 @@ def test_getfqdn(route: Route, fake: FakeModem) -> None:
 def test_bypassed_names_are_the_operating_systems(fake: FakeModem, monkeypatch: pytest.MonkeyPatch) -> None:
     """The fake stands for the host's resolver: a genuine look-up of a name would leave the machine."""
     entry = (AF_INET, SOCK_STREAM, 6, "", ("192.0.2.77", 80))
-    monkeypatch.setattr(_resolver._stdlib, "getaddrinfo", lambda host, *rest: [entry] if host else [])
+    monkeypatch.setattr(_stdlib, "getaddrinfo", lambda host, *rest: [entry] if host else [])
     route = Route(Bypass.parse(".lan"), cast(nbsocket.Modem, fake))
     assert _resolver.getaddrinfo(route, "printer.lan", 80) == [entry]
     assert _resolver.resolve_one(route, "printer.lan", AF_INET) == "192.0.2.77"

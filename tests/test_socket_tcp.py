@@ -97,7 +97,9 @@ def test_five_connections_and_no_sixth(modem: Modem) -> None:
     with tcp_server(echo) as port:
         socks = [connected(modem, port) for _ in range(5)]
         payloads = [pattern(5000, seed) for seed in range(5)]
-        senders = [threading.Thread(target=sock.sendall, args=(data,)) for sock, data in zip(socks, payloads)]
+        senders = [
+            threading.Thread(target=sock.sendall, args=(data,)) for sock, data in zip(socks, payloads, strict=True)
+        ]
         for sender in senders:
             sender.start()
         assert [receive_exactly(sock, 5000) for sock in socks] == payloads
