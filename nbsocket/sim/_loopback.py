@@ -43,6 +43,7 @@ class _Link:
         self.has_ended = False
         self.is_ghost = False
         self.outgoing = bytearray()
+        self.local_port = 0
         self.deadline = float("inf")
 
 
@@ -88,8 +89,11 @@ class LoopbackNetwork(Network):
             if link.service == "TCP":
                 link.sock.setsockopt(constants.SOL_SOCKET, constants.SO_REUSEADDR, 1)
             link.sock.bind(("127.0.0.1" if family == constants.AF_INET else "::1", local_port))
-        except OSError:
-            return False
+        except OSError as error:
+            # If this machine has it, not the module: the module's own is free, and a peer sees a NAT's port anyway.
+            is_own = any(other.local_port == local_port for other in self._links.values())
+            return error.errno == errno.EADDRINUSE and not is_own
+        link.local_port = local_port
         return True
 
     def _connect(self, link: _Link, target: Target) -> None:

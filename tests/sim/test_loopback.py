@@ -222,6 +222,16 @@ def test_a_local_port(network: LoopbackNetwork, listener: socket.socket, service
     assert network.poll(0.0) == [Opened(1, 0), Opened(2, 556)]
 
 
+def test_a_local_port_that_this_machine_uses(network: LoopbackNetwork, listener: socket.socket) -> None:
+    """The module has ports of its own: only the port that the peer sees is another one then."""
+    host, port = listener.getsockname()
+    network.open(1, "TCP", Target(host, port), port, 0.0)
+    assert until(network, bool) == [Opened(1, 0)]
+    peer, address = listener.accept()
+    peer.close()
+    assert address[1] != port
+
+
 def test_ipv6(network: LoopbackNetwork) -> None:
     try:
         server = socket.create_server(("::1", 0), family=socket.AF_INET6)
