@@ -90,10 +90,9 @@ class HostTable:
         if is_address(host):
             return host
         name = _canonical(host)
-        rule = self._rules.get((name, None))
-        if rule == "unknown" or not _NAME_RE.fullmatch(name):
+        if self._find(name, None) == "unknown" or not _NAME_RE.fullmatch(name):
             return None
-        has_rule = rule is not None or any(known == name for known, _ in self._rules)
+        has_rule = any(known == name for known, _ in self._rules)
         if name not in self._addresses:
             if not has_rule and (name == "invalid" or name.endswith(".invalid")):
                 return None
@@ -118,10 +117,16 @@ class HostTable:
 
     def rule(self, host: str, port: int) -> str | None:
         """Return the right side of the rule for a name or address, if there is one."""
-        name = _canonical(host)
-        for known in (name, self._names.get(name)):
-            if known is None:
-                continue
+        given = _canonical(host)
+        name = self._names.get(given)
+        rule = None if name is None else self._find(name, port)
+        return self._find(given, port) if rule is None else rule
+
+    def _find(self, name: str, port: int | None) -> str | None:
+        """Return the most particular rule: the name itself, then ``*.parent``, then ``*``; with the port before without."""
+        labels = [] if is_address(name) else name.split(".")
+        parents = ["*." + ".".join(labels[index:]) for index in range(1, len(labels))]
+        for known in (name, *parents, "*"):
             for key in ((known, port), (known, None)):
                 if key in self._rules:
                     return self._rules[key]

@@ -508,7 +508,7 @@ class Module:
 
     def _break_socket(self, fault: Fault, now: float) -> None:
         entry = self.sockets.table.get(fault.socket_id)
-        if entry is not None:
+        if entry is not None and entry.service == "TCP":
             self.sockets.break_one(entry, now)
 
     def _hang_up(self, fault: Fault, now: float) -> None:

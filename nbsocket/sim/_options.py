@@ -172,7 +172,7 @@ class Options:
     hosts: Mapping[str, str] = _option(
         {},
         _table(check_rule),
-        "route NAME_OR_ADDRESS[:PORT] to a loopback address[:port] or to refused, timeout, unknown",
+        "route NAME_OR_ADDRESS[:PORT] (or *.NAME, or *) to a loopback address[:port] or to refused, timeout, unknown",
     )
     dns: Mapping[str, str] = _option({}, _table(_check_dns), "let a name resolve to this address")
     dns_servers: tuple[str, ...] = _option(

@@ -62,6 +62,18 @@ def test_rules_for_addresses() -> None:
     assert hosts.route("2001:db8::2", 6) == Target("127.0.0.1", 7)
 
 
+def test_patterns() -> None:
+    hosts = table(
+        {"*.example": "127.0.0.1:1", "a.example": "127.0.0.1:2", "*.bad.example": "unknown", "*:99": "timeout"}
+    )
+    assert hosts.route("a.example", 5) == Target("127.0.0.1", 2)
+    assert hosts.route("x.y.example", 5) == Target("127.0.0.1", 1)
+    assert hosts.route(hosts.resolve("x.y.example") or "", 5) == Target("127.0.0.1", 1)
+    assert hosts.resolve("x.bad.example") is None
+    assert hosts.route("example", 5) == Target("127.0.0.1", 5)
+    assert hosts.route("203.0.113.1", 99) == hosts.route("example", 99) == "timeout"
+
+
 def test_a_rule_makes_an_invalid_name_exist() -> None:
     assert table({"x.invalid": "127.0.0.1"}).resolve("x.invalid")
 
