@@ -1,52 +1,31 @@
-"""Forks with an open connection: the argument is the modem's port."""
-
-from __future__ import annotations
+"""A forked child leaves the port alone; the parent's connections go on."""
 
 import errno
 import os
 import socket
-import sys
 
-from nbsocket import Modem
-from nbsocket._channel import StreamChannel
-from tests.helpers import echo, tcp_server
+from _far_side import ADDRESS, echo, tcp_server
 
-FAR = "198.51.100.7"
+import nbsocket
 
-modem = Modem(sys.argv[1])
-with tcp_server(echo) as port:
-
-    def connect() -> socket.socket:
-        sock = socket.socket()
-        sock.settimeout(20)
-        channel = StreamChannel(sock, (FAR, port))
-        try:
-            modem.engine.connect_and_wait(channel, FAR, port, timeout=20)
-            channel.install(sock)
-        except OSError:
-            sock.close()
-            raise
-        return sock
-
-    sock = connect()
-    parent = os.getpid()
-    child = os.fork()
-    if not child:
-        status = 1
-        try:
-            connect()
-        except OSError as error:
-            if error.errno == errno.EBUSY and f"PID {parent}" in str(error):
-                sock.sendall(b"child")
-                status = 0 if sock.recv(10) == b"child" else 2
-        finally:
-            os._exit(status)
-    assert os.waitpid(child, 0)[1] == 0
-    sock.sendall(b"parent")
-    assert sock.recv(10) == b"parent"
-    with connect() as other:
-        other.sendall(b"other")
-        assert other.recv(10) == b"other"
-    sock.close()
-modem.close()
-print("ok")
+with nbsocket.configure("sim://") as modem, tcp_server(echo) as port:
+    nbsocket.patch()
+    with socket.create_connection((ADDRESS, port), 10) as sock:
+        sock.sendall(b"one")
+        assert sock.recv(10) == b"one"
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                assert sock.getpeername() == (ADDRESS, port)
+                sock.sendall(b"two")
+                assert sock.recv(10) == b"two"
+                code = 0
+            finally:
+                os._exit(code)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        sock.sendall(b"three")
+        assert sock.recv(10) == b"three"
+    nbsocket.unpatch()
+assert errno
+print("done")
