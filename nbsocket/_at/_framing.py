@@ -105,8 +105,8 @@ class Framer:
 
     @property
     def buffered_size(self) -> int:
-        """Bytes that are stored and not yet part of a frame."""
-        return len(self._buffer) - self._position
+        """Bytes that are held, those of earlier frames that were not yet thrown away included."""
+        return len(self._buffer)
 
     def feed(self, data: bytes) -> None:
         """Store bytes."""

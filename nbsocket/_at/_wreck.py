@@ -19,8 +19,7 @@ _MAX_HEADER_DISTANCE = 4
 
 _PRINTABLE_RE = re.compile(r"[ -~]*")
 _PIECE_RE = re.compile(r'QIURC|"recv|recv"')
-_ALL_DIGITS_RE = re.compile(r'[0-9A-Fa-f]{4,}|"?[0-9A-Fa-f]+"')
-_LAST_DIGITS_RE = re.compile(r'[0-9A-Fa-f]{2}"')
+_ALL_DIGITS_RE = re.compile(r"[0-9A-Fa-f]{4,}")
 _OTHER_URC_RE = re.compile(r'\+QIURC: *"([a-z ]+)"((?:, *(?:\d+|"[ !#-~]*"))*)')
 
 
@@ -37,8 +36,11 @@ def has_run_into_urc(line: str) -> bool:
 
 
 def has_tail_of_payload(line: str) -> bool:
-    """Whether the line could be the last part of a payload in hex digits."""
-    return _LAST_DIGITS_RE.fullmatch(line[-3:]) is not None or _ALL_DIGITS_RE.fullmatch(line) is not None
+    """Whether the line could be the last part of a payload whose header is lost: closed by a quote, or bare hex digits.
+
+    No line of the module ends with a quote, but those that begin with ``+NAME:``.
+    """
+    return line.endswith('"') or _ALL_DIGITS_RE.fullmatch(line) is not None
 
 
 def is_wreck_of_urc(line: str) -> bool:

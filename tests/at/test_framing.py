@@ -113,6 +113,7 @@ DAMAGED_TEXT = [
     Case("one byte lost, first of all", urc(b'"hell"', 5), [LOST]),
     Case("two bytes lost, first of all", urc(b'"hel"', 5), [LOST]),
     Case("three bytes lost, first of all", urc(b'"he"', 5) + b"\r\nRDY\r\n", [LOST, Ready()]),
+    Case("a later quote in its place", QUOTED + urc(b'"abc"', 16) + urc(b'"hello"', 5), [TAUGHT, LOST, GOT]),
     Case("one byte too many", QUOTED + urc(b'"hello!"', 5), [TAUGHT, LOST]),
     Case("opening quote lost", QUOTED + urc(b'hello"', 5), [TAUGHT, LOST]),
     Case("opening quote lost, first of all", urc(b'hello"', 5), [LOST]),
@@ -304,6 +305,9 @@ def test_reset_keeps_what_has_arrived_and_clear_does_not() -> None:
 # -- limits
 
 
+MOST_BUFFERED = 65536 + 1000 + 2 * MAX_PAYLOAD_SIZE + MAX_LINE_SIZE
+
+
 def test_memory_is_bounded() -> None:
     framer = Framer()
     framer.receives_hex = True
@@ -313,10 +317,22 @@ def test_memory_is_bounded() -> None:
             framer.feed(b"0" * 1000)
             while framer.next_frame(False) is not None:
                 pass
-            assert framer.buffered_size <= 2 * MAX_PAYLOAD_SIZE + MAX_LINE_SIZE
+            assert framer.buffered_size <= MOST_BUFFERED
         framer.feed(b"\r\n")
         while framer.next_frame(False) is not None:
             pass
+
+
+def test_memory_is_bounded_when_every_chunk_ends_within_a_line() -> None:
+    framer = Framer()
+    framer.feed(b"RD")
+    for _ in range(200):
+        framer.feed(b"Y\r\n" + b"RDY\r\n" * 190 + b"RD")
+        frames = []
+        while (frame := framer.next_frame(False)) is not None:
+            frames.append(frame)
+        assert frames == [b"RDY"] * 191
+        assert framer.buffered_size <= MOST_BUFFERED
 
 
 @pytest.mark.parametrize("receives_hex", [None, False, True])

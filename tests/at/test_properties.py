@@ -28,8 +28,8 @@ from nbsocket._at._framing import MAX_LINE_SIZE, MAX_PAYLOAD_SIZE, Framer
 from tests.at.feeding import drain
 from tests.helpers import AT_LOOKALIKES
 
-#: Longer than what is kept of anything: a full payload in hex with its slack, or a line.
-MOST_BUFFERED = 2 * MAX_PAYLOAD_SIZE + MAX_LINE_SIZE
+#: What is kept before it is thrown away, a chunk, and more than a full payload in hex with its slack, or a line.
+MOST_BUFFERED = 65536 + 3000 + 2 * MAX_PAYLOAD_SIZE + MAX_LINE_SIZE
 
 
 def quoted_text(data: bytes) -> bytes:

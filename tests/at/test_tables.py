@@ -110,6 +110,8 @@ WRECKS = [
     b'6c6f"',
     b'"6c6f"',
     b'c"',
+    b'the end of a text"',
+    b'"',
     b"68656c6c6f",
 ]
 
