@@ -82,6 +82,8 @@ class Target:
     native: tuple[Any, ...] | None
 
 
+_WILDCARDS = ("0.0.0.0", "::")
+
 # By inode, so that they outlive detach() and the SSLSocket that takes the fd over.
 _wishes: OrderedDict[int, Wishes] = OrderedDict()
 
@@ -161,12 +163,29 @@ def target_of(sock: StdlibSocket, route: Route, address: Any, call: str, timeout
 
 
 def _stays_inside(sock: StdlibSocket, route: Route, host: str) -> bool:
-    """Return whether the socket was bound to a loopback address, from where ``host``, one too, is reached inside."""
-    if not (route.keeps_listeners and LOOPBACK.covers(host)) or lookup(GenuineSocket.fileno(sock)) is not None:
-        return False
+    """Return whether a UDP socket is bound to a loopback address and ``host`` is one, too: it is a server and answers.
+
+    A stream socket that connects is none, so there the bypass alone decides.
+    """
+    return (
+        route.keeps_listeners
+        and type_of(sock) == SOCK_DGRAM
+        and datagram_channel(sock) is None
+        and LOOPBACK.covers(host)
+        and _is_loopback(_native_host(sock))
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    """Return whether ``host`` is a loopback address or a name for it; the wildcard is not."""
+    literal = parse_literal(host)
+    return is_local_name(host) if literal is None else not literal.is_unspecified and LOOPBACK.covers(host)
+
+
+def _native_host(sock: StdlibSocket) -> str:
+    """Return the address that the operating system bound the socket to."""
     name = GenuineSocket.getsockname(sock)
-    local = parse_literal(str(name[0])) if name else None
-    return local is not None and not local.is_unspecified and LOOPBACK.covers(str(local))
+    return str(name[0]) if name else ""
 
 
 # ---- connecting
@@ -216,7 +235,7 @@ def _connect_stream(sock: StdlibSocket, route: Route, target: Target, timeout: f
     check_destination(address, call="connect")
     wishes = wishes_of(sock) or Wishes()
     local_port = wishes.local.port if wishes.local else 0
-    check_local(sock)
+    check_local(sock, route, address.host)
     engine = route.modem.engine
     channel = StreamChannel(sock, address.sockaddr(), local_port)
     try:
@@ -260,11 +279,15 @@ def _has_native_peer(sock: StdlibSocket) -> bool:
     return True
 
 
-def check_local(sock: StdlibSocket) -> None:
-    """A socket that the operating system bound to one of the host's addresses cannot send from there over the modem."""
-    host = str(GenuineSocket.getsockname(sock)[0])
-    if host not in ("0.0.0.0", "::"):
-        raise OSError(errno.EADDRNOTAVAIL, f"the socket is bound to {host}, which is not an address of the module")
+def check_local(sock: StdlibSocket, route: Route, host: str) -> None:
+    """A socket that the operating system bound to one of the host's addresses cannot send from there over the modem.
+
+    Where even loopback goes over the modem, a loopback address stands for the module's own, which is not known before.
+    """
+    local = _native_host(sock)
+    is_inside = _is_loopback(local) and LOOPBACK.covers(host) and not route.covers(local)
+    if local not in _WILDCARDS and not is_inside:
+        raise OSError(errno.EADDRNOTAVAIL, f"the socket is bound to {local}, which is not an address of the module")
 
 
 def _connect_datagram(sock: StdlibSocket, route: Route, target: Target, timeout: float | None) -> None:
@@ -276,7 +299,7 @@ def _connect_datagram(sock: StdlibSocket, route: Route, target: Target, timeout:
     check_destination(target.address, call="connect")
     engine = route.modem.engine
     if channel is None:
-        check_local(sock)
+        check_local(sock, route, target.address.host)
         channel = make_datagram_channel(sock, route)
     engine.attach(channel)
     return channel.connect(sock, target.address.sockaddr())
@@ -302,7 +325,8 @@ def bind(sock: StdlibSocket, route: Route, address: Any, /) -> None:
         local = parse_address(family_of(sock), address, "bind")
     else:
         local = _wildcard(sock, address)
-    if local.is_wildcard and (local.port or not route.keeps_listeners):
+    stands_for_module = local.is_wildcard or (_is_loopback(local.host) and not route.covers(local.host))
+    if stands_for_module and (local.port or not route.keeps_listeners):
         _remember_local(sock, local)
     return None
 

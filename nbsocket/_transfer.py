@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterable
 from socket import SOCK_STREAM
 from typing import Any
 
-from ._address import check_destination, os_error, unsupported
+from ._address import check_destination, os_error, parse_address, unsupported
 from ._calls import (
     Target,
     check_local,
     datagram_channel,
+    family_of,
     is_inet,
     make_datagram_channel,
     stream_channel,
@@ -59,7 +60,7 @@ def send(sock: StdlibSocket, route: Route, data: Any, flags: int = 0, /) -> int:
     """Like :meth:`socket.socket.send`; a datagram over the module's segment is EMSGSIZE."""
     if _framed(sock, flags) is not None:
         raise os_error(errno.EDESTADDRREQ)
-    _check_datagram(sock, memoryview(data).nbytes)
+    _check_datagram(sock, _view(data).nbytes)
     return GenuineSocket.send(sock, data, flags)
 
 
@@ -67,8 +68,16 @@ def sendall(sock: StdlibSocket, route: Route, data: Any, flags: int = 0, /) -> N
     """Like :meth:`socket.socket.sendall`."""
     if _framed(sock, flags) is not None:
         raise os_error(errno.EDESTADDRREQ)
-    _check_datagram(sock, memoryview(data).nbytes)
+    _check_datagram(sock, _view(data).nbytes)
     return GenuineSocket.sendall(sock, data, flags)
+
+
+def _view(data: Any) -> memoryview:
+    """Return a view of ``data``, or raise the TypeError of the C functions."""
+    try:
+        return memoryview(data)
+    except TypeError:
+        raise TypeError(f"a bytes-like object is required, not {type(data).__name__!r}") from None
 
 
 def sendto(sock: StdlibSocket, route: Route, data: Any, /, *flags_and_address: Any) -> int:
@@ -82,7 +91,7 @@ def sendto(sock: StdlibSocket, route: Route, data: Any, /, *flags_and_address: A
     if type_of(sock) == SOCK_STREAM:
         _check_stream_address(sock, route, flags, address, "sendto")
         return send(sock, route, data, flags)
-    return _send_datagram(sock, route, memoryview(data).tobytes(), flags, address, "sendto")
+    return _send_datagram(sock, route, _view(data).tobytes(), flags, address, "sendto")
 
 
 def sendmsg(
@@ -117,6 +126,7 @@ def sendmsg(
 
 def _check_stream_address(sock: StdlibSocket, route: Route, flags: int, address: Any, call: str) -> None:
     """TCP ignores the address of a send, except that MSG_FASTOPEN would connect, and past the modem."""
+    parse_address(family_of(sock), address, call)
     if flags & _MSG_FASTOPEN and stream_channel(sock) is None:
         target_of(sock, route, address, call)
         raise unsupported("TCP fast open")
@@ -130,7 +140,7 @@ def _send_datagram(sock: StdlibSocket, route: Route, data: bytes, flags: int, ad
     if channel is None:
         if target.native is not None:
             return GenuineSocket.sendto(sock, data, flags, target.native)
-        check_local(sock)
+        check_local(sock, route, target.address.host)
         channel = make_datagram_channel(sock, route)
     elif channel.is_connected:
         return _send_to_peer(sock, route, channel, data, flags, target)

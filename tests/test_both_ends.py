@@ -13,7 +13,7 @@ import pytest
 
 import nbsocket
 from nbsocket import Modem
-from tests.helpers import PATIENCE
+from tests.helpers import PATIENCE, unused_port
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_a_udp_server_on_loopback_stays_there(patched: Modem, udp_pair: tuple[so
 @pytest.mark.parametrize("kind", [socket.SOCK_DGRAM, socket.SOCK_STREAM])
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_bound_to_loopback_only_loopback_is_reached(patched: Modem, kind: int, host: str) -> None:
-    """And not over the modem, which has no such address; nothing else is reached at all."""
+    """UDP not over the modem, for it may be a server that answers; nothing else is reached at all."""
     with socket.socket(type=kind) as sock, socket.socket(type=kind) as peer:
         peer.bind((host, 0))
         if kind == socket.SOCK_STREAM:
@@ -64,7 +64,7 @@ def test_bound_to_loopback_only_loopback_is_reached(patched: Modem, kind: int, h
         assert caught.value.errno == errno.EADDRNOTAVAIL
         sock.connect(peer.getsockname())
         assert sock.getpeername() == peer.getsockname()
-    assert opens(patched) == 0
+    assert opens(patched) == (kind == socket.SOCK_STREAM)
 
 
 def test_sending_outside_from_loopback_is_refused(udp_pair: tuple[socket.socket, socket.socket]) -> None:
@@ -81,3 +81,26 @@ def test_another_address_of_the_host_cannot_be_bound(patched: Modem) -> None:
         with pytest.raises(OSError) as caught:
             sock.bind(("192.0.2.1", 0))
         assert caught.value.errno == errno.EADDRNOTAVAIL
+
+
+def test_a_port_on_loopback_stands_for_the_modules_own(patched: Modem) -> None:
+    """Where even loopback goes over the modem."""
+    port = unused_port()
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as sock:
+        sock.bind(("127.0.0.1", port))
+        sock.connect(server.getsockname())
+        assert sock.getsockname() == (patched.status().address, port)
+        assert [row.local_port for row in patched.sockets()] == [port]
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_DGRAM, socket.SOCK_STREAM])
+def test_wrong_arguments_are_told_in_the_words_of_c(patched: Modem, kind: int) -> None:
+    """CPython's tests compare them."""
+    with socket.socket(type=kind) as sock:
+        for data in ("text", 5j):
+            with pytest.raises(TypeError, match=f"^a bytes-like object is required, not '{type(data).__name__}'$"):
+                sock.sendto(data, ("192.0.2.1", 9))  # type: ignore[call-overload]  # what is tested
+        with pytest.raises(TypeError, match="not NoneType"):
+            sock.sendto(b"", None)  # type: ignore[call-overload]  # what is tested
+        with pytest.raises(TypeError):
+            sock.sendmsg([b"x"], [], 0, object())  # type: ignore[arg-type]  # what is tested
