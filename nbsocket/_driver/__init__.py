@@ -1,14 +1,15 @@
 """The driver: the module's brain, sans-IO.
 
 ``_driver`` decides what is sent next; ``_links`` knows the connections (``_connection`` is one of them), ``_life`` the
-scripts of bring-up and recovery, ``_requests`` what else the host may ask; ``_script`` runs scripts; ``_events`` and
-``_values`` are what comes out.
+scripts of bring-up and recovery, ``_requests``, ``_ping``, ``_raw`` and ``_baudrate`` what else the host may ask;
+``_script`` runs scripts; ``_events`` and ``_values`` are what comes out.
 """
 
 from __future__ import annotations
 
+from nbsocket._driver._baudrate import ChangeBaudrate
 from nbsocket._driver._connection import Source
-from nbsocket._driver._driver import Driver
+from nbsocket._driver._driver import SAID, Driver
 from nbsocket._driver._events import (
     Connected,
     ConnectFailed,
@@ -20,28 +21,40 @@ from nbsocket._driver._events import (
     PeerClosed,
     RequestDone,
     RequestFailed,
+    RequestProgress,
     SetBaudrate,
     Stopped,
 )
 from nbsocket._driver._life import Settings
+from nbsocket._driver._ping import Ping
+from nbsocket._driver._raw import RawCommand
 from nbsocket._driver._requests import (
     GetClock,
     GetDnsServers,
     GetInfo,
+    GetSettings,
     GetSockets,
     GetStatus,
     GetUnacked,
-    Ping,
-    RawCommand,
     Request,
     Resolve,
     SetDnsServers,
     SyncTime,
     WaitAttached,
 )
-from nbsocket._driver._values import DnsServers, ModuleInfo, NetworkStatus, PingReply, PingResult, SocketState
+from nbsocket._driver._values import (
+    DnsServers,
+    ModuleInfo,
+    ModuleSettings,
+    NetworkStatus,
+    PingReply,
+    PingResult,
+    SocketState,
+)
 
 __all__ = [
+    "SAID",
+    "ChangeBaudrate",
     "ConnectFailed",
     "Connected",
     "ConnectionEnded",
@@ -53,11 +66,13 @@ __all__ = [
     "GetClock",
     "GetDnsServers",
     "GetInfo",
+    "GetSettings",
     "GetSockets",
     "GetStatus",
     "GetUnacked",
     "Log",
     "ModuleInfo",
+    "ModuleSettings",
     "NetworkStatus",
     "PeerClosed",
     "Ping",
@@ -67,6 +82,7 @@ __all__ = [
     "Request",
     "RequestDone",
     "RequestFailed",
+    "RequestProgress",
     "Resolve",
     "SetBaudrate",
     "SetDnsServers",

@@ -89,6 +89,8 @@ class Connection:
     lookahead: bytes | None = None
     #: The segment was sent and its fate is unknown.
     is_in_doubt: bool = False
+    #: What the module said when it refused the segment, if it gave a number.
+    refusal: int | None = None
     #: How often the segment was sent.
     tries: int = 0
     #: Bytes that the module has certainly taken.
@@ -179,7 +181,7 @@ class Connection:
         """The module has taken the segment."""
         assert self.segment is not None
         self.sent += len(self.segment)
-        self.segment, self.tries, self.is_in_doubt = None, 0, False
+        self.segment, self.tries, self.is_in_doubt, self.refusal = None, 0, False, None
         if self.is_tcp:
             if self.is_acked:
                 self.progress_at = now
@@ -188,7 +190,7 @@ class Connection:
 
     def segment_lost(self) -> None:
         """Give the segment up."""
-        self.segment, self.tries, self.is_in_doubt = None, 0, False
+        self.segment, self.tries, self.is_in_doubt, self.refusal = None, 0, False, None
 
     def ask_for_ack(self, now: float) -> None:
         """Plan the first question after a send."""

@@ -22,16 +22,20 @@ from typing import Any
 from nbsocket import _at
 from nbsocket._at import NEED_DATA, QSCLK, Chat, FinalResult
 from nbsocket._driver._connection import Source
-from nbsocket._driver._events import Event, Log, RequestDone, RequestFailed, SetBaudrate, Stopped
+from nbsocket._driver._events import Event, Log, RequestDone, RequestFailed, RequestProgress, SetBaudrate, Stopped
 from nbsocket._driver._life import Settings, attach, bring_up, come_back, wake
 from nbsocket._driver._links import Links, Turn
+from nbsocket._driver._raw import line_of
 from nbsocket._driver._requests import REGISTERED, REGISTRATION, Request, Resolve
 from nbsocket._driver._script import Script, SetRate
 from nbsocket._errors import make_error
 
-__all__ = ["Driver"]
+__all__ = ["SAID", "Driver"]
 
 DEBUG, INFO, WARNING = 10, 20, 30
+
+#: How the log tells of a line that nothing here waits for; the line itself follows, in quotes.
+SAID = "the module said "
 
 #: Bytes of payload a segment. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.5.
 HEX_SEGMENT, RAW_SEGMENT = 512, 1024
@@ -100,6 +104,7 @@ class Driver:
         self._registration: int | None = None
         self._baudrate: int | None = None
         self._rate_changes = 0
+        self._refused_baudrate: int | None = None
         self._life: Script[Any] | None = None
         self._life_done: Callable[[Script[Any], float], None] | None = None
         self._attach: Script[tuple[int, str | None]] | None = None
@@ -214,6 +219,10 @@ class Driver:
                 self._abandon(task)
         self._pump(now)
 
+    def baudrate_refused(self, rate: int) -> None:
+        """The port cannot do this rate, of a SetBaudrate event: it stays at the one before."""
+        self._refused_baudrate = rate
+
     # -- the wire and the clock
 
     def receive_data(self, data: bytes, now: float) -> None:
@@ -287,7 +296,7 @@ class Driver:
                 return
             turn = self._choose(now)
             if turn is None:
-                if self._reap(now):
+                if self._reap(now) or self._step_port(now):
                     continue
                 self._stop_if_asked()
                 return
@@ -307,9 +316,20 @@ class Driver:
         turn = None if self._links.is_opening else self._links.control_turn(now)
         if turn is not None or self._links.is_opening:
             return turn
+        if self._begin_exclusive(now):
+            return self._choose(now)
         if self._attach is not None and self._attach.command is not None:
             return Turn(self._attach.command, partial(self._script_answered, self._attach))
         return self._fair_turn(now) or self._sleep_turn()
+
+    def _begin_exclusive(self, now: float) -> bool:
+        """Begin a request that must be alone: as a script of the module's life, which may change the rate too."""
+        for task in self._tasks:
+            if task.request.is_exclusive and task.script is None:
+                task.script = Script(task.request.steps(self), task.request.listens)
+                self._run_life(task.script, lambda script, now: None, now)
+                return True
+        return False
 
     def _fair_turn(self, now: float) -> Turn | None:
         for picker in tuple(self._pickers):
@@ -359,9 +379,15 @@ class Driver:
         return self._links.has_work or any(not task.is_abandoned for task in self._tasks)
 
     def _stop_if_asked(self) -> None:
-        if self._is_stopping and (self._mode is not Mode.RUNNING or self.is_at_rest):
+        if self._is_stopping and (self._mode is not Mode.RUNNING or self._is_done):
             self._is_stopping = False
             self._emit(Stopped())
+
+    @property
+    def _is_done(self) -> bool:
+        """Nothing is left that anybody waits for: late outcomes of requests given up do not count."""
+        is_waiting = any(task.is_in_flight or not task.is_abandoned for task in self._tasks)
+        return self._links.is_at_rest and not is_waiting and self._life is None
 
     # -- what the module says
 
@@ -390,21 +416,34 @@ class Driver:
             self._run_life(script, self._back, now)
 
     def _on_opened(self, event: _at.Opened, now: float) -> None:
-        self._links.opened(event.socket_id, event.result, now)
+        if not self._links.is_claimed(event.socket_id):
+            self._links.opened(event.socket_id, event.result, now)
+        elif not self._offer(event, now):
+            self._emit(Log(INFO, f"{SAID}{line_of(event)!r}"))
 
     def _on_close_ok(self, event: _at.CloseOk, now: float) -> None:
-        if self._life is None or not self._life.offer(event, now):
+        is_taken = self._life is not None and self._life.offer(event, now)
+        if not is_taken and (self._links.is_closing or not self._offer(event, now)):
             self._links.close_ok(now)
 
     def _on_received(self, event: _at.Received, now: float) -> None:
-        self._links.received(event.socket_id, event.data, now)
+        if self._links.is_claimed(event.socket_id):
+            self._emit(Log(INFO, f"{SAID}{line_of(event)!r}"))
+        else:
+            self._links.received(event.socket_id, event.data, now)
 
     def _on_closed(self, event: _at.PeerClosed, now: float) -> None:
-        self._links.peer_closed(event.socket_id, now)
+        if self._links.is_claimed(event.socket_id):
+            self._emit(Log(INFO, f"{SAID}{line_of(event)!r}"))
+        else:
+            self._links.peer_closed(event.socket_id, now)
 
     def _on_outcome(self, event: object, now: float) -> None:
-        if not any(task.script is not None and task.script.offer(event, now) for task in self._tasks):
-            self._emit(Log(DEBUG, f"nothing waits for {event}"))
+        if not self._offer(event, now):
+            self._emit(Log(DEBUG, f"{SAID}{line_of(event)!r}"))
+
+    def _offer(self, event: object, now: float) -> bool:
+        return any(task.script is not None and task.script.offer(event, now) for task in self._tasks)
 
     def _on_ready(self, event: _at.Ready, now: float) -> None:
         if self._mode in (Mode.RUNNING, Mode.STARTING):
@@ -444,7 +483,7 @@ class Driver:
         self._links.damaged(event.socket_id, event.is_contained, event.reason)
 
     def _on_line(self, event: _at.Notice | _at.UnknownLine, now: float) -> None:
-        self._emit(Log(DEBUG, f"the module said {event.line!r}"))
+        self._emit(Log(DEBUG, f"{SAID}{event.line!r}"))
 
     # -- the module's life
 
@@ -479,8 +518,9 @@ class Driver:
         else:
             script.answer(result, now)
 
-    def _step_port(self, now: float) -> None:
-        """Do what the life script wants done with the port itself."""
+    def _step_port(self, now: float) -> bool:
+        """Do what the life script wants done with the port itself; return whether there was anything."""
+        is_any = False
         while self._life is not None and (step := self._life.port_step) is not None:
             if isinstance(step, SetRate):
                 self._baudrate = step.baudrate
@@ -489,11 +529,15 @@ class Driver:
             else:
                 self._out.append(step.data)
             self._life.answer(None, now)
+            is_any = True
+        return is_any
 
     def _brought_up(self, script: Script[Any], now: float) -> None:
         if script.error is None:
             self._mode = Mode.RUNNING
             self._bring_up_tries = 0
+            for socket_id in script.value or ():
+                self._links.claim(socket_id)
             self._chat.receives_hex = self._settings.is_hex
             self._begin_attach(now)
         elif script.error.errno == ETIMEDOUT and self._bring_up_tries < BRING_UP_TRIES:
@@ -595,6 +639,11 @@ class Driver:
 
     def _reap(self, now: float) -> bool:
         """Deal with scripts that have come to their end; return whether there were any."""
+        for task in self._tasks:
+            while task.script is not None and task.script.reports:
+                value = task.script.reports.popleft()
+                if not task.is_abandoned:
+                    self._emit(RequestProgress(task.request_id, value))
         done = [task for task in self._tasks if task.script is not None and task.script.is_done]
         for task in done:
             self._tasks.remove(task)
@@ -628,6 +677,24 @@ class Driver:
         return self._links.socket_id_of(key)
 
     @property
+    def baudrate(self) -> int | None:
+        """The rate of the serial line."""
+        return self._baudrate
+
+    @property
+    def refused_baudrate(self) -> int | None:
+        """The rate that the port refused last."""
+        return self._refused_baudrate
+
+    def claim_socket(self, socket_id: int) -> None:
+        """The user opens this socket of the module: it is not ours."""
+        self._links.claim(socket_id)
+
+    def release_socket(self, socket_id: int, is_closed: bool) -> None:
+        """The user closes it; ``is_closed``: it is closed already, CLOSE OK will not come."""
+        self._links.disclaim(socket_id, is_closed)
+
+    @property
     def own_socket_ids(self) -> frozenset[int]:
         """The module's numbers that this process uses."""
         return self._links.own_socket_ids
@@ -645,6 +712,8 @@ def _as_failure_of(request: Request, error: OSError) -> OSError:
     if isinstance(request, Resolve) and not isinstance(error, gaierror):
         failure = gaierror(EAI_AGAIN, f"{request.name!r}: {error.strerror}")
         failure.__cause__ = error
+        failure.command = getattr(error, "command", None)  # type: ignore[attr-defined]  # as in make_error
+        failure.result = getattr(error, "result", None)  # type: ignore[attr-defined]
         return failure
     return error
 

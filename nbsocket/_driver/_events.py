@@ -15,6 +15,7 @@ __all__ = [
     "PeerClosed",
     "RequestDone",
     "RequestFailed",
+    "RequestProgress",
     "SetBaudrate",
     "Stopped",
 ]
@@ -83,6 +84,15 @@ class RequestFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestProgress:
+    """A request has something to tell before it is done: the next ping reply, the next line."""
+
+    request_id: int
+    #: Of the type that the request's class states.
+    value: object
+
+
+@dataclass(frozen=True, slots=True)
 class SetBaudrate:
     """Switch the port to ``rate`` before writing what ``data_to_send()`` gives next."""
 
@@ -111,6 +121,7 @@ Event = (
     | ConnectionEnded
     | RequestDone
     | RequestFailed
+    | RequestProgress
     | SetBaudrate
     | Stopped
     | Log

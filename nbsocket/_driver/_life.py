@@ -30,7 +30,7 @@ from nbsocket._driver._requests import REGISTERED, checked, read_address
 from nbsocket._driver._script import Await, Pause, SetRate, Steps, Unanswered, Write
 from nbsocket._errors import make_error
 
-__all__ = ["Settings", "attach", "bring_up", "come_back", "wake"]
+__all__ = ["PROBES_FIXED", "PROBES_SEARCHING", "Settings", "attach", "bring_up", "come_back", "probe", "wake"]
 
 #: Both are met in the field first; then the rest that AT+IPR can set.
 SEARCH_ORDER = (115200, 9600, 57600, 38400, 19200, 4800, 2400, 230400, 460800)
@@ -63,6 +63,8 @@ class Settings:
     attach_timeout: float = 180.0
     #: Seconds without acknowledgement until a TCP connection is given up (TCP_USER_TIMEOUT overrides it).
     ack_timeout: float = 120.0
+    #: Whether sockets that an earlier program left open in the module are closed.
+    close_orphans: bool = True
 
     def __post_init__(self) -> None:
         if self.data_format not in ("hex", "raw"):
@@ -92,8 +94,11 @@ class _Probe(AT):
         return 1.0
 
 
-def bring_up(settings: Settings, baudrate: int | None) -> Steps[None]:
-    """Find the module and configure it; ``baudrate`` is None when it must be searched for."""
+def bring_up(settings: Settings, baudrate: int | None) -> Steps[frozenset[int]]:
+    """Find the module and configure it; return the sockets that an earlier program's are left to.
+
+    ``baudrate`` is where it was found last, None when it was not.
+    """
     yield from _find(settings, baudrate)
     yield ATE0()
     yield CMEE(1)
@@ -105,22 +110,23 @@ def bring_up(settings: Settings, baudrate: int | None) -> Steps[None]:
         checked((yield CFUN(1)))
     if settings.apn is not None:
         yield from _set_apn(settings.apn)
-    yield from _close_orphans()
+    return (yield from _close_orphans(settings.close_orphans))
 
 
 def _find(settings: Settings, baudrate: int | None) -> Steps[None]:
-    known = settings.baudrate or baudrate
+    # The last one found counts more: it may have been changed since.
+    known = baudrate or settings.baudrate
     rates: tuple[int, ...] = (known,) if known else SEARCH_ORDER
     probes = PROBES_FIXED if known else PROBES_SEARCHING
     for rate in rates:
         yield SetRate(rate)
-        if (yield from _probe(probes)):
+        if (yield from probe(probes)):
             return
     for rate in rates[:2]:
         # It may be in a data mode that an earlier program left, or have been booting all the while.
         yield SetRate(rate)
         yield Write(ESCAPE)
-        if (yield from _probe(probes)):
+        if (yield from probe(probes)):
             return
     where = f"at {known} baud" if known else "at any baud rate"
     raise make_error(
@@ -128,7 +134,8 @@ def _find(settings: Settings, baudrate: int | None) -> Steps[None]:
     )
 
 
-def _probe(tries: int) -> Steps[bool]:
+def probe(tries: int) -> Steps[bool]:
+    """Say AT until it answers; return whether it does."""
     for attempt in range(tries):
         try:
             answer: FinalResult = yield _Probe()
@@ -166,13 +173,17 @@ def _set_apn(apn: str) -> Steps[None]:
     checked((yield CGDCONT(1, "IP", apn)))
 
 
-def _close_orphans() -> Steps[None]:
-    """Sockets survive a restart of the host: close what an earlier program left open."""
+def _close_orphans(is_wanted: bool) -> Steps[frozenset[int]]:
+    """Sockets survive a restart of the host: close what an earlier program left open, or return what it was."""
     answer: FinalResult = yield QISTATERead()
-    for row in checked(answer) if answer.ok else ():
+    rows = checked(answer) if answer.ok else []
+    if not is_wanted:
+        return frozenset(row.socket_id for row in rows)
+    for row in rows:
         closing: FinalResult = yield QICLOSE(row.socket_id)
         if closing.ok:
             yield Await((CloseOk,), 5.0)
+    return frozenset()
 
 
 def attach() -> Steps[tuple[int, str | None]]:
@@ -195,10 +206,10 @@ def come_back(wants_hex: bool, was_sending: bool) -> Steps[bool]:
 
     A bare OK may be anybody's, so the last word is an answer that only this question can have.
     """
-    is_back = yield from _probe(2)
+    is_back = yield from probe(2)
     if not is_back and was_sending:
         yield Write(ESCAPE)
-    if not is_back and not (yield from _probe(PROBES_FIXED)):
+    if not is_back and not (yield from probe(PROBES_FIXED)):
         raise make_error(ENODEV, "the module has stopped answering", command="AT")
     marker: FinalResult = yield QICFGRead()
     if not marker.ok:
@@ -209,7 +220,7 @@ def come_back(wants_hex: bool, was_sending: bool) -> Steps[bool]:
 
 def wake() -> Steps[None]:
     """End sleep: the first command is lost, or late. Source: BC260Y-CN TCP/IP guide 1.1 §4.3.9."""
-    if not (yield from _probe(PROBES_FIXED)):
+    if not (yield from probe(PROBES_FIXED)):
         raise make_error(ENODEV, "the module does not wake up", command="AT")
     yield ATE0()
     checked((yield QSCLK(0)))

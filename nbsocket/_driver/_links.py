@@ -52,7 +52,7 @@ SOCKET_IDS = range(5)
 #: Seconds until the outcome of QIOPEN. Source: the same, note 2, and a margin.
 OPEN_TIMEOUT = 65.0
 #: Results that say "not now": busy, blocked, and an id that is still in use; how often and when QIOPEN is tried again.
-PASSING_RESULTS = frozenset({551, 563, 568})
+PASSING_RESULTS = frozenset({551, 563, 564, 568})
 OPEN_TRIES = 3
 OPEN_RETRY_TIME = 1.0
 #: Seconds that CLOSE OK may take (50 ms to 2 s were seen), and how often QICLOSE is tried.
@@ -103,6 +103,9 @@ class Links:
         #: Round robin: the front one has waited longest.
         self._order: deque[Connection] = deque()
         self._free_ids: deque[int] = deque(SOCKET_IDS)
+        #: Opened by the user's own raw commands; and those of them whose CLOSE OK is due.
+        self._claimed_ids: set[int] = set()
+        self._closing_claims: deque[int] = deque()
         self._opening: Connection | None = None
         self._open_due: float | None = None
         self._port_free_at: dict[tuple[str, int], float] = {}
@@ -114,7 +117,8 @@ class Links:
     def open(self, service: str, host: str, port: int, local_port: int, source: Source, now: float) -> int:
         """Queue a connection and return its key."""
         QIOPEN(0, service, host, port, local_port)  # refuses what must not reach the wire
-        if sum(not (link.is_released or link.is_finished) for link in self._order) >= len(SOCKET_IDS):
+        in_use = sum(not (link.is_released or link.is_finished) for link in self._order)
+        if in_use + len(self._claimed_ids) >= len(SOCKET_IDS):
             raise make_error(EMFILE, f"the module has only {len(SOCKET_IDS)} sockets and all are in use")
         if local_port:
             self._check_local_port(service, local_port, now)
@@ -187,6 +191,30 @@ class Links:
         else:
             raise ValueError(f"no such option: {name}")
 
+    # -- sockets that belong to nobody here
+
+    def claim(self, socket_id: int) -> None:
+        """The user opens a socket of the module by a raw command: leave it alone."""
+        if socket_id in self._free_ids:
+            self._free_ids.remove(socket_id)
+            self._claimed_ids.add(socket_id)
+
+    def disclaim(self, socket_id: int, is_closed: bool) -> None:
+        """The user closes it; without ``is_closed`` CLOSE OK is still to come."""
+        if socket_id not in self._claimed_ids:
+            return
+        if not is_closed:
+            self._closing_claims.append(socket_id)
+            return
+        self._claimed_ids.remove(socket_id)
+        self._free_ids.append(socket_id)
+        if socket_id in self._closing_claims:
+            self._closing_claims.remove(socket_id)
+
+    def is_claimed(self, socket_id: int) -> bool:
+        """Whether a socket of the module is the user's own."""
+        return socket_id in self._claimed_ids
+
     # -- what the table tells
 
     @property
@@ -213,6 +241,11 @@ class Links:
         return self._opening is not None
 
     @property
+    def is_closing(self) -> bool:
+        """A CLOSE OK is due for one of ours."""
+        return any(link.phase is Phase.CLOSING for link in self._order)
+
+    @property
     def own_socket_ids(self) -> frozenset[int]:
         """The module's numbers in use."""
         return frozenset(link.socket_id for link in self._order if link.socket_id is not None)
@@ -233,7 +266,7 @@ class Links:
 
     def control_turn(self, now: float) -> Turn | None:
         """What must not wait: closes, doubts, how a peer closed, acknowledgement."""
-        is_closing = any(link.phase is Phase.CLOSING for link in self._order)
+        is_closing = self.is_closing
         for link in self._order:
             turn = self._control_turn_of(link, is_closing, now)
             if turn is not None:
@@ -365,6 +398,7 @@ class Links:
         if result is None:
             link.looks = -1
         elif not result.ok:
+            link.refusal = result.code
             self._counters["send_failures"] += 1
         else:
             # This SEND OK may belong to an earlier send; the count will tell.
@@ -399,10 +433,12 @@ class Links:
             self._give_up_segment(link, account, result)
 
     def _give_up_segment(self, link: Connection, account: Acknowledgement | None, result: FinalResult | None) -> None:
+        command = f"AT+QISEND={link.socket_id}"
+        if link.is_tcp and account is not None and account.sent == link.sent:
+            self._reset(link, _refused(link.refusal, command))
+            return
         if link.is_tcp:
-            number = EPIPE if account is not None and account.sent == link.sent else ECONNRESET
-            why = "the module refused data" if number == EPIPE else "the module lost count of the data sent"
-            self._reset(link, make_error(number, why, command=f"AT+QISEND={link.socket_id}"))
+            self._reset(link, make_error(ECONNRESET, "the module lost count of the data sent", command=command))
             return
         if account is not None:
             link.sent = account.sent
@@ -552,6 +588,8 @@ class Links:
         link = next((link for link in self._order if link.phase is Phase.CLOSING), None)
         if link is not None:
             self._gone(link, now)
+        elif self._closing_claims:
+            self.disclaim(self._closing_claims[0], is_closed=True)
 
     def _gone(self, link: Connection, now: float) -> None:
         link.move(Phase.GONE)
@@ -620,6 +658,8 @@ class Links:
         """The module restarted or is gone: it has no sockets any more. What has not begun stays queued."""
         for link in tuple(self._order):
             self._lose(link, error, now)
+        for socket_id in tuple(self._claimed_ids):
+            self.disclaim(socket_id, is_closed=True)
         self._late_outcomes = 0
 
     def _lose(self, link: Connection, error: OSError, now: float) -> None:
@@ -640,6 +680,12 @@ class _Nothing:
 
     def take(self, max_bytes: int) -> bytes:
         return b""
+
+
+def _refused(result: int | None, command: str) -> OSError:
+    if result is None:
+        return make_error(EPIPE, "the module refused data", command=command)
+    return error_from_result(result, command, otherwise=EPIPE)
 
 
 def _account(result: FinalResult | None, is_tcp: bool) -> Acknowledgement | None:

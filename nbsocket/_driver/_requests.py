@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from errno import EINVAL, EIO, ETIMEDOUT
-from socket import EAI_AGAIN, gaierror
 from typing import Any, ClassVar, Protocol
 
 from nbsocket._at import (
@@ -21,39 +20,41 @@ from nbsocket._at import (
     CSQ,
     QIDNSCFG,
     QIDNSGIP,
+    QISTATE,
     QNTP,
-    QPING,
     CCLKRead,
     CEREGRead,
     Command,
     DnsAddress,
     DnsResult,
     FinalResult,
+    IPRRead,
     NtpResult,
-    PingSummary,
+    QICFGRead,
     QIDNSCFGRead,
     QISENDQuery,
+    QISTATEContext,
     QISTATERead,
-    Raw,
+    QSCLKRead,
     RemoteProtocolError,
     parse_time,
 )
-from nbsocket._at import PingReply as PingLine
 from nbsocket._driver._script import Await, Pause, Steps
-from nbsocket._driver._values import DnsServers, ModuleInfo, NetworkStatus, PingReply, PingResult, SocketState
+from nbsocket._driver._values import DnsServers, ModuleInfo, ModuleSettings, NetworkStatus, SocketState
 from nbsocket._errors import error_from_result, gaierror_from_result, make_error
 
 __all__ = [
+    "OUTCOME_TIMEOUT",
     "REGISTERED",
     "REGISTRATION",
     "GetClock",
     "GetDnsServers",
     "GetInfo",
+    "GetSettings",
     "GetSockets",
     "GetStatus",
     "GetUnacked",
-    "Ping",
-    "RawCommand",
+    "Plain",
     "Request",
     "Resolve",
     "SetDnsServers",
@@ -98,6 +99,20 @@ class Surroundings(Protocol):
     def local_address(self) -> str | None:
         """The module's IP address."""
 
+    @property
+    def baudrate(self) -> int | None:
+        """The rate at which the module answers."""
+
+    @property
+    def refused_baudrate(self) -> int | None:
+        """The rate that the port refused last."""
+
+    def claim_socket(self, socket_id: int) -> None:
+        """The user opens this socket of the module: it is not ours."""
+
+    def release_socket(self, socket_id: int, is_closed: bool) -> None:
+        """The user closes it; ``is_closed``: it is closed already, CLOSE OK will not come."""
+
 
 class Request(Protocol):
     """One request: a frozen dataclass that knows its script."""
@@ -107,6 +122,8 @@ class Request(Protocol):
     turn: ClassVar[str | None]
     #: Event classes that the script waits for.
     listens: ClassVar[tuple[type, ...]]
+    #: Nothing else may be sent while it runs.
+    is_exclusive: ClassVar[bool]
 
     def steps(self, surroundings: Surroundings) -> Steps[Any]:
         """Return the script, not yet started."""
@@ -134,17 +151,18 @@ def read_address() -> Steps[str | None]:
     return next((row.address for row in checked(answer) if row.address), None)
 
 
-class _Plain:
-    """Defaults: no network needed, no turn, no events."""
+class Plain:
+    """Defaults: no network needed, no turn, no events, not alone on the line."""
 
     __slots__ = ()
     needs_network: ClassVar[bool] = False
     turn: ClassVar[str | None] = None
     listens: ClassVar[tuple[type, ...]] = ()
+    is_exclusive: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, slots=True)
-class WaitAttached(_Plain):
+class WaitAttached(Plain):
     """Gives None once the module is registered."""
 
     needs_network: ClassVar[bool] = True
@@ -155,7 +173,7 @@ class WaitAttached(_Plain):
 
 
 @dataclass(frozen=True, slots=True)
-class Resolve(_Plain):
+class Resolve(Plain):
     """Gives the addresses of ``name``: list[str]. Fails with gaierror. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.6."""
 
     name: str
@@ -191,22 +209,12 @@ class Resolve(_Plain):
             raise gaierror_from_result(answer.code, self.name, command.line)
         result: DnsResult | None = yield Await((DnsResult,), OUTCOME_TIMEOUT)
         if result is None:
-            raise gaierror(EAI_AGAIN, f"{self.name!r}: the module gave no answer in {OUTCOME_TIMEOUT:g} s")
+            raise gaierror_from_result(569, self.name, command.line)
         return result
 
 
 @dataclass(frozen=True, slots=True)
-class RawCommand(_Plain):
-    """Gives the information lines of any command: list[str]. Fails with OSError on an error result."""
-
-    text: str
-
-    def steps(self, surroundings: Surroundings) -> Steps[list[str]]:
-        return list(checked((yield Raw(self.text))))
-
-
-@dataclass(frozen=True, slots=True)
-class GetInfo(_Plain):
+class GetInfo(Plain):
     """Gives a :class:`ModuleInfo`."""
 
     def steps(self, surroundings: Surroundings) -> Steps[ModuleInfo]:
@@ -219,7 +227,7 @@ class GetInfo(_Plain):
 
 
 @dataclass(frozen=True, slots=True)
-class GetStatus(_Plain):
+class GetStatus(Plain):
     """Gives a :class:`NetworkStatus`."""
 
     def steps(self, surroundings: Surroundings) -> Steps[NetworkStatus]:
@@ -230,7 +238,24 @@ class GetStatus(_Plain):
 
 
 @dataclass(frozen=True, slots=True)
-class GetDnsServers(_Plain):
+class GetSettings(Plain):
+    """Gives :class:`ModuleSettings`. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.1, §4.1."""
+
+    def steps(self, surroundings: Surroundings) -> Steps[ModuleSettings]:
+        formats = checked((yield QICFGRead()))
+        sleep: FinalResult = yield QSCLKRead()
+        stored: FinalResult = yield IPRRead()
+        return ModuleSettings(
+            send_format="hex" if formats.send_hex else "text",
+            receive_format="hex" if formats.receive_hex else "text",
+            sleep_mode=checked(sleep) if sleep.ok else None,
+            baudrate=surroundings.baudrate or 0,
+            stored_baudrate=checked(stored) if stored.ok else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class GetDnsServers(Plain):
     """Gives :class:`DnsServers`. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.7."""
 
     needs_network: ClassVar[bool] = True
@@ -240,7 +265,7 @@ class GetDnsServers(_Plain):
 
 
 @dataclass(frozen=True, slots=True)
-class SetDnsServers(_Plain):
+class SetDnsServers(Plain):
     """Gives None. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.7."""
 
     primary: str
@@ -252,63 +277,7 @@ class SetDnsServers(_Plain):
 
 
 @dataclass(frozen=True, slots=True)
-class Ping(_Plain):
-    """Gives a :class:`PingResult`. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.8."""
-
-    host: str
-    timeout: int = 20
-    count: int = 4
-    size: int = 32
-    rai: bool = False
-    needs_network: ClassVar[bool] = True
-    turn: ClassVar[str | None] = "ping"
-    listens: ClassVar[tuple[type, ...]] = (PingLine, PingSummary)
-
-    def steps(self, surroundings: Surroundings) -> Steps[PingResult]:
-        command = QPING(self.host, self.timeout, self.count, self.size, self.rai)
-        checked((yield command))
-        replies: list[PingReply] = []
-        while True:
-            # After the last reply only the summary is due; before it, the next reply comes within its own time-out.
-            patience = self.timeout + OUTCOME_TIMEOUT if len(replies) < self.count else 5.0
-            line: PingLine | PingSummary | None = yield Await((PingLine, PingSummary), patience)
-            if line is None:
-                if replies:
-                    break
-                raise make_error(ETIMEDOUT, f"no outcome of {command.line}", command=command.line)
-            if isinstance(line, PingSummary):
-                return self._summary(line, replies)
-            if line.result and line.result != 569:
-                raise error_from_result(line.result, command.line)
-            replies.append(_ping_reply(line))
-            if line.result and len(replies) == 1:
-                # Total failure is one line alone; single losses are followed by more (a reply or the summary).
-                more: PingLine | PingSummary | None = yield Await((PingLine, PingSummary), self.timeout + 5.0)
-                if more is None:
-                    break
-                if isinstance(more, PingSummary):
-                    return self._summary(more, replies)
-                replies.append(_ping_reply(more))
-        return self._summary(None, replies)
-
-    def _summary(self, line: PingSummary | None, replies: list[PingReply]) -> PingResult:
-        times = [reply.rtt for reply in replies if reply.rtt is not None]
-        sent, received = self.count, len(times)
-        low, high, mean = (min(times), max(times), sum(times) / len(times)) if times else (None, None, None)
-        if line is not None and not line.result:
-            sent, received = line.sent, line.received
-            if times:
-                low, high, mean = line.min_ms / 1000, line.max_ms / 1000, line.avg_ms / 1000
-        return PingResult(sent, received, sent - received, low, high, mean, tuple(replies))
-
-
-def _ping_reply(line: PingLine) -> PingReply:
-    rtt = None if line.time_ms is None else line.time_ms / 1000
-    return PingReply(line.address, line.size, rtt, line.ttl, line.result)
-
-
-@dataclass(frozen=True, slots=True)
-class SyncTime(_Plain):
+class SyncTime(Plain):
     """Gives the server's time, a datetime in UTC. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.9."""
 
     server: str
@@ -338,7 +307,7 @@ class SyncTime(_Plain):
 
 
 @dataclass(frozen=True, slots=True)
-class GetClock(_Plain):
+class GetClock(Plain):
     """Gives the module's clock, a datetime in UTC. Source: answer to AT+CCLK?."""
 
     def steps(self, surroundings: Surroundings) -> Steps[datetime]:
@@ -347,11 +316,22 @@ class GetClock(_Plain):
 
 
 @dataclass(frozen=True, slots=True)
-class GetSockets(_Plain):
-    """Gives the module's sockets: list[SocketState]. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.4."""
+class GetSockets(Plain):
+    """Gives the module's sockets, of a context or one only: list[SocketState].
+
+    Source: BC260Y-CN TCP/IP guide 1.1 §2.3.4.
+    """
+
+    context_id: int | None = None
+    socket_id: int | None = None
 
     def steps(self, surroundings: Surroundings) -> Steps[list[SocketState]]:
-        rows = checked((yield QISTATERead()))
+        command: Command[Any] = QISTATERead()
+        if self.socket_id is not None:
+            command = QISTATE(self.socket_id)
+        elif self.context_id is not None:
+            command = QISTATEContext(self.context_id)
+        rows = checked((yield command))
         own = surroundings.own_socket_ids
         return [
             SocketState(
@@ -370,7 +350,7 @@ class GetSockets(_Plain):
 
 
 @dataclass(frozen=True, slots=True)
-class GetUnacked(_Plain):
+class GetUnacked(Plain):
     """Gives the bytes that the peer has not acknowledged: int. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.5."""
 
     key: int

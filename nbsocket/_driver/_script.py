@@ -1,10 +1,10 @@
 """Scripts: activities of several commands, written as generators.
 
 A script yields steps and gets their outcomes: a ``Command`` gives its ``FinalResult`` (of whatever kind: the script
-judges it), a ``Pause`` gives None, an ``Await`` gives the event or None when its time has passed, ``SetRate`` and
-``Write`` give None. When a command is not answered at all, :class:`Unanswered` is raised at the yield. What the script returns is
-its value; an ``OSError`` that leaves it is its failure. A script owns no clock and sends nothing: the driver runs the
-steps when their turn comes.
+judges it), a ``Pause`` gives None, an ``Await`` gives the event or None when its time has passed, ``SetRate``,
+``Write`` and ``Report`` give None. When a command is not answered at all, :class:`Unanswered` is raised at the yield.
+What the script returns is its value; an ``OSError`` that leaves it is its failure. A script owns no clock and sends
+nothing: the driver runs the steps when their turn comes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeVar
 from nbsocket._at import Command, FinalResult
 from nbsocket._errors import make_error
 
-__all__ = ["Await", "Pause", "Script", "SetRate", "Step", "Steps", "Unanswered", "Write"]
+__all__ = ["Await", "Pause", "Report", "Script", "SetRate", "Step", "Steps", "Unanswered", "Write"]
 
 T = TypeVar("T")
 
@@ -52,6 +52,13 @@ class Write:
     data: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Tell this value to whoever asked, before the script has come to its end."""
+
+    value: object
+
+
 class Unanswered(Exception):
     """The module did not answer a command in time."""
 
@@ -60,7 +67,7 @@ class Unanswered(Exception):
         self.command = command
 
 
-Step = Command[Any] | Pause | Await | SetRate | Write
+Step = Command[Any] | Pause | Await | SetRate | Write | Report
 Steps = Generator[Step, Any, T]
 
 
@@ -74,6 +81,8 @@ class Script(Generic[T]):
         self._mailbox: deque[object] = deque()
         self._step: Step | None = None
         self._due: float | None = None
+        #: What the script has reported, until the driver takes it.
+        self.reports: deque[object] = deque()
         self.is_done = False
         self.value: T | None = None
         self.error: OSError | None = None
@@ -133,6 +142,9 @@ class Script(Generic[T]):
         self._step, self._due = None, None
         try:
             step = self._steps.send(outcome) if exception is None else self._steps.throw(exception)
+            while isinstance(step, Report):
+                self.reports.append(step.value)
+                step = self._steps.send(None)
         except StopIteration as stop:
             self._finish(value=stop.value)
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["DnsServers", "ModuleInfo", "NetworkStatus", "PingReply", "PingResult", "SocketState"]
+__all__ = ["DnsServers", "ModuleInfo", "ModuleSettings", "NetworkStatus", "PingReply", "PingResult", "SocketState"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,22 @@ class ModuleInfo:
     revision: str
     #: 15 digits, or ``""`` where the module gives none.
     imei: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleSettings:
+    """How the module is set. Source: AT+QICFG (BC260Y-CN TCP/IP guide 1.1 §2.3.1), AT+QSCLK? (§4.1), AT+IPR?."""
+
+    #: How AT+QISEND takes data in command mode: ``"text"`` or ``"hex"``.
+    send_format: str
+    #: How received data is reported.
+    receive_format: str
+    #: 0: never sleeps, 1: deep sleep when idle, 2: light sleep only; None where the firmware does not tell.
+    sleep_mode: int | None
+    #: Rate at which the module is spoken to.
+    baudrate: int
+    #: Rate that the module has stored, 0 where it finds the rate by itself; None where the firmware does not tell.
+    stored_baudrate: int | None
 
 
 @dataclass(frozen=True, slots=True)

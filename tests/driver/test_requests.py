@@ -13,10 +13,12 @@ from nbsocket._driver import (
     GetClock,
     GetDnsServers,
     GetInfo,
+    GetSettings,
     GetSockets,
     GetStatus,
     GetUnacked,
     ModuleInfo,
+    ModuleSettings,
     NetworkStatus,
     Ping,
     PingReply,
@@ -25,6 +27,7 @@ from nbsocket._driver import (
     Request,
     RequestDone,
     RequestFailed,
+    RequestProgress,
     Resolve,
     SetDnsServers,
     SyncTime,
@@ -43,6 +46,8 @@ def ask(bench: Bench, request: Request, *turns: tuple[str, ...]) -> object:
     """Submit, play the dialogue, return the value."""
     request_id = bench.driver.submit(request, None, bench.now)
     bench.dialog(*turns)
+    bench.collect()
+    bench.events = [event for event in bench.events if not isinstance(event, RequestProgress)]
     done = bench.take(RequestDone)
     assert done.request_id == request_id
     return done.value
@@ -166,10 +171,43 @@ def test_ping_without_ttl(bench: Bench) -> None:
 def test_ping_that_fails_as_a_whole(bench: Bench) -> None:
     bench.driver.submit(Ping("iot.example", timeout=4, count=3), None, bench.now)
     bench.dialog(('AT+QPING=0,"iot.example",4,3,32', "OK", "+QPING: 569"))
+    assert bench.take(RequestProgress).value == PingReply(None, None, None, None, 569)
     bench.advance(30.0)
     value = bench.take(RequestDone).value
     assert isinstance(value, PingResult)
     assert (value.sent, value.received, value.lost, value.rtt_avg) == (3, 0, 3, None)
+
+
+def test_ping_replies_are_told_as_they_come(bench: Bench) -> None:
+    bench.driver.submit(Ping("iot.example", timeout=4, count=2), None, bench.now)
+    bench.dialog(('AT+QPING=0,"iot.example",4,2,32', "OK", "+QPING: 0,10.0.0.9,32,300,54"))
+    assert bench.take(RequestProgress).value == PingReply("10.0.0.9", 32, 0.3, 54, 0)
+    bench.no_events()
+    bench.say("+QPING: 569")
+    assert bench.take(RequestProgress).value == PingReply(None, None, None, None, 569)
+    bench.say("+QPING: 0,2,1,1,300,300,300")
+    value = bench.take(RequestDone).value
+    assert isinstance(value, PingResult) and (value.sent, value.received, len(value.replies)) == (2, 1, 2)
+
+
+@pytest.mark.parametrize("last", ["+QPING: 569", "+QPING: 569,2,0,2"])
+def test_ping_with_every_loss_told_and_a_failed_summary(bench: Bench, last: str) -> None:
+    turn = ('AT+QPING=0,"iot.example",4,2,32', "OK", "+QPING: 569", "+QPING: 569", last)
+    value = ask(bench, Ping("iot.example", timeout=4, count=2), turn)
+    assert isinstance(value, PingResult) and (value.sent, value.received, len(value.replies)) == (2, 0, 2)
+
+
+@pytest.mark.parametrize("revision", ["BC260YCNAAR01A02", "BC260YCNAAR01A01"])
+def test_old_firmware_takes_no_large_ping(bench: Bench, revision: str) -> None:
+    error = fail(bench, Ping("iot.example", size=201), ("AT+CGMR", revision, "OK"))
+    assert error.errno == errno.EINVAL and "32 to 200" in (error.strerror or "")
+    assert bench.sent() == b""
+
+
+def test_new_firmware_takes_a_large_ping(bench: Bench) -> None:
+    bench.driver.submit(Ping("iot.example", size=1500, rai=True), None, bench.now)
+    bench.dialog(("AT+CGMR", "BC260YCNAAR01A03", "OK"))
+    bench.expect('AT+QPING=0,"iot.example",20,4,1500,1')
 
 
 def test_ping_of_an_unknown_host_is_an_error(bench: Bench) -> None:
@@ -219,6 +257,80 @@ def test_unacked(bench: Bench) -> None:
     key = bench.open(source)
     assert ask(bench, GetUnacked(key), ("AT+QISEND=0,0", "+QISEND: 94,90,4", "OK")) == 4
     assert fail(bench, GetUnacked(99)).errno == errno.EINVAL
+
+
+@pytest.mark.parametrize(
+    ("request_", "line"),
+    [
+        (GetSockets(), "AT+QISTATE?"),
+        (GetSockets(context_id=0), "AT+QISTATE=0,0"),
+        (GetSockets(socket_id=3), "AT+QISTATE=1,3"),
+    ],
+)
+def test_sockets_in_every_form(bench: Bench, request_: GetSockets, line: str) -> None:
+    value = ask(bench, request_, (line, '+QISTATE: 3,"UDP","10.0.0.8",81,5000,2,0,1', "OK"))
+    assert isinstance(value, list) and value[0].socket_id == 3
+
+
+def test_settings(bench: Bench) -> None:
+    turns = (
+        ('AT+QICFG="dataformat"', '+QICFG: "dataformat",1,0', "OK"),
+        ("AT+QSCLK?", "+QSCLK: 0", "OK"),
+        ("AT+IPR?", "+IPR: 115200", "OK"),
+    )
+    assert ask(bench, GetSettings(), *turns) == ModuleSettings("hex", "text", 0, 115200, 115200)
+
+
+def test_settings_that_the_firmware_does_not_tell(bench: Bench) -> None:
+    turns = (
+        ('AT+QICFG="dataformat"', '+QICFG: "dataformat",1,1', "OK"),
+        ("AT+QSCLK?", "ERROR"),
+        ("AT+IPR?", "ERROR"),
+    )
+    assert ask(bench, GetSettings(), *turns) == ModuleSettings("hex", "hex", None, 115200, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ('AT+QIDNSGIP=0,"a.example"', ["+QIDNSGIP: 0,1,0", "+QIDNSGIP: 198.18.0.1"]),
+        ('AT+QDNSGIP=0,"a.example"', ["+QIDNSGIP: 565"]),
+        ('AT+QPING=0,"a.example",4,1', ["+QPING: 0,10.0.0.9,32,300,54", "+QPING: 0,1,1,0,300,300,300"]),
+        ('AT+QPING=0,"a.example"', ["+QPING: 565"]),
+        ('AT+QNTP=0,"a.example"', ['+QNTP: 0,"26/11/22,10:11:12+32"']),
+        ("AT+QICLOSE=4", ["CLOSE OK"]),
+        ('AT+QIOPEN=0,4,"TCP","10.0.0.9",80', ["+QIOPEN: 4,0"]),
+        ("AT+CSQ", []),
+    ],
+)
+def test_raw_command_with_its_outcome(bench: Bench, text: str, lines: list[str]) -> None:
+    assert ask(bench, RawCommand(text, wants_outcome=True), (text, "OK", *lines)) == lines
+
+
+def test_socket_of_a_raw_command_is_left_alone_until_it_is_closed(bench: Bench) -> None:
+    text = 'AT+QIOPEN=0,0,"TCP","10.0.0.9",80'
+    assert ask(bench, RawCommand(text), (text, "OK")) == []
+    bench.say("+QIOPEN: 0,0")
+    bench.say('+QIURC: "recv",0,2,"4142"')
+    assert bench.sent() == b""
+    assert bench.logs[-1].endswith("""'+QIURC: "recv",0,2,"4142"'""")
+    bench.driver.open("TCP", "10.0.0.9", 81, 0, Pile(), bench.now)
+    bench.expect('AT+QIOPEN=0,1,"TCP","10.0.0.9",81')
+    bench.say("OK", "+QIOPEN: 1,0")
+    bench.events.clear()
+    assert ask(bench, RawCommand("AT+QICLOSE=0"), ("AT+QICLOSE=0", "OK")) == []
+    assert bench.driver._links.is_claimed(0), "until CLOSE OK"
+    bench.say("CLOSE OK")
+    assert not bench.driver._links.is_claimed(0)
+
+
+def test_raw_send_in_data_mode(bench: Bench) -> None:
+    bench.driver.submit(RawCommand("AT+QISEND=4", b"hello"), None, bench.now)
+    bench.expect("AT+QISEND=4")
+    bench.feed(b"\r\n> ")
+    assert bench.sent() == b"hello\x1a"
+    bench.say("OK", "SEND OK")
+    assert bench.take(RequestDone).value == []
 
 
 def test_raw_command(bench: Bench) -> None:

@@ -1,0 +1,74 @@
+"""The request behind ``Modem.set_baudrate()``. It has the line for itself, as the scripts of the module's life have."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from errno import EINVAL, EIO, ENODEV
+from typing import ClassVar
+
+from nbsocket._at import IPR, FinalResult
+from nbsocket._driver._life import PROBES_FIXED, PROBES_SEARCHING, probe
+from nbsocket._driver._requests import Plain, Surroundings, checked
+from nbsocket._driver._script import Pause, SetRate, Steps, Unanswered, Write
+from nbsocket._errors import make_error
+
+__all__ = ["ChangeBaudrate"]
+
+#: Seconds from the OK, which still comes at the old rate, until the module listens at the new one.
+SETTLE_TIME = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeBaudrate(Plain):
+    """Gives the rate that was set before: int. The module stores the rate; on failure the old one is restored.
+
+    Source: AT+IPR, V.250 §6.2.10.
+    """
+
+    rate: int
+    is_exclusive: ClassVar[bool] = True
+
+    def steps(self, surroundings: Surroundings) -> Steps[int]:
+        command = IPR(self.rate)
+        old = surroundings.baudrate
+        if old is None or old == self.rate:
+            return self.rate
+        yield from self._check_port(surroundings, old)
+        with suppress(Unanswered):  # some firmware answers at the new rate already
+            checked((yield command))
+        yield Pause(SETTLE_TIME)
+        yield SetRate(self.rate)
+        if (yield from probe(PROBES_SEARCHING)):
+            return old
+        yield from self._restore(old)
+        raise make_error(
+            EIO, f"the module was not heard at {self.rate} baud: it is set to {old} again", command=command.line
+        )
+
+    def _check_port(self, surroundings: Surroundings, old: int) -> Steps[None]:
+        """Try the rate on our side first: a port that cannot do it could not call the module back."""
+        yield SetRate(self.rate)
+        yield Pause(0.01)
+        is_refused = surroundings.refused_baudrate == self.rate
+        yield SetRate(old)
+        if is_refused:
+            raise make_error(EINVAL, f"the port cannot do {self.rate} baud")
+
+    def _restore(self, old: int) -> Steps[None]:
+        yield SetRate(old)
+        if not (yield from probe(PROBES_SEARCHING)):
+            # It listens at the new rate, where we do not understand it: tell it blindly.
+            yield SetRate(self.rate)
+            yield Write(b"\r" + IPR(old).encode())
+            yield Pause(SETTLE_TIME)
+            yield SetRate(old)
+            if not (yield from probe(PROBES_FIXED)):
+                raise make_error(
+                    ENODEV, f"the module has stopped answering at {old} and {self.rate} baud", command="AT"
+                )
+        try:
+            answer: FinalResult = yield IPR(old)
+        except Unanswered:
+            return
+        checked(answer)

@@ -1,0 +1,149 @@
+"""The request behind ``Modem.command()``: any command, and what comes of it later.
+
+A raw AT+QIOPEN makes a socket that belongs to the user, not to a connection of ours: its number is claimed, so that it
+is neither given to a connection nor closed as an orphan.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from nbsocket._at import (
+    CloseOk,
+    DnsAddress,
+    DnsResult,
+    FinalResult,
+    NtpResult,
+    Opened,
+    PeerClosed,
+    PingReply,
+    PingSummary,
+    Raw,
+    Received,
+)
+from nbsocket._driver._requests import OUTCOME_TIMEOUT, Plain, Surroundings, checked
+from nbsocket._driver._script import Await, Report, Steps
+
+__all__ = ["RawCommand", "line_of"]
+
+_ID_RE = re.compile(r"AT\+(?:QIOPEN=\s*\d+\s*,|(QICLOSE)=)\s*([0-4])\s*(?:,.*)?", re.ASCII)
+_PING_RE = re.compile(r'AT\+QPING=\s*\d+\s*,\s*"[^"]*"\s*(?:,\s*(\d+)\s*)?(?:,\s*(\d+)\s*)?(?:,.*)?', re.ASCII)
+_NAME_RE = re.compile(r"AT(\+[A-Z]+)=[^?]", re.ASCII)
+
+#: The manual's defaults of AT+QPING. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.8.
+PING_TIMEOUT, PING_COUNT = 4, 4
+
+#: Seconds that CLOSE OK may take.
+CLOSE_TIMEOUT = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class RawCommand(Plain):
+    """Gives the information lines of any command: list[str]. Fails with OSError on an error result.
+
+    With ``wants_outcome`` the lines that come after the OK of AT+QIOPEN, AT+QICLOSE, AT+QIDNSGIP, AT+QPING and AT+QNTP
+    are waited for too, and every line is reported as it comes.
+    """
+
+    text: str
+    data: bytes | None = None
+    wants_outcome: bool = False
+    listens: ClassVar[tuple[type, ...]] = (Opened, CloseOk, DnsResult, DnsAddress, NtpResult, PingReply, PingSummary)
+
+    def steps(self, surroundings: Surroundings) -> Steps[list[str]]:
+        match = _ID_RE.fullmatch(self.text.upper())
+        if match is not None and not match[1]:
+            surroundings.claim_socket(int(match[2]))
+        answer: FinalResult = yield Raw(self.text, self.data)
+        if match is not None and (match[1] or not answer.ok):
+            surroundings.release_socket(int(match[2]), is_closed=not answer.ok)
+        lines: list[str] = list(checked(answer))
+        if not self.wants_outcome:
+            return lines
+        for line in lines:
+            yield Report(line)
+        for event in (yield from self._outcome()):
+            if isinstance(event, CloseOk):
+                surroundings.release_socket(int(match[2]) if match else -1, is_closed=True)
+            lines.append(line_of(event))
+        return lines
+
+    def _outcome(self) -> Steps[list[object]]:
+        name = _NAME_RE.match(self.text.upper())
+        waiter = _OUTCOMES.get(name[1]) if name is not None else None
+        return (yield from waiter(self.text)) if waiter is not None else []
+
+
+def _one(kind: type, seconds: float) -> Callable[[str], Steps[list[object]]]:
+    def wait(text: str) -> Steps[list[object]]:
+        event: object = yield Await((kind,), seconds)
+        if event is None:
+            return []
+        yield Report(line_of(event))
+        return [event]
+
+    return wait
+
+
+def _wait_for_addresses(text: str) -> Steps[list[object]]:
+    events = yield from _one(DnsResult, OUTCOME_TIMEOUT)(text)
+    result = events[0] if events else None
+    for _ in range(result.count if isinstance(result, DnsResult) and not result.result else 0):
+        events += yield from _one(DnsAddress, 5.0)(text)
+    return events
+
+
+def _wait_for_pings(text: str) -> Steps[list[object]]:
+    match = _PING_RE.fullmatch(text.upper())
+    timeout = int(match[1] or PING_TIMEOUT) if match else PING_TIMEOUT
+    count = int(match[2] or PING_COUNT) if match else PING_COUNT
+    events: list[object] = []
+    patience = timeout + OUTCOME_TIMEOUT
+    while len(events) <= count:
+        event: PingReply | PingSummary | None = yield Await((PingReply, PingSummary), patience)
+        if event is None:
+            break
+        yield Report(line_of(event))
+        events.append(event)
+        if isinstance(event, PingSummary) or event.result not in (0, 569):
+            break
+        patience = (timeout if len(events) < count else 0) + 5.0
+    return events
+
+
+_OUTCOMES: dict[str, Callable[[str], Steps[list[object]]]] = {
+    "+QIOPEN": _one(Opened, OUTCOME_TIMEOUT + 5.0),
+    "+QICLOSE": _one(CloseOk, CLOSE_TIMEOUT),
+    "+QIDNSGIP": _wait_for_addresses,
+    "+QDNSGIP": _wait_for_addresses,
+    "+QPING": _wait_for_pings,
+    **{name: _one(NtpResult, OUTCOME_TIMEOUT) for name in ("+QNTP", "+QNTPT", "+QNTTP")},
+}
+
+
+def line_of(event: object) -> str:
+    """Write an outcome or a URC about a socket as the module's line."""
+    return _LINES[type(event)](event)
+
+
+def _fields(*values: object) -> str:
+    return ",".join(str(value) for value in values if value is not None)
+
+
+_LINES: dict[type, Callable[[Any], str]] = {
+    Opened: lambda event: f"+QIOPEN: {event.socket_id},{event.result}",
+    CloseOk: lambda event: "CLOSE OK",
+    DnsResult: lambda event: f"+QIDNSGIP: {event.result}" if event.result else f"+QIDNSGIP: 0,{event.count},0",
+    DnsAddress: lambda event: f"+QIDNSGIP: {event.address}",
+    PingReply: lambda event: f"+QPING: {_fields(event.result, event.address, event.size, event.time_ms, event.ttl)}",
+    PingSummary: lambda event: (
+        "+QPING: "
+        + _fields(event.result, event.sent, event.received, event.lost, event.min_ms, event.max_ms, event.avg_ms)
+    ),
+    NtpResult: lambda event: f"+QNTP: {event.result}" + (f',"{event.time}"' if event.time else ""),
+    Received: lambda event: f'+QIURC: "recv",{event.socket_id},{len(event.data)},"{event.data.hex().upper()}"',
+    PeerClosed: lambda event: f'+QIURC: "closed",{event.socket_id}',
+}

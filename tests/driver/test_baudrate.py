@@ -1,0 +1,94 @@
+"""Changing the rate of the serial line: alone on the line, verified, restored when it does not work."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+
+from nbsocket._driver import ChangeBaudrate, RawCommand, RequestDone, RequestFailed, SetBaudrate
+from tests.driver.bench import Bench
+
+
+@pytest.fixture
+def bench() -> Bench:
+    bench = Bench()
+    bench.start()
+    return bench
+
+
+def begin(bench: Bench, rate: int = 460800) -> None:
+    """Up to the OK of AT+IPR."""
+    bench.driver.submit(ChangeBaudrate(rate), None, bench.now)
+    bench.collect()
+    bench.advance(0.02)
+    assert [bench.take(SetBaudrate).rate, bench.take(SetBaudrate).rate] == [rate, 115200], "the port is tried first"
+    bench.expect(f"AT+IPR={rate}")
+    bench.say("OK")
+    bench.advance(0.3)
+    assert bench.take(SetBaudrate).rate == rate
+
+
+def test_module_that_answers_at_the_new_rate(bench: Bench) -> None:
+    begin(bench)
+    bench.driver.submit(RawCommand("AT+CSQ"), None, bench.now)
+    bench.dialog(("AT", "OK"))
+    assert bench.take(RequestDone).value == 115200
+    bench.dialog(("AT+CSQ", "+CSQ: 20,99", "OK"))
+    assert bench.driver.baudrate == 460800
+
+
+def test_new_rate_is_used_when_the_module_restarts(bench: Bench) -> None:
+    begin(bench)
+    bench.dialog(("AT", "OK"))
+    bench.take(RequestDone)
+    bench.say("RDY")
+    assert bench.take(SetBaudrate).rate == 460800
+
+
+def test_module_that_stays_at_the_old_rate(bench: Bench) -> None:
+    begin(bench)
+    bench.advance(3.0)
+    assert bench.sent() == b"AT\r" * 4
+    assert bench.take(SetBaudrate).rate == 115200
+    bench.say("OK")
+    bench.dialog(("AT+IPR=115200", "OK"))
+    error = bench.take(RequestFailed).error
+    assert error.errno == errno.EIO and "set to 115200 again" in (error.strerror or "")
+
+
+def test_module_that_is_not_understood_at_the_new_rate_is_called_back_blindly(bench: Bench) -> None:
+    begin(bench)
+    bench.advance(6.0)
+    assert bench.sent().startswith(b"AT\r" * 6 + b"\rAT+IPR=115200\r")
+    assert [bench.take(SetBaudrate).rate for _ in range(2)] == [115200, 460800]
+    bench.advance(0.5)
+    assert bench.take(SetBaudrate).rate == 115200
+    bench.dialog(("AT", "OK"), ("AT+IPR=115200", "OK"))
+    assert bench.take(RequestFailed).error.errno == errno.EIO
+    assert bench.driver.baudrate == 115200
+
+
+def test_port_that_cannot_do_the_rate(bench: Bench) -> None:
+    bench.driver.submit(ChangeBaudrate(460800), None, bench.now)
+    bench.collect()
+    bench.driver.baudrate_refused(460800)
+    bench.advance(0.02)
+    bench.events = [event for event in bench.events if not isinstance(event, SetBaudrate)]
+    assert bench.take(RequestFailed).error.errno == errno.EINVAL
+    assert bench.sent() == b"", "the module was asked nothing"
+
+
+def test_module_that_refuses(bench: Bench) -> None:
+    bench.driver.submit(ChangeBaudrate(460800), None, bench.now)
+    bench.advance(0.02)
+    bench.dialog(("AT+IPR=460800", "+CME ERROR: 50"))
+    bench.events = [event for event in bench.events if not isinstance(event, SetBaudrate)]
+    assert bench.take(RequestFailed).error.result == 50  # type: ignore[attr-defined]  # ours
+    assert bench.driver.baudrate == 115200
+
+
+def test_same_rate_is_nothing(bench: Bench) -> None:
+    bench.driver.submit(ChangeBaudrate(115200), None, bench.now)
+    assert bench.take(RequestDone).value == 115200
+    assert bench.sent() == b""
