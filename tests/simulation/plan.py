@@ -1,0 +1,278 @@
+"""A plan: everything that a run is made of, as data that can be printed, replayed and shortened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from nbsocket._driver import Settings
+from nbsocket.sim import Options
+from tests.simulation.variety import random_options, random_settings
+
+#: Connections of one plan; a port of the peers' side each, so that every byte has an owner.
+MOST_CONNECTIONS = 9
+
+#: Bytes that one side of a connection may write in a plan.
+SIZES = (0, 1, 2, 5, 20, 100, 511, 512, 513, 1000, 1023, 1024, 1025, 1500, 2048, 4000)
+
+#: Faults of a command's answer, as (action, further fields of the fault).
+ANSWER_FAULTS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("error", {}),
+    ("error", {"code": 50}),
+    ("error", {"code": 552}),
+    ("error", {"code": 553}),
+    ("error", {"code": 567}),
+    ("error", {"code": 568}),
+    ("error", {"is_carried_out": True}),
+    ("result", {"code": 551}),
+    ("result", {"code": 563}),
+    ("result", {"code": 566}),
+    ("result", {"code": 568}),
+    ("result", {"code": 569}),
+    ("send_fail", {}),
+    ("send_fail", {"is_carried_out": True}),
+    ("silence", {}),
+    ("silence", {"is_carried_out": True}),
+    ("silence_final", {}),
+    ("late", {}),
+    ("late_final", {}),
+)
+
+#: Commands that a fault may wait for, by weight.
+TARGETS = (
+    *(r"AT\+QISEND=\d,[1-9]",) * 8,
+    r"AT\+QISEND=\d,0",
+    *(r"AT\+QIOPEN",) * 3,
+    *(r"AT\+QICLOSE",) * 2,
+    r"AT\+QISTATE",
+    r"AT\+QIDNSGIP",
+    r"AT\+QICFG",
+    r"AT\+CEREG",
+    r"AT\+(CSQ|CGMR|CCLK|QPING|QNTP)",
+    r"AT$",
+    r"AT",
+)
+
+#: Lines that the module may say for no reason.
+STRAY_LINES = (
+    b"\r\nOK\r\n",
+    b"\r\n\r\n",
+    b"\r\nSEND OK\r\n",
+    b"\r\nSEND FAIL\r\n",
+    b"\r\nERROR\r\n",
+    b"\r\n+CME ERROR: 567\r\n",
+    b"\r\nCLOSE OK\r\n",
+    b"\r\n+CSCON: 1\r\n",
+    b"\r\n+QIOPEN: 4,0\r\n",
+    b"\r\n+QIDNSGIP: 565\r\n",
+    b"\r\n> ",
+    b"\r\n+CEREG: 1\r\n",
+    b"\r\n+XYZ: 1\r\n",
+)
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something that happens at a time of its own; ``verb`` is a method of the world."""
+
+    at: float
+    verb: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        told = ", ".join(f"{name}={value!r}" for name, value in self.arguments.items())
+        return f"{self.at:8.3f} s  {self.verb}({told})"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One run."""
+
+    seed: int
+    settings: Settings
+    #: Those of the module's options that are not the default.
+    options: dict[str, Any]
+    #: How the serial line cuts what the module says: "whole", "bytes", "pieces", "slow".
+    cut: str
+    steps: tuple[Step, ...]
+
+    @property
+    def module_options(self) -> Options:
+        """The module's options in full."""
+        return Options(**self.options)
+
+    @property
+    def is_calm(self) -> bool:
+        """Nothing goes wrong in it."""
+        return not any(step.verb in FAULT_VERBS for step in self.steps)
+
+    def __str__(self) -> str:
+        lines = [f"seed {self.seed}", f"{self.settings}", f"module {self.options}", f"line cut: {self.cut}"]
+        return "\n".join(lines + [str(step) for step in self.steps])
+
+
+FAULT_VERBS = frozenset(
+    {"answer_fault", "lose_bytes", "restart_module", "lose_registration", "lose_port", "stray", "break_connection"}
+)
+
+
+def make_plan(seed: int) -> Plan:
+    """Everything about a run follows from its seed."""
+    random = Random(seed)
+    settings = random_settings(random)
+    options = random_options(random, settings)
+    return Plan(seed, settings, options, _random_cut(random), tuple(_Writer(random, settings, options).steps()))
+
+
+def _random_cut(random: Random) -> str:
+    return random.choice(("whole", "whole", "pieces", "bytes", "slow"))
+
+
+class _Writer:
+    """Writes the steps of a plan."""
+
+    def __init__(self, random: Random, settings: Settings, options: dict[str, Any]) -> None:
+        self._random = random
+        self._settings = settings
+        self._options = options
+        rate = options.get("baudrate") or 115200
+        #: A slow line gets less to do.
+        self._scale = 1.0 if rate >= 57600 else 0.25
+        self._length = random.choice((2.0, 10.0, 40.0, 150.0))
+
+    def steps(self) -> list[Step]:
+        """Write them, in order of time."""
+        random = self._random
+        steps: list[Step] = []
+        for number in range(random.choice((1, 1, 2, 3, 5, 6, MOST_CONNECTIONS))):
+            steps += self._connection(number)
+        for _ in range(random.choice((0, 0, 1, 3, 8))):
+            steps.append(self._request())
+        if random.random() < 0.85:
+            for _ in range(random.choice((1, 1, 2, 3, 6))):
+                steps += self._fault()
+        if random.random() < 0.1:
+            steps.append(Step(self._moment(), "restart_host"))
+        return sorted(steps, key=lambda step: step.at)
+
+    def _moment(self) -> float:
+        return round(self._random.uniform(0.0, self._length), 3)
+
+    def _size(self) -> int:
+        return int(self._random.choice(SIZES) * self._scale) or 1
+
+    # -- applications and their peers
+
+    def _connection(self, number: int) -> list[Step]:
+        random = self._random
+        service = random.choice(("TCP", "TCP", "UDP"))
+        start = self._moment() if random.random() < 0.6 else 0.0
+        peers = ("sink", "echo", "greet", "flood", "closer", "refuse", "silent", "deaf")
+        weights = (6, 6, 2, 1, 2, 0.7, 0.5, 1)
+        peer = random.choices(peers, weights)[0] if service == "TCP" else random.choice(("sink", "echo", "greet"))
+        first = Step(
+            start,
+            "connect",
+            {
+                "number": number,
+                "service": service,
+                "host": random.choice((f"10.0.0.{number + 1}", f"host{number}.example")),
+                "local_port": random.choice((0, 0, 0, 0, 4000 + number)),
+                "peer": peer,
+                "nodelay": random.random() < 0.5,
+                "rai": random.choice((0, 0, 0, 1, 2)),
+                "user_timeout": random.choice((120.0, 120.0, 20.0)),
+                "timeout": random.choice((None, None, None, 0.0, 3.0, 30.0)),
+                "kind": random.choice(("random", "random", "traffic", "quotes", "digits")),
+            },
+        )
+        steps = [first]
+        for _ in range(random.choice((0, 1, 2, 4, 8, 12))):
+            steps.append(self._act(number, service, start))
+        if random.random() < 0.4:
+            verb = random.choice(("close", "close", "close", "abort", "half_close"))
+            moment = round(start + random.uniform(0.0, self._length), 3)
+            linger = random.choice((0.0, 1.0, 10.0, 60.0))
+            steps.append(Step(moment, verb, {"number": number} | ({} if verb == "abort" else {"linger": linger})))
+        return steps
+
+    def _act(self, number: int, service: str, start: float) -> Step:
+        random = self._random
+        moment = round(start + random.choice((0.0, 0.5, self._length)) * random.random(), 3)
+        size = self._size()
+        verb = random.choices(
+            ("write", "peer_write", "peer_close", "peer_reset", "peer_deaf", "peer_listens", "set_option"),
+            (10, 6, 0.7, 0.5, 0.5, 0.5, 0.5),
+        )[0]
+        if service == "UDP" and verb.startswith("peer_"):
+            verb = "peer_write"
+        if verb in ("write", "peer_write"):
+            if service == "UDP":
+                size = min(size, 512 if verb == "write" else 1024)
+            return Step(moment, verb, {"number": number, "size": size})
+        if verb == "set_option":
+            name, value = random.choice((("nodelay", 1), ("nodelay", 0), ("rai", 0), ("rai", 2), ("user_timeout", 30.0)))
+            return Step(moment, verb, {"number": number, "name": name, "value": value})
+        return Step(moment, verb, {"number": number})
+
+    def _request(self) -> Step:
+        random = self._random
+        kinds = ("resolve", "unknown_name", "info", "status", "csq", "sockets", "clock", "ping", "time", "attached")
+        arguments = {"kind": random.choice(kinds), "timeout": random.choice((None, 0.05, 1.0, 10.0, 100.0))}
+        if random.random() < 0.1:
+            arguments["cancel_after"] = random.choice((0.0, 0.5, 3.0))
+        return Step(self._moment(), "request", arguments)
+
+    # -- what goes wrong
+
+    def _fault(self) -> list[Step]:
+        random = self._random
+        moment = self._moment()
+        kind = random.choices(
+            ("answer_fault", "lose_bytes", "restart_module", "lose_registration", "lose_port", "stray", "break"),
+            (10, 5, 1.5, 1, 1, 2, 1),
+        )[0]
+        if kind == "answer_fault":
+            return [Step(moment, kind, self._answer_fault())]
+        if kind == "lose_bytes":
+            return [Step(moment, kind, self._byte_fault())]
+        if kind == "restart_module":
+            return [Step(moment, kind)]
+        if kind == "stray":
+            return [Step(moment, kind, {"data": random.choice(STRAY_LINES)})]
+        if kind == "break":
+            return [Step(moment, "break_connection", {"number": random.randrange(MOST_CONNECTIONS)})]
+        back = round(moment + random.choice((0.0, 0.5, 5.0, 30.0)), 3)
+        if kind == "lose_port":
+            return [Step(moment, kind), Step(back, "open_port")]
+        return [Step(moment, kind), Step(back, "register")]
+
+    def _answer_fault(self) -> dict[str, Any]:
+        random = self._random
+        action, fields = random.choice(ANSWER_FAULTS)
+        fields = {"action": action, "match": random.choice(TARGETS), **fields}
+        if action in ("late", "late_final"):
+            fields["delay"] = random.choice((0.5, 4.0, 5.5, 8.0, 12.0))
+        if action == "result":
+            fields["match"] = random.choice((r"AT\+QIOPEN", r"AT\+QIDNSGIP", r"AT\+QPING"))
+            fields["delay"] = random.choice((0.0, 1.0))
+        if action == "send_fail":
+            fields["match"] = r"AT\+QISEND=\d,[1-9]"
+        fields["nth"] = random.choice((1, 1, 1, 2, 3, 7))
+        fields["times"] = random.choice((1, 1, 1, 1, 2, 4))
+        return fields
+
+    def _byte_fault(self) -> dict[str, Any]:
+        random = self._random
+        action = random.choice(("drop", "drop", "insert", "garble"))
+        fault: dict[str, Any] = {
+            "action": action,
+            "direction": random.choice(("down", "down", "up")),
+            "offset": random.choice((0, random.randrange(60), random.randrange(1500))),
+        }
+        if action == "insert":
+            fault["data"] = random.choice((b"\0", b"\xff", b"5", b"A", b"\r\n", b"\r\nOK\r\n", random.randbytes(3)))
+        else:
+            fault["size"] = random.choice((1, 1, 1, 2, 3, 6))
+        return fault

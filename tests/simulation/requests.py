@@ -1,0 +1,119 @@
+"""The requests of a plan, and whether each gets an answer that is right, once, and in time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+from nbsocket import _driver
+from tests.simulation.connections import Violation
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+#: Seconds that a request without a deadline may take beyond the wait for the network: ping is the slowest.
+LONGEST = 500.0
+
+NAME, UNKNOWN = "mqtt.example", "no.such.invalid"
+
+REQUESTS: dict[str, Any] = {
+    "resolve": lambda: _driver.Resolve(NAME),
+    "unknown_name": lambda: _driver.Resolve(UNKNOWN),
+    "info": _driver.GetInfo,
+    "status": _driver.GetStatus,
+    "csq": lambda: _driver.RawCommand("AT+CSQ"),
+    "sockets": _driver.GetSockets,
+    "clock": _driver.GetClock,
+    "ping": lambda: _driver.Ping("10.0.0.1", 5, 3),
+    "time": lambda: _driver.SyncTime("ntp.example"),
+    "attached": _driver.WaitAttached,
+}
+
+
+@dataclass
+class _Asked:
+    kind: str
+    due: float
+    deadline: float | None
+    answer: object = None
+
+
+class Requests:
+    """Submits requests to the driver of a world and judges what comes of them."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._asked: dict[int, _Asked] = {}
+        self._done: dict[int, _Asked] = {}
+        self._is_disturbed = False
+
+    def submit(self, kind: str, timeout: float | None) -> int:
+        """Ask, and give the request's number."""
+        world = self._world
+        deadline = None if timeout is None else world.now + timeout
+        number = world.driver.submit(REQUESTS[kind](), deadline, world.now)
+        due = world.now + world.plan.settings.attach_timeout + LONGEST
+        self._asked[number] = _Asked(kind, due if deadline is None else min(due, deadline), deadline)
+        return number
+
+    def cancel(self, number: int) -> None:
+        """Lose interest."""
+        if self._asked.pop(number, None) is not None:
+            self._world.driver.cancel(number, self._world.now)
+
+    def forget(self) -> None:
+        """The program that asked is gone."""
+        self._asked.clear()
+
+    def note_disturbance(self) -> None:
+        """Something went wrong."""
+        self._is_disturbed = True
+
+    def is_done(self, number: int) -> bool:
+        """It succeeded."""
+        return number in self._done
+
+    def check(self) -> None:
+        """Nothing is overdue."""
+        for number, asked in self._asked.items():
+            if self._world.now > asked.due + 1e-6:
+                raise Violation("hang", f"request {number} ({asked.kind}) is not answered by its deadline")
+
+    def handle(self, event: _driver.RequestDone | _driver.RequestFailed) -> None:
+        """Judge an outcome."""
+        asked = self._asked.pop(event.request_id, None)
+        if asked is None:
+            raise Violation("order", f"an outcome that nobody waits for: {event}")
+        if isinstance(event, _driver.RequestFailed):
+            self._check_failure(asked, event.error)
+            return
+        self._done[event.request_id] = asked
+        if asked.kind == "unknown_name":
+            raise Violation("answer", f"a name that does not exist was found: {event.value}")
+        # Bytes that were garbled or lost on the line can change an answer's text.
+        if not any(cause.endswith("down") or cause.startswith("stray") for _, cause in self._world.global_causes):
+            self._check_value(asked.kind, event.value)
+
+    def _check_failure(self, asked: _Asked, error: OSError) -> None:
+        world = self._world
+        is_timed = asked.deadline is not None and world.now >= asked.deadline - 1e-6
+        is_hopeless = asked.kind == "unknown_name" or (asked.kind == "ping" and world.module.options.ping == "total")
+        slow = world.module.options.attach_delay + world.module.options.boot_time > world.plan.settings.attach_timeout - 15
+        if world.plan.is_calm and not (is_timed or is_hopeless or slow or world.global_causes):
+            raise Violation("lost", f"a request failed for no reason: {asked.kind}: {error}")
+
+    def _check_value(self, kind: str, value: Any) -> None:
+        world = self._world
+        options = world.module.options
+        if kind == "resolve" and value != [world.module.hosts.resolve(NAME)]:
+            raise Violation("answer", f"resolve gave {value}")
+        if kind == "csq" and value != [f"+CSQ: {options.rssi},0"]:
+            raise Violation("answer", f"AT+CSQ gave {value}")
+        if kind == "info" and (value.imei != options.imei or not value.revision.startswith("BC260YCNAAR01")):
+            raise Violation("answer", f"info gave {value}")
+        if kind in ("clock", "time"):
+            right = world.module.life.true_time(world.now)
+            limit = timedelta(seconds=200 if kind == "time" else 30)
+            if not (isinstance(value, datetime) and value.tzinfo == timezone.utc and abs(value - right) < limit):
+                raise Violation("answer", f"{kind} gave {value} for {right}")

@@ -1,0 +1,725 @@
+"""The world of one plan: driver, line, module, network, applications and peers under one virtual clock.
+
+Exceptions to the promise that are made here, each where it is needed and with its reason in docs/reliability.md:
+``garbled`` payload bytes, ``may_be_spoiled`` peers of raw data-mode sends, ``is_end_unsure`` for text without quotes.
+"""
+
+from __future__ import annotations
+
+import heapq
+import re
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from errno import ENOENT
+from itertools import count
+from random import Random
+from typing import Any
+
+from nbsocket import _driver
+from nbsocket._driver import Driver
+from nbsocket._errors import make_error
+from nbsocket.sim import Fault, ModelConnection, ModelNetwork, Module
+from nbsocket.sim._faults import byte_filter
+from tests.simulation.connections import FIRST_PORT, Connection, Peer, Violation
+from tests.simulation.plan import Plan, Step
+from tests.simulation.requests import Requests
+
+#: Rounds at one moment, and commands at one moment, that mean that something runs in circles.
+MOST_ROUNDS, MOST_COMMANDS = 200_000, 3_000
+
+#: Seconds that nothing may take longer than: waits for the network and the turns of other openings included.
+CONNECT_BOUND = 65.0 * 6 + 120.0
+CLOSE_BOUND = 240.0
+
+#: Seconds without new steps after which everything has had its chance.
+SETTLE_TIME = 400.0
+
+#: Most bytes that the driver may keep of what the module says: a line, or a payload in hex, and change.
+MOST_BUFFERED = 90_000
+
+_SOCKET_RE = re.compile(r"AT\+(?:QISEND|QICLOSE)=(\d)|AT\+QISTATE=1,(\d)|AT\+QIOPEN=0,(\d)")
+_OPEN_RE = re.compile(r'AT\+QIOPEN=0,(\d),"(?:TCP|UDP)","[^"]*",(\d+)')
+_LOOK_UP_RE = re.compile(r"AT\+(QIDNSGIP|QPING|QNTP|CSQ|CGMR|CCLK|CGSN)")
+
+
+@dataclass
+class Report:
+    """What a run came to."""
+
+    steps: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+    bytes_up: int = 0
+    bytes_down: int = 0
+    datagrams: int = 0
+    connections: int = 0
+    resets: int = 0
+    virtual_seconds: float = 0.0
+    #: Seconds from a fault to the module's being at work again, by kind.
+    recoveries: list[tuple[str, float]] = field(default_factory=list)
+    #: Tries that the operations after the faults needed.
+    tries: Counter[int] = field(default_factory=Counter)
+
+
+class World:
+    """Carries out a plan; :meth:`run` raises :class:`Violation`."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.now = 1000.0
+        self.report = Report()
+        self.trace: deque[tuple[float, str, Any]] = deque(maxlen=5000)
+        self.network = ModelNetwork()
+        self.module = Module(plan.module_options, self.network, self.now)
+        self.driver = Driver(plan.settings)
+        self.requests = Requests(self)
+        self.connections: dict[int, Connection] = {}
+        self._start = self.now
+        self._random = Random(plan.seed ^ 0x5EED)
+        self._by_key: dict[int, Connection] = {}
+        self._by_id: dict[int, Connection] = {}
+        self._is_port_open = False
+        #: What the module has said and the host has not read: (time of arrival, bytes).
+        self._line: deque[tuple[float, bytes]] = deque()
+        self._filters: dict[str, list[tuple[Fault, Callable[[bytes], tuple[bytes, bool]]]]] = {"up": [], "down": []}
+        self.garbled = {"up": 0, "down": 0}
+        #: Text payload without quotes has lost more than one byte: its CR LF may have been taken for its end.
+        self.is_end_unsure = False
+        #: What happened that may end any connection.
+        self.global_causes: list[tuple[float, str]] = []
+        self._heap: list[tuple[float, int, Callable[[], None]]] = []
+        self._numbers = count()
+        self._commands_seen = 0
+        self._commands_now: tuple[float, int] = (0.0, 0)
+        self._faults_seen = 0
+        self._peers_seen = 0
+        self._broken: list[tuple[float, str]] = []
+        self._last_send: Connection | None = None
+
+    # -- the run
+
+    def run(self) -> Report:
+        """Carry the plan out, settle, and see that everything works and is at rest."""
+        if not self.plan.module_options.attached:
+            self.module.power_on(self.now)
+        self._open_port()
+        for step in self.plan.steps:
+            self._at(self._start + step.at, lambda step=step: self._take(step))  # type: ignore[misc]  # bound now
+        self._run_until(self._start + max((step.at for step in self.plan.steps), default=0.0) + 1.0)
+        self._end_faults()
+        self._run_until(self.now + SETTLE_TIME)
+        self._check_complete()
+        self._close_all()
+        self._check_works()
+        self._check_rest()
+        self._check_stop()
+        self.report.virtual_seconds = self.now - self._start
+        return self.report
+
+    def _at(self, moment: float, action: Callable[[], None]) -> None:
+        heapq.heappush(self._heap, (moment, next(self._numbers), action))
+
+    def _take(self, step: Step) -> None:
+        self.report.steps += 1
+        self._note("step", step)
+        getattr(self, f"do_{step.verb}")(**step.arguments)
+
+    def _note(self, mark: str, what: Any) -> None:
+        self.trace.append((self.now, mark, what))
+
+    def _run_until(self, end: float) -> None:
+        while True:
+            self._exchange()
+            moment = self._next_moment()
+            if moment is None or moment > end:
+                break
+            self.now = max(self.now, moment)
+            while self._heap and self._heap[0][0] <= self.now:
+                heapq.heappop(self._heap)[2]()
+                self._exchange()
+            due = self.driver.next_deadline() if self._is_port_open else None
+            if due is not None and due <= self.now:
+                self.driver.handle_timeout(self.now)
+        self.now = max(self.now, end)
+
+    def _next_moment(self) -> float | None:
+        moments = [self.module.next_deadline(), self._heap[0][0] if self._heap else None]
+        if self._is_port_open:
+            moments.append(self.driver.next_deadline())
+            moments.append(self._line[0][0] if self._line else None)
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    def _exchange(self) -> None:
+        """Move bytes and events until nothing moves at this moment."""
+        for _ in range(MOST_ROUNDS):
+            moved = self._move_up()
+            while (event := self.driver.next_event()) is not None:
+                self._handle(event)
+                moved = True
+            moved |= self._move_down()
+            if not moved:
+                break
+        else:
+            raise Violation("spin", "bytes or events without end at one moment")
+        self._check_step()
+
+    # -- the line
+
+    def _move_up(self) -> bool:
+        data = self.driver.data_to_send()
+        if not data:
+            return False
+        self._note(">>", data)
+        self._watch_sends(data)
+        self._count_commands()
+        for item in tuple(self._filters["up"]):
+            data = self._filter(item, data, "up")
+        if self._is_port_open:
+            self.module.receive_data(data, self.now)
+            self._watch_faults()
+        return True
+
+    def _move_down(self) -> bool:
+        data = self.module.data_to_send(self.now)
+        self._watch_faults()
+        if data and self._is_port_open:
+            for item in tuple(self._filters["down"]):
+                data = self._filter(item, data, "down")
+            self._cut(data)
+        if not self._line or self._line[0][0] > self.now:
+            return bool(data)
+        _, piece = self._line.popleft()
+        self._note("<<", piece)
+        self.driver.receive_data(piece, self.now)
+        return True
+
+    def _cut(self, data: bytes) -> None:
+        """Put what the module says on the line in pieces, as a serial port may give them."""
+        cut, arrival = self.plan.cut, max(self.now, self._line[-1][0] if self._line else 0.0)
+        if cut == "whole" or (cut == "bytes" and len(data) > 3000):
+            self._line.append((arrival, data))
+            return
+        start = 0
+        while start < len(data):
+            size = 1 if cut == "bytes" else self._random.choice((1, 2, 3, 7, 16, 64, 500))
+            if cut == "slow":
+                arrival += self._random.choice((0.0, 0.001, 0.001, 0.01))
+            self._line.append((arrival, data[start : start + size]))
+            start += size
+
+    def _filter(self, item: tuple[Fault, Callable[[bytes], tuple[bytes, bool]]], data: bytes, direction: str) -> bytes:
+        fault, change = item
+        changed, is_done = change(data)
+        if is_done:
+            self._filters[direction].remove(item)
+        if changed != data:
+            self._note("!!", f"{fault.action} {direction}")
+            self.report.faults[f"bytes: {fault.action}"] += 1
+            self.global_causes.append((self.now, f"{fault.action} {direction}"))
+            if fault.action == "garble":
+                self.garbled[direction] += fault.size
+            elif direction == "down" and fault.size > 1 and self._is_bare_text:
+                self.is_end_unsure = True
+            elif direction == "up" and not self.plan.settings.is_hex and self._last_send is not None:
+                # Bytes lost or made up in a raw payload, or in the length before it, are not seen by the module.
+                self._last_send.may_be_spoiled = True
+        return changed
+
+    @property
+    def _is_bare_text(self) -> bool:
+        return not self.plan.settings.is_hex and not self.plan.module_options.quoted_payload
+
+    def _watch_sends(self, data: bytes) -> None:
+        match = _SOCKET_RE.match(data[:40].decode("latin-1"))
+        if match is not None and data.startswith(b"AT+QISEND"):
+            self._last_send = self._by_id.get(int(match[1]))
+
+    def _count_commands(self) -> None:
+        moment, number = self._commands_now
+        self._commands_now = (self.now, number + 1 if moment == self.now else 1)
+        if self._commands_now[1] > MOST_COMMANDS:
+            raise Violation("spin", "commands without end at one moment")
+
+    # -- what the module meets
+
+    def _watch_faults(self) -> None:
+        """See which connection a command belongs to, and whose fault was met."""
+        self._adopt_peers()
+        total = self.module.command_count
+        for back in range(min(total - self._commands_seen, len(self.module.commands)), 0, -1):
+            match = _OPEN_RE.search(self.module.commands[-back])
+            if match is not None and int(match[2]) - FIRST_PORT in self.connections:
+                self._by_id[int(match[1])] = self.connections[int(match[2]) - FIRST_PORT]
+        self._commands_seen = total
+        met = self.module.met_faults
+        for moment, fault, line in list(met):
+            self._note("!!", f"{fault.action} at {line[:40]}")
+            self.report.faults[f"answer: {fault.action}"] += 1
+            self._blame(moment, fault, line)
+        met.clear()
+
+    def _blame(self, moment: float, fault: Fault, line: str) -> None:
+        cause = (moment, f"{fault.action} at {line[:30]}")
+        match = _SOCKET_RE.search(line)
+        if match is None:
+            if not _LOOK_UP_RE.search(line):
+                self.global_causes.append(cause)
+            return
+        owner = self._by_id.get(int(next(filter(None, match.groups()))))
+        if owner is not None:
+            owner.causes.append(cause)
+            if not self.plan.settings.is_hex and fault.action in ("silence", "silence_final", "late", "late_final"):
+                self.requests.note_disturbance()
+        if fault.action.startswith(("silence", "late")):
+            self._broken.append((moment, "answer lost or late"))
+
+    def _disturbed(self, kind: str) -> None:
+        self.report.faults[kind] += 1
+        self.global_causes.append((self.now, kind))
+        self._broken.append((self.now, kind))
+
+    # -- what the driver tells
+
+    def _handle(self, event: _driver.Event) -> None:
+        if isinstance(event, _driver.Log):
+            self._note("log", event.message)
+            return
+        self._note("event", event)
+        if isinstance(event, _driver.SetBaudrate):
+            if self.plan.module_options.strict_baud:
+                self.module.set_host_rate(event.rate)
+        elif isinstance(event, (_driver.RequestDone, _driver.RequestFailed)):
+            self.requests.handle(event)
+        elif type(event) in _HANDLERS:
+            link = self._by_key.get(event.key)  # type: ignore[union-attr]  # those have one
+            if link is None:
+                raise Violation("order", f"an event for a connection that nobody has: {event}")
+            _HANDLERS[type(event)](self, link, event)
+
+    def _connected(self, link: Connection, event: _driver.Connected) -> None:
+        if link.told != ["open"] or not link.peers:
+            raise Violation("order", f"{link} is connected; peers: {len(link.peers)}")
+        link.told.append("connected")
+        link.due = None
+        link.peer = link.peers[-1]
+        self.report.connections += 1
+        if link.ready:
+            self.driver.data_available(link.key, link.ready, self.now)
+
+    def _connect_failed(self, link: Connection, event: _driver.ConnectFailed) -> None:
+        if link.is_("connected", "failed", "aborted", "ended"):
+            raise Violation("order", f"{link} failed to connect")
+        link.told.append("failed")
+        link.due = None
+        del self._by_key[link.key]
+        if link.manner not in ("refuse", "silent") and not self._has_cause(link) and not self._may_time_out(link):
+            raise Violation("isolation", f"{link} failed to connect for no reason: {event.error}")
+
+    def _may_time_out(self, link: Connection) -> bool:
+        """Whether the network could be too slow for it, or its port be busy."""
+        options = self.plan.module_options
+        is_late = options.attach_delay + options.boot_time > self.plan.settings.attach_timeout - 15.0
+        return is_late or 2 * options.latency + options.answer_delay > options.connect_timeout
+
+    def _data_received(self, link: Connection, event: _driver.DataReceived) -> None:
+        self.report.bytes_down += len(event.data)
+        try:
+            link.received(event.data, self.garbled["down"])
+        except Violation as violation:
+            if violation.kind == "order" or not self.is_end_unsure:
+                raise
+            link.is_spoiled = link.may_be_spoiled = True
+
+    def _peer_closed(self, link: Connection, event: _driver.PeerClosed) -> None:
+        if not link.is_usable and not link.is_("halved"):
+            raise Violation("order", f"{link} is closed by the peer")
+        link.told.append("closed")
+        assert link.peer is not None
+        if link.peer.ended != "fin":
+            raise Violation("eof", f"{link}: a clean end that the peer never made ({link.peer.ended or 'open'})")
+        if link.read < link.peer.sent:
+            raise Violation("eof", f"{link}: a clean end after {link.read} of {link.peer.sent} bytes")
+        link.owed = link.written
+        if link.taken < link.written:
+            raise Violation("eof", f"{link}: a clean end with {link.written - link.taken} bytes never sent")
+
+    def _reset(self, link: Connection, event: _driver.ConnectionReset) -> None:
+        if not link.is_("connected") or link.is_("closed", "reset", "finished", "aborted"):
+            raise Violation("order", f"{link} is reset")
+        link.told.append("reset")
+        self.report.resets += 1
+        self._check_reset(link, event.error)
+
+    def _check_reset(self, link: Connection, error: OSError) -> None:
+        peer = link.peer
+        assert peer is not None
+        is_own = peer.ended or peer.has_been_deaf or link.is_("halved") or self.plan.options.get("idle_timeout")
+        if not (is_own or self._has_cause(link)):
+            raise Violation("isolation", f"{link} was reset for no reason: {error}")
+
+    def _has_cause(self, link: Connection) -> bool:
+        # Something that happened before may still be felt: an answer that is awaited, bytes on a slow line.
+        return any(moment >= link.opened_at - 40.0 for moment, _ in [*link.causes, *self.global_causes]) or (
+            self.plan.settings.power == "psm"
+        )
+
+    def _ended(self, link: Connection, event: _driver.ConnectionEnded) -> None:
+        if link.is_("ended", "failed"):
+            raise Violation("order", f"{link} has ended again")
+        if not link.is_("closed", "reset", "finished", "aborted"):
+            # A datagram connection has no other end than this.
+            if link.is_tcp:
+                raise Violation("order", f"{link} ended and the application was not told why")
+            if not self._has_cause(link):
+                raise Violation("isolation", f"{link} ended for no reason")
+        link.told.append("ended")
+        link.due = None
+        del self._by_key[link.key]
+
+    # -- checks
+
+    def _check_step(self) -> None:
+        for link in self.connections.values():
+            link.check_peers(self.garbled["up"])
+            if link.due is not None and self.now > link.due:
+                raise Violation("hang", f"{link}: nothing came of it until now")
+        self.requests.check()
+        self._check_recovery()
+        size = self.driver._chat._framer.buffered_size
+        if size > MOST_BUFFERED:
+            raise Violation("growth", f"{size} bytes of the module's are kept")
+
+    def _check_recovery(self) -> None:
+        if self._broken and self.driver.is_ready and self.driver._life is None and self.driver._chat.is_idle:
+            for moment, kind in self._broken:
+                self.report.recoveries.append((kind, self.now - moment))
+            self._broken.clear()
+
+    def _end_faults(self) -> None:
+        """From now on nothing goes wrong."""
+        self._note("step", "no more faults")
+        self.module.clear_faults()
+        for filters in self._filters.values():
+            filters.clear()
+        if not self.module.has_address and self.module.life.cfun == 1 and not self.module.life.is_booting:
+            self.module.life.attach(self.now)
+        if not self._is_port_open:
+            self._open_port()
+
+    def _check_complete(self) -> None:
+        """A stream that nobody was told of as cut short has got through by now."""
+        for link in self.connections.values():
+            peer = link.peer
+            if link.is_spoiled and link.is_usable and link.is_tcp and not link.may_be_spoiled:
+                raise Violation("up", f"{link}: the peer got garbage and the application was not told")
+            if peer is None or not link.is_tcp or link.is_spoiled or peer.has_been_deaf:
+                continue
+            if self.plan.options.get("idle_timeout"):
+                continue
+            got = len(peer.link.received)
+            if link.owed is not None and got < link.owed and not link.may_be_spoiled:
+                raise Violation("eof", f"{link}: a clean end, and the peer got {got} of {link.owed} bytes")
+            if link.is_usable and (got < link.written or link.read < peer.sent) and not link.may_be_spoiled:
+                raise Violation(
+                    "gap", f"{link}: the peer got {got} of {link.written}, it read {link.read} of {peer.sent} bytes"
+                )
+        if self.plan.is_calm:
+            self._check_calm()
+
+    def _check_calm(self) -> None:
+        """Where nothing goes wrong, everything gets through."""
+        options = self.plan.module_options
+        if options.loss or self.plan.settings.power == "psm":
+            return
+        is_fast = options.latency <= 0.3 and not options.radio_rate and options.answer_delay < 0.1
+        for link in self.connections.values():
+            if link.peer is None or link.peer.has_been_deaf or self.plan.options.get("idle_timeout"):
+                continue
+            if link.is_usable and not link.is_tcp:
+                got, want = link.datagrams_got.total(), link.datagrams.total()
+                read, sent = link.datagrams_read.total(), link._sent_by_peers().total()
+                if got < want or read < sent or link.waiting:
+                    raise Violation("lost", f"{link}: {got} of {want} datagrams up, {read} of {sent} down")
+            elif link.is_("finished") and link.is_tcp and is_fast and link.linger >= 60.0 and not link.peer.ended:
+                got = len(link.peer.link.received)
+                if got < link.written:
+                    raise Violation("lost", f"{link}: closed with time to spare, {got} of {link.written} bytes")
+
+    def _close_all(self) -> None:
+        for link in self.connections.values():
+            if link.is_("open") and not link.is_("failed", "ended", "aborted", "gone", "finished"):
+                self.do_close(link.number, 5.0)
+        self._run_until(self.now + CLOSE_BOUND + 10.0)
+
+    def _check_works(self) -> None:
+        """After every fault the next operation works: a look-up, an exchange over TCP, one over UDP."""
+        most = 1 if self.plan.is_calm else 3
+        for attempt in range(1, most + 1):
+            if self._try_everything(100 + 2 * attempt):
+                self.report.tries[attempt] += 1
+                return
+        raise Violation("dead", f"after the faults nothing works in {most} tries")
+
+    def _try_everything(self, number: int) -> bool:
+        asked = self.requests.submit("resolve", 200.0)
+        for offset, service in enumerate(("TCP", "UDP")):
+            self.do_connect(number + offset, service, "10.0.0.77", peer="echo")
+            self.do_write(number + offset, 300)
+        self._run_until(self.now + 210.0)
+        stream, datagrams = self.connections[number], self.connections[number + 1]
+        is_good = self.requests.is_done(asked) and stream.is_usable and stream.read == 300
+        if not self.plan.module_options.loss:
+            is_good = is_good and datagrams.datagrams_read.total() == 1
+        for link in (stream, datagrams):
+            if link.is_("open") and not link.is_("failed", "ended", "finished"):
+                self.do_close(link.number, 20.0)
+        self._run_until(self.now + CLOSE_BOUND + 10.0)
+        return is_good
+
+    def _check_rest(self) -> None:
+        """Nothing is left: no connection, no id in use, no wake-up, nothing that has grown."""
+        self._run_until(self.now + 100.0)
+        driver, links = self.driver, self.driver._links
+        if not driver.is_at_rest or self._by_key or links._by_key:
+            raise Violation("rest", f"not at rest: {[str(link) for link in self._by_key.values()]}")
+        if sorted(links._free_ids) != [0, 1, 2, 3, 4]:
+            raise Violation("leak", f"free socket ids: {sorted(links._free_ids)}")
+        if self.module.sockets.table:
+            raise Violation("leak", f"the module has sockets left: {sorted(self.module.sockets.table)}")
+        if driver.next_deadline() is not None:
+            raise Violation("idle", f"an idle driver wants to wake up in {driver.next_deadline() - self.now:.1f} s")  # type: ignore[operator]
+        commands = driver.counters["commands"]
+        self._run_until(self.now + 3600.0)
+        if driver.counters["commands"] != commands:
+            raise Violation("idle", "an idle driver sends commands")
+
+    def _check_stop(self) -> None:
+        self.driver.shut_down(self.now)
+        self._run_until(self.now + 30.0)
+        if not any(isinstance(what, _driver.Stopped) for _, _, what in self.trace):
+            raise Violation("hang", "shut_down() does not end")
+
+    # -- steps: the port, the host and the module
+
+    def _open_port(self) -> None:
+        self._is_port_open = True
+        self.driver.port_opened(self.now)
+
+    def do_lose_port(self) -> None:
+        if self._is_port_open:
+            self._disturbed("port lost")
+            self._spoil_data_mode()
+            self._is_port_open = False
+            self._line.clear()
+            self.driver.port_lost(make_error(ENOENT, "the port is gone"), self.now)
+
+    def do_open_port(self) -> None:
+        if not self._is_port_open:
+            self._open_port()
+
+    def do_restart_host(self) -> None:
+        """The program is killed, and another one begins."""
+        self.report.faults["host restarted"] += 1
+        self.global_causes.append((self.now, "host restarted"))
+        self._spoil_data_mode()
+        for link in self._by_key.values():
+            link.told.append("gone")
+            link.due = None
+        self._by_key.clear()
+        self.requests.forget()
+        self._line.clear()
+        self.driver = Driver(self.plan.settings)
+        if self._is_port_open:
+            self._open_port()
+
+    def _spoil_data_mode(self) -> None:
+        """Whoever takes the line next writes into a payload that was begun."""
+        if self.module.data_mode is not None and self._last_send is not None:
+            self._last_send.may_be_spoiled = True
+
+    def do_restart_module(self) -> None:
+        self._disturbed("module restarted")
+        self.module.restart(self.now)
+
+    def do_lose_registration(self) -> None:
+        self._disturbed("registration lost")
+        self.module.life.lose_registration(self.now)
+
+    def do_register(self) -> None:
+        if self.module.life.cfun == 1 and not self.module.life.is_booting:
+            self.module.life.attach(self.now)
+
+    def do_answer_fault(self, **fields: Any) -> None:
+        self.module.inject(Fault(**fields), self.now)
+
+    def do_lose_bytes(self, **fields: Any) -> None:
+        fault = Fault(**fields)
+        self._filters[fault.direction].append((fault, byte_filter(fault)))
+
+    def do_stray(self, data: bytes) -> None:
+        self.report.faults["stray line"] += 1
+        self.global_causes.append((self.now, f"stray {data!r}"))
+        self.module.say_raw(data, self.now)
+
+    def do_break_connection(self, number: int) -> None:
+        link = self.connections.get(number)
+        if link is None or not link.is_usable or not link.is_tcp:
+            return
+        for socket_id, entry in self.module.sockets.table.items():
+            if self._by_id.get(socket_id) is link and entry.is_connected:
+                self.report.faults["connection broken"] += 1
+                link.causes.append((self.now, "broken by the network"))
+                self.module.inject(Fault("closed", socket_id=socket_id), self.now)
+                return
+
+    # -- steps: applications
+
+    def do_connect(
+        self,
+        number: int,
+        service: str,
+        host: str,
+        peer: str = "sink",
+        kind: str = "random",
+        local_port: int = 0,
+        timeout: float | None = None,
+        **choices: Any,
+    ) -> None:
+        link = Connection(self.plan.seed, number, service, peer, kind)
+        link.opened_at = self.now
+        self.connections[number] = link
+        if peer in ("refuse", "silent"):
+            self.network.refuse(link.port, silently=peer == "silent")
+        self.network.serve(link.port, self._serve)
+        try:
+            link.key = self.driver.open(service, host, link.port, local_port, link, self.now)
+        except OSError as error:
+            self._check_refused(link, local_port, error)
+            return
+        link.told.append("open")
+        link.due = self.now + self.plan.settings.attach_timeout + CONNECT_BOUND
+        self._by_key[link.key] = link
+        for name, value in choices.items():
+            self.driver.set_option(link.key, name, value)
+        if timeout is not None:
+            self._at(self.now + timeout, lambda: self._give_up_connect(link))
+        self._try_port()
+
+    def _is_known(self, link: Connection) -> bool:
+        """The present driver has it: keys begin anew with each driver."""
+        return self._by_key.get(link.key) is link
+
+    def _check_refused(self, link: Connection, local_port: int, error: OSError) -> None:
+        busy = sum(not other.is_("finished", "aborted", "closed", "reset") for other in self._by_key.values())
+        if error.errno == 24 and busy < 5:
+            raise Violation("leak", f"{link}: {error}; the applications have {busy} connections")
+        if error.errno == 98 and not local_port:
+            raise Violation("order", f"{link}: {error}")
+
+    def _try_port(self) -> None:
+        """What the engine does when there is no port: try to open it, which fails now."""
+        if not self._is_port_open:
+            self.driver.port_lost(make_error(ENOENT, "there is no port"), self.now)
+
+    def _give_up_connect(self, link: Connection) -> None:
+        if not link.is_("connected", "failed", "ended", "aborted", "gone", "finished"):
+            self.do_abort(link.number)
+
+    def _adopt_peers(self) -> None:
+        """Meet the peers of connections that the module has made."""
+        for connection in self.network.connections[self._peers_seen :]:
+            link = self.connections[connection.target.port - FIRST_PORT]
+            link.peers.append(Peer(link, connection))
+        self._peers_seen = len(self.network.connections)
+
+    def _serve(self, connection: ModelConnection, data: bytes) -> None:
+        self._adopt_peers()
+        link = self.connections[connection.target.port - FIRST_PORT]
+        peer = next(peer for peer in link.peers if peer.link is connection)
+        self.report.bytes_up += len(data)
+        self.report.datagrams += not link.is_tcp
+        peer.react(data)
+
+    def do_write(self, number: int, size: int) -> None:
+        link = self.connections.get(number)
+        if link is None or not (link.is_usable or link.told == ["open"]):
+            return
+        ready = link.write(size)
+        if link.is_usable:
+            self.driver.data_available(link.key, ready, self.now)
+
+    def do_close(self, number: int, linger: float) -> None:
+        link = self.connections.get(number)
+        if link is None or not self._is_known(link) or link.is_("finished", "aborted"):
+            return
+        # A stream that was told of its end is done with: the application's close() has nothing left to do.
+        if link.is_("closed", "reset"):
+            return
+        link.told.append("finished")
+        link.linger = linger
+        link.due = self.now + linger + CLOSE_BOUND
+        self.driver.end_of_data(link.key, linger, self.now)
+
+    def do_half_close(self, number: int, linger: float) -> None:
+        link = self.connections.get(number)
+        if link is not None and link.is_usable and link.is_tcp:
+            link.told.append("halved")
+            self.driver.half_close(link.key, linger, self.now)
+
+    def do_abort(self, number: int) -> None:
+        link = self.connections.get(number)
+        if link is None or not self._is_known(link) or link.is_("aborted"):
+            return
+        link.told.append("aborted")
+        link.due = self.now + CLOSE_BOUND
+        self.driver.abort(link.key, self.now)
+
+    def do_set_option(self, number: int, name: str, value: float) -> None:
+        link = self.connections.get(number)
+        if link is not None and self._is_known(link):
+            self.driver.set_option(link.key, name, value)
+
+    # -- steps: peers
+
+    def _peer(self, number: int) -> Peer | None:
+        link = self.connections.get(number)
+        return link.peers[-1] if link is not None and link.peers else None
+
+    def do_peer_write(self, number: int, size: int) -> None:
+        if (peer := self._peer(number)) is not None:
+            peer.write(size)
+
+    def do_peer_close(self, number: int) -> None:
+        if (peer := self._peer(number)) is not None:
+            peer.end("fin")
+
+    def do_peer_reset(self, number: int) -> None:
+        if (peer := self._peer(number)) is not None:
+            peer.end("rst")
+
+    def do_peer_deaf(self, number: int) -> None:
+        if (peer := self._peer(number)) is not None:
+            peer.has_been_deaf = True
+            peer.link.acknowledges = False
+
+    def do_peer_listens(self, number: int) -> None:
+        if (peer := self._peer(number)) is not None:
+            peer.link.acknowledge()
+
+    # -- steps: requests
+
+    def do_request(self, kind: str, timeout: float | None, cancel_after: float | None = None) -> None:
+        number = self.requests.submit(kind, timeout)
+        if cancel_after is not None:
+            self._at(self.now + cancel_after, lambda: self.requests.cancel(number))
+        self._try_port()
+
+
+_HANDLERS: dict[type, Callable[[World, Connection, Any], None]] = {
+    _driver.Connected: World._connected,
+    _driver.ConnectFailed: World._connect_failed,
+    _driver.DataReceived: World._data_received,
+    _driver.PeerClosed: World._peer_closed,
+    _driver.ConnectionReset: World._reset,
+    _driver.ConnectionEnded: World._ended,
+}
