@@ -580,6 +580,7 @@ def test_bind_remembers_a_chosen_port_only(udp: socket.socket) -> None:
         channel.discard()
 
 
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_inherited_by_a_forked_child(sock: socket.socket, channel: StreamChannel) -> None:
     """The child's copy of the engine's end must not keep the connection open, nor answer for it."""
     child = os.fork()

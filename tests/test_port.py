@@ -299,6 +299,7 @@ def test_simulator_answers() -> None:
             data += port.read()
 
 
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_abandoned_after_fork_keeps_the_lock(pty: tuple[int, str]) -> None:
     _, path = pty
     with closing(Port.open(path)) as port:

@@ -16,10 +16,13 @@ import concurrent.futures
 import errno
 import logging
 import os
+import threading
 import weakref
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -93,6 +96,8 @@ class Engine:
         self.segment_size = self._driver.segment_size
         self._is_closed = False
         self._is_released = False
+        #: Held while it is being opened or closed.
+        self._opening = threading.Lock()
         _engines.add(self)
 
     def _begin_afresh(self) -> None:
@@ -103,6 +108,7 @@ class Engine:
         self._retry_at = 0.0
         self._retry_delay = FIRST_RETRY
         self._requests: dict[int, Future[Any]] = {}
+        self._news: dict[int, SimpleQueue[tuple[Any, ...]]] = {}
         self._streams = Streams(self)
         self._datagrams = Datagrams(self)
         self._stopping: Future[None] | None = None
@@ -158,8 +164,8 @@ class Engine:
     def attach(self, channel: DatagramChannel) -> None:
         """Carry the datagrams of a channel from now on; nothing happens when it is carried already."""
         if channel.engine is None:
-            channel.engine = self
             self.call(lambda: self._datagrams.attach(channel))
+            channel.engine = self
 
     def detach(self, channel: Channel) -> None:
         """Carry a channel no more: the operating system's socket was put back."""
@@ -175,7 +181,7 @@ class Engine:
     def set_option(self, channel: Channel, name: str, value: float) -> None:
         """Set ``"nodelay"``, ``"rai"`` or ``"user_timeout"`` (seconds), now and for what is opened later."""
         channel.options[name] = value
-        if self._loop.is_running:
+        if self._loop.is_running and not self._is_closed:
             self.call(lambda: self._set_option(channel, name, value))
 
     def get_unacked(self, channel: Channel, timeout: float = 10.0) -> int:
@@ -195,15 +201,23 @@ class Engine:
         """Ask something of the module; it fails after ``timeout`` seconds."""
         return self._ask(request, timeout)[0]
 
-    def ask(self, request: Request, timeout: float | None) -> Any:
+    def ask(self, request: Request, timeout: float | None, on_progress: Callable[[Any], object] | None = None) -> Any:
         """Ask something of the module and wait for the answer; an interrupted wait withdraws the question.
 
+        Args:
+            request: what to ask.
+            timeout: seconds; None: for ever.
+            on_progress: called on the caller's thread with whatever the request tells before it is done.
         Raises:
             OSError: as the request says; ETIMEDOUT after ``timeout`` seconds.
         """
-        outcome, ids = self._ask(request, timeout)
+        news: SimpleQueue[tuple[Any, ...]] | None = None if on_progress is None else SimpleQueue()
+        outcome, ids = self._ask(request, timeout, news)
+        patience = None if timeout is None else timeout + GRACE
         try:
-            return _result(outcome, None if timeout is None else timeout + GRACE)
+            if news is not None and on_progress is not None:
+                _follow(outcome, news, on_progress, patience)
+            return _result(outcome, patience)
         except BaseException:
             if not outcome.done():
                 self.call(lambda: self._cancel(ids))
@@ -227,24 +241,30 @@ class Engine:
         Raises:
             OSError: why the port cannot be opened.
         """
-        self._is_closed = False
-        self._retry_at = 0.0
-        _result(self.call(self.require_port), None)
+        with self._opening:
+            self._is_closed = False
+            self._retry_at = 0.0
+            _result(self.call(self.require_port), None)
 
     def close(self, timeout: float = EXIT_TIMEOUT) -> None:
         """Flush and close every connection, close the port and end the thread.
 
         Waits at most ``timeout`` seconds, then cuts what is left.
         """
-        if not self._is_closed and self._loop.is_running:
-            stopped: Future[None] = Future()
-            self.call(lambda: self._begin_stop(stopped, timeout))
+        with self._opening:
+            if not self._is_closed and self._loop.is_running:
+                self._close(timeout)
             self._is_closed = True
-            done, _ = concurrent.futures.wait([stopped], timeout)
-            if not done:
-                self._loop.call(self._stop)
-            self._loop.join(GRACE)
+
+    def _close(self, timeout: float) -> None:
+        stopped: Future[None] = Future()
+        self.call(lambda: self._begin_stop(stopped, timeout))
         self._is_closed = True
+        done, _ = concurrent.futures.wait([stopped], timeout)
+        if not done:
+            logger.warning("the modem at %s is closed before everything was sent", self.url)
+            self._loop.call(self._stop)
+        self._loop.join(GRACE)
 
     def release(self) -> None:
         """The modem's object is gone: stop when the last connection is."""
@@ -272,6 +292,7 @@ class Engine:
             atexit.unregister(self.close)
             self._port.abandon_after_fork()
         self._loop.abandon_after_fork()
+        self._opening = threading.Lock()
         self._begin_afresh()
 
     # -- the engine's thread: what carriers use (Hub)
@@ -330,6 +351,8 @@ class Engine:
         self._pump()
         if self._stopping is not None:
             self._continue_stop()
+        elif self._is_closed and self._port is None:
+            self._loop.stop()
         elif self._is_released and not (self._streams or self._datagrams.has_sockets or self._requests):
             self._begin_stop(Future(), EXIT_TIMEOUT)
             self._continue_stop()
@@ -436,6 +459,11 @@ class Engine:
         if outcome is not None:
             fulfil(outcome, event.value)
 
+    def _request_progress(self, event: _driver.RequestProgress) -> None:
+        news = self._news.get(event.request_id)
+        if news is not None:
+            news.put((event.value,))
+
     def _request_failed(self, event: _driver.RequestFailed) -> None:
         outcome = self._requests.pop(event.request_id, None)
         if outcome is not None:
@@ -449,6 +477,7 @@ class Engine:
             self._port.set_baudrate(event.rate)
         except OSError as error:
             logger.info("%s", error.strerror)
+            self._driver.baudrate_refused(event.rate)
 
     def _log(self, event: _driver.Log) -> None:
         logger.log(event.level, "%s", event.message)
@@ -459,19 +488,31 @@ class Engine:
 
     # -- requests
 
-    def _ask(self, request: Request, timeout: float | None) -> tuple[Future[Any], list[int]]:
+    def _ask(
+        self, request: Request, timeout: float | None, news: SimpleQueue[tuple[Any, ...]] | None = None
+    ) -> tuple[Future[Any], list[int]]:
         outcome: Future[Any] = Future()
         ids: list[int] = []
         deadline = None if timeout is None else monotonic() + timeout
-        asked = self.call(lambda: self._submit(request, deadline, outcome, ids))
+        asked = self.call(lambda: self._submit(request, deadline, outcome, ids, news))
         asked.add_done_callback(lambda done: _pass_on_failure(done, outcome))
         return outcome, ids
 
-    def _submit(self, request: Request, deadline: float | None, outcome: Future[Any], ids: list[int]) -> None:
+    def _submit(
+        self,
+        request: Request,
+        deadline: float | None,
+        outcome: Future[Any],
+        ids: list[int],
+        news: SimpleQueue[tuple[Any, ...]] | None,
+    ) -> None:
         self.require_port()
         number = self._driver.submit(request, deadline, monotonic())
         ids.append(number)
         self._requests[number] = outcome
+        if news is not None:
+            self._news[number] = news
+            outcome.add_done_callback(lambda _: self._news.pop(number))
 
     def _cancel(self, ids: list[int]) -> None:
         for number in ids:
@@ -492,6 +533,9 @@ class Engine:
     # -- the end
 
     def _begin_stop(self, stopped: Future[None], timeout: float) -> None:
+        if self._stopping is not None:
+            self._stopping.add_done_callback(lambda _: fulfil(stopped, None))
+            return
         self._stopping = stopped
         withdrawn = tuple(self._requests.values())
         self._cancel(list(self._requests))
@@ -534,6 +578,19 @@ def _wait(future: Future[Any], timeout: float | None) -> Any:
     return future.result()
 
 
+def _follow(
+    outcome: Future[Any],
+    news: SimpleQueue[tuple[Any, ...]],
+    on_progress: Callable[[Any], object],
+    patience: float | None,
+) -> None:
+    """Pass on what comes, until the outcome is there or nothing came for as long as the whole may take."""
+    outcome.add_done_callback(lambda _: news.put(()))
+    with suppress(Empty):
+        while item := news.get(timeout=patience):
+            on_progress(*item)
+
+
 def _result(future: Future[T], timeout: float | None) -> T:
     done, _ = concurrent.futures.wait([future], timeout)
     if not done:
@@ -544,6 +601,7 @@ def _result(future: Future[T], timeout: float | None) -> T:
 _OWN_EVENTS: dict[type, Callable[[Engine, Any], None]] = {
     _driver.RequestDone: Engine._request_done,
     _driver.RequestFailed: Engine._request_failed,
+    _driver.RequestProgress: Engine._request_progress,
     _driver.SetBaudrate: Engine._set_baudrate,
     _driver.Log: Engine._log,
     _driver.Stopped: Engine._stopped,

@@ -112,7 +112,7 @@ class Loop:
             self._poller.forget(fd)
 
     def stop(self) -> None:
-        """End the thread after the present round; a later call starts a new one."""
+        """End the thread after the present round, unless it was called meanwhile; a later call starts a new one."""
         self._is_stopping = True
 
     def abandon_after_fork(self) -> None:
@@ -185,6 +185,8 @@ class Loop:
         """Release everything, unless something was asked for meanwhile."""
         with self._lock:
             if self._calls:
+                # Somebody wants it again; who stops it may ask once more after that.
+                self._is_stopping = False
                 return False
             assert self._poller is not None and self._waker is not None
             self._poller.close()

@@ -70,6 +70,8 @@ class Streams:
         self._hub = hub
         self._links: dict[int, _Link] = {}
         self._keys: dict[StreamChannel, int] = {}
+        #: The module has no such connection any more, but the application still has the descriptor.
+        self._ended: set[_Link] = set()
 
     def __len__(self) -> int:
         return len(self._links)
@@ -135,6 +137,8 @@ class Streams:
             if not link.channel.is_over() and not link.channel.is_due_to_finish:
                 self._cut(link, error)
             self._forget(link)
+        for link in tuple(self._ended):
+            self._finish(link)
 
     def settle(self) -> bool:
         """Tell the driver of what is left after it took data, or watch for more; return whether it was told."""
@@ -211,7 +215,9 @@ class Streams:
         channel = link.channel
         if ready.is_writable:
             channel.flush()
-        if ready.is_hung_up:
+        if link.has_peer_closed:
+            self._written_in_vain(link, ready)
+        elif ready.is_hung_up:
             self._closed(link)
         elif ready.is_readable and not link.is_announced:
             self._written(link)
@@ -225,6 +231,13 @@ class Streams:
         elif link.channel.is_at_end():
             link.is_finished = True
             self._hub.driver.half_close(link.key, self._linger_of(link), monotonic())
+
+    def _written_in_vain(self, link: _Link, ready: Ready) -> None:
+        """The application wrote or closed after the peer had ended the stream, and so the connection."""
+        if ready.is_readable or ready.is_hung_up:
+            link.is_finished = True
+            link.is_gone = ready.is_hung_up
+            link.channel.discard_written()
 
     def _closed(self, link: _Link) -> None:
         """The application closed its end, with or without data left in it."""
@@ -242,19 +255,25 @@ class Streams:
 
     def _watch(self, link: _Link) -> None:
         """Watch for what is of interest now; a channel with nothing left to do is finished."""
+        channel = link.channel
         is_ended = link.key not in self._links
-        if link.channel.is_due_to_finish or (link.is_gone and is_ended):
-            self._hub.forget(link.fd)
-            link.channel.finish()
-        if link.channel.is_over():
+        if (channel.is_due_to_finish and link.is_finished) or (link.is_gone and is_ended):
+            self._finish(link)
+        elif channel.is_due_to_finish:
+            channel.end_reading()
+        if channel.is_over():
             return
         if link.is_gone:
             self._hub.forget(link.fd)
             return
-        wants_read = link.channel.state is State.CONNECTED and not link.is_announced and not link.is_finished
-        self._hub.watch(
-            link.fd, lambda ready: self._ready(link, ready), read=wants_read, write=link.channel.wants_write
-        )
+        wants_more = channel.state is State.CONNECTED and not link.is_announced
+        wants_read = (wants_more or link.has_peer_closed) and not link.is_finished
+        self._hub.watch(link.fd, lambda ready: self._ready(link, ready), read=wants_read, write=channel.wants_write)
+
+    def _finish(self, link: _Link) -> None:
+        self._let_go(link)
+        link.channel.finish()
+        self._ended.discard(link)
 
     def _cut(self, link: _Link, error: OSError) -> None:
         self._let_go(link)
@@ -271,5 +290,7 @@ class Streams:
     def _forget(self, link: _Link) -> None:
         self._links.pop(link.key, None)
         self._keys.pop(link.channel, None)
+        if not link.channel.is_over():
+            self._ended.add(link)
         peer = link.channel.peername or ("", 0)
         self._hub.note_ended("TCP", peer, link.channel.bytes_up, link.channel.bytes_down)
