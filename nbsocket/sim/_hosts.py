@@ -123,7 +123,7 @@ class HostTable:
         return self._find(given, port) if rule is None else rule
 
     def _find(self, name: str, port: int | None) -> str | None:
-        """Return the most particular rule: the name itself, then ``*.parent``, then ``*``; with the port before without."""
+        """Return the most particular rule: of the name, then ``*.parent``, then ``*``; with the port before without."""
         labels = [] if is_address(name) else name.split(".")
         parents = ["*." + ".".join(labels[index:]) for index in range(1, len(labels))]
         for known in (name, *parents, "*"):
