@@ -4,7 +4,8 @@ How things look to the application, all done by the kernel:
 
 - *not connected yet*: its send buffer is full of filler, so nothing reports it writable; the engine discards exactly
   the filler.
-- *FIN*: the engine end is shut down, emptied and closed: end of file after the data, EPIPE on writing.
+- *FIN*: the engine end writes no more: end of file after the data. As over TCP the application's next write goes
+  nowhere without an error; then the engine end is emptied and closed: EPIPE.
 - *RST*: the engine end is closed while something is unread in it: ECONNRESET after the data. Where nothing is unread,
   a byte is written from the application's side for that purpose: as a trailer when it shuts its direction down, else
   through a duplicate of its descriptor."""
@@ -185,6 +186,19 @@ class StreamChannel(Channel):
         """Whether the peer ended the stream and everything was delivered."""
         return self._is_ending and not self._queue
 
+    def end_reading(self) -> None:
+        """The application reads end of file from here on; it may still write."""
+        with self.lock:
+            if self.state is not State.CLOSED and self.engine_end.fileno() >= 0:
+                self.state = State.CLOSED
+                with suppress(OSError):
+                    self.engine_end.shutdown(socket.SHUT_WR)
+
+    def discard_written(self) -> None:
+        """Throw away what the application wrote: there is no connection any more."""
+        with self.lock:
+            self._empty()
+
     def reset(self, error: OSError) -> None:
         """The stream was cut: ECONNRESET after what was received, as far as it fits; SO_ERROR has another reason."""
         if self.is_over():
@@ -210,9 +224,7 @@ class StreamChannel(Channel):
             with suppress(OSError):
                 self.engine_end.shutdown(socket.SHUT_RDWR)
             # Unread bytes would make it a reset.
-            with suppress(OSError):
-                while self.engine_end.recv(_READ_SIZE):
-                    pass
+            self._empty()
             self._queue.clear()
             self.engine_end.close()
         _registry.sweep()
@@ -223,6 +235,11 @@ class StreamChannel(Channel):
             self.discard()
         else:
             self.finish()
+
+    def _empty(self) -> None:
+        with suppress(OSError):
+            while self.engine_end.recv(_READ_SIZE):
+                pass
 
     def _available(self) -> int:
         if self.engine_end.fileno() < 0 or self.state is State.CONNECTING:
