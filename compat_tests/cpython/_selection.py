@@ -1,0 +1,55 @@
+"""Which modules of CPython's ``test`` package are run, and the part of them that continuous integration runs."""
+
+from __future__ import annotations
+
+import re
+
+#: All modules; those that an interpreter does not have are left out of its report.
+MODULES = (
+    "test_socket",
+    "test_ssl",
+    "test_asyncio.test_base_events",
+    "test_asyncio.test_buffered_proto",
+    "test_asyncio.test_events",
+    "test_asyncio.test_selector_events",
+    "test_asyncio.test_sendfile",
+    "test_asyncio.test_server",
+    "test_asyncio.test_sock_lowlevel",
+    "test_asyncio.test_ssl",
+    "test_asyncio.test_sslproto",
+    "test_asyncio.test_streams",
+    "test_asyncio.test_unix_events",
+    "test_httplib",
+    "test_httpservers",
+    "test_urllib2_localnet",
+    "test_xmlrpc",
+    "test_docxmlrpc",
+    "test_ftplib",
+    "test_smtplib",
+    "test_poplib",
+    "test_imaplib",
+    "test_telnetlib",
+    "test_nntplib",
+    "test_asyncore",
+    "test_asynchat",
+    "test_smtpd",
+    "test_socketserver",
+    "test_logging",
+    "test_selectors",
+    "test_wsgiref",
+)
+
+#: Patterns of classes that are not run at all, and why: sockets of protocols that the module does not have.
+LEFT_OUT = {
+    r"test_socket\..*VSOCK.*": "AF_VSOCK; hangs on virtual machines whose host has no such service",
+    r"test_socket\..*UDPLITE.*": "UDP-Lite: the module has only TCP and UDP, so `socket()` refuses it (EOPNOTSUPP)",
+}
+
+
+def is_left_out(name: str) -> bool:
+    """Return whether the class ``module.Class`` is not run."""
+    return any(re.fullmatch(pattern, name) for pattern in LEFT_OUT)
+
+
+#: What continuous integration runs: whole modules, and classes.
+PART = frozenset({"test_socket"})
