@@ -6,20 +6,26 @@ import errno
 import os
 import threading
 import weakref
+from collections.abc import Callable
 from datetime import datetime
+from ipaddress import ip_address
 from types import TracebackType
 from typing import Any, Literal, TypeVar
 
 from nbsocket._driver import (
+    ChangeBaudrate,
     DnsServers,
     GetClock,
     GetDnsServers,
     GetInfo,
+    GetSettings,
     GetSockets,
     GetStatus,
     ModuleInfo,
+    ModuleSettings,
     NetworkStatus,
     Ping,
+    PingReply,
     PingResult,
     RawCommand,
     Resolve,
@@ -28,6 +34,8 @@ from nbsocket._driver import (
     SocketState,
     SyncTime,
     WaitAttached,
+    check_baudrate,
+    check_raw_command,
 )
 from nbsocket._engine import Engine, Stats
 from nbsocket._errors import make_error
@@ -47,6 +55,9 @@ BRING_UP_TIME = 60.0
 
 #: Seconds in which an outcome that comes over the network is due. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.2.
 OUTCOME_TIME = 60.0
+
+#: Seconds that the longest outcome may take: ten pings of 255 s each.
+LONGEST_OUTCOME = 2700.0
 
 #: Seconds in which any command is answered, with those before it. Source: BC260Y-CN TCP/IP guide 1.1 §2.2.3.
 ANSWER_TIME = 30.0
@@ -75,6 +86,15 @@ def _check_range(name: str, value: int, lowest: int, highest: int) -> int:
     return value
 
 
+def _check_address(address: str) -> str:
+    check_host(address, MAX_SERVER_SIZE)
+    try:
+        ip_address(address)
+    except ValueError:
+        raise ValueError(f"a name server must be an IPv4 or IPv6 address, not {address!r}") from None
+    return address
+
+
 def _check_timeout(timeout: float | None) -> float | None:
     if timeout is not None and not timeout >= 0:
         raise ValueError(f"timeout must be 0 or more seconds, or None, not {timeout!r}")
@@ -100,19 +120,22 @@ class Modem:
         power: Literal["awake", "psm"] = "awake",
         attach_timeout: float = 180.0,
         ack_timeout: float = 120.0,
+        close_orphans: bool = True,
         log_payload: bool = False,
     ) -> None:
         """Note how to use the module.
 
         Args:
             port: a device or any pyserial URL: ``/dev/ttyUSB0``, ``sim://``, ``socket://host:4001``,
-            ``rfc2217://host:4001``. baudrate: rate of the serial line; None tries 115200, 9600 and then the rest.
-            data_format: ``"hex"`` is safe and documented; ``"raw"`` needs half the bytes on the serial line. apn:
-            access point name, set in the module only when it has another one; None leaves it alone. power:
-            ``"awake"``, or ``"psm"`` to let the module sleep whenever nothing needs it. attach_timeout: seconds that
-            calls wait for the registration to the network. ack_timeout: seconds without acknowledgement after which a
-            TCP connection is given up (TCP_USER_TIMEOUT). log_payload: whether the wire log (logger ``nbsocket.at``,
-            DEBUG) shows payload and not its size only.
+                ``rfc2217://host:4001``.
+            baudrate: rate of the serial line; None tries 115200, 9600 and then the rest.
+            data_format: ``"hex"`` is safe and documented; ``"raw"`` needs half the bytes on the serial line.
+            apn: access point name, set in the module only when it has another one; None leaves it alone.
+            power: ``"awake"``, or ``"psm"`` to let the module sleep whenever nothing needs it.
+            attach_timeout: seconds that calls wait for the registration to the network.
+            ack_timeout: seconds without acknowledgement after which a TCP connection is given up (TCP_USER_TIMEOUT).
+            close_orphans: whether sockets that an earlier program left open in the module are closed.
+            log_payload: whether the wire log (logger ``nbsocket.at``, DEBUG) shows payload and not its size only.
         Raises:
             ValueError: an argument is out of range; the message says what is allowed.
         """
@@ -127,6 +150,7 @@ class Modem:
             power=power,
             attach_timeout=attach_timeout,
             ack_timeout=ack_timeout,
+            close_orphans=bool(close_orphans),
         )
         self.port = port
         self._settings = settings
@@ -200,6 +224,29 @@ class Modem:
         """Return registration, signal strength and address as they are now; does not wait for registration."""
         return self._ask(GetStatus(), ANSWER_TIME + BRING_UP_TIME, NetworkStatus)
 
+    def settings(self) -> ModuleSettings:
+        """Return data formats, sleep mode and rate. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.1, §4.1."""
+        return self._ask(GetSettings(), ANSWER_TIME + BRING_UP_TIME, ModuleSettings)
+
+    def set_baudrate(self, rate: int) -> None:
+        """Change the rate of the serial line on both ends; the module stores it.
+
+        Connections live on, but nothing else is sent meanwhile. When the module is not heard at the new rate the old
+        one is restored.
+
+        Args:
+            rate: 2400 to 460800, one of the usual rates.
+        Raises:
+            ValueError: not a rate of the module.
+            OSError: EINVAL, the port cannot do it; EOPNOTSUPP, the serial line is behind ``socket://``, where it
+                cannot be changed from here; EIO, the module was not heard at the new rate and is at the old one again;
+                ENODEV, it is heard at neither.
+        """
+        check_baudrate(rate)
+        if self.port.lower().startswith("socket:"):
+            raise make_error(errno.EOPNOTSUPP, f"the rate of the line behind {self.port} cannot be changed from here")
+        self._engine.ask(ChangeBaudrate(rate), 2 * BRING_UP_TIME)
+
     def resolve(self, host: str) -> list[str]:
         """Look a name up with the module's DNS client; it gives one address. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.6.
 
@@ -217,15 +264,27 @@ class Modem:
         """Set the name servers. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.7.
 
         Args:
-            primary: address of at most 64 characters.
+            primary: IPv4 or IPv6 address of at most 64 characters.
             secondary: the same, or None to leave it alone.
+        Raises:
+            ValueError: not an address.
+            OSError: the module refused, or the network is not there.
         """
         for server in (primary, secondary):
             if server is not None:
-                check_host(server, MAX_SERVER_SIZE)
+                _check_address(server)
         self._engine.ask(SetDnsServers(primary, secondary), self._timeout(None, ANSWER_TIME))
 
-    def ping(self, host: str, *, timeout: int = 20, count: int = 4, size: int = 32, rai: bool = False) -> PingResult:
+    def ping(
+        self,
+        host: str,
+        *,
+        timeout: int = 20,
+        count: int = 4,
+        size: int = 32,
+        rai: bool = False,
+        on_reply: Callable[[PingReply], object] | None = None,
+    ) -> PingResult:
         """Ping from the module. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.8.
 
         Args:
@@ -234,16 +293,20 @@ class Modem:
             count: packets, 1 to 10.
             size: bytes a packet, 32 to 1500; firmware before A03 takes at most 200.
             rai: ask the network to release the radio at once afterwards.
+            on_reply: called, on this thread, with each reply as it comes.
+        Returns:
+            What came back; a host that does not answer is no error: ``received`` is 0 then.
         Raises:
             ValueError: an argument is out of range.
-            OSError: the module refused, or the network is not there.
+            OSError: EINVAL, this firmware takes no packets of that size; the module refused (``result`` says why, 565
+                for an unknown name), or the network is not there.
         """
         check_host(host)
         _check_range("timeout", timeout, 1, 255)
         _check_range("count", count, 1, 10)
         _check_range("size", size, 32, 1500)
         patience = self._timeout(None, count * (timeout + 1.0) + OUTCOME_TIME)
-        return self._ask(Ping(host, timeout, count, size, bool(rai)), patience, PingResult)
+        return self._ask(Ping(host, timeout, count, size, bool(rai)), patience, PingResult, on_reply)
 
     def ntp(self, server: str, port: int = 123, *, set_clock: bool = True) -> datetime:
         """Ask a time server. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.9.
@@ -267,27 +330,53 @@ class Modem:
         """
         return self._ask(GetClock(), ANSWER_TIME + BRING_UP_TIME, datetime)
 
-    def sockets(self) -> list[SocketState]:
-        """Return the module's sockets, and which are ours. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.4."""
-        return list(self._ask(GetSockets(), ANSWER_TIME + BRING_UP_TIME, list))
+    def sockets(self, *, context_id: int | None = None, socket_id: int | None = None) -> list[SocketState]:
+        """Return the module's sockets, and which are ours. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.4.
 
-    def command(self, text: str, timeout: float | None = None) -> list[str]:
+        Args:
+            context_id: only those of this context, of which the module has one: 0.
+            socket_id: only this one, 0 to 4; the list is empty when it is not open.
+        """
+        if context_id is not None and socket_id is not None:
+            raise ValueError("sockets() takes context_id or socket_id, not both")
+        if context_id is not None:
+            _check_range("context_id", context_id, 0, 0)
+        if socket_id is not None:
+            _check_range("socket_id", socket_id, 0, 4)
+        return list(self._ask(GetSockets(context_id, socket_id), ANSWER_TIME + BRING_UP_TIME, list))
+
+    def command(
+        self,
+        text: str,
+        timeout: float | None = None,
+        *,
+        payload: bytes | None = None,
+        outcome: bool = False,
+        on_line: Callable[[str], object] | None = None,
+    ) -> list[str]:
         """Send any AT command.
 
         Args:
             text: the line without its CR, such as ``"AT+CSQ"``. Commands that change what nbsocket relies on
-            (sockets, echo,
-                data format, rate) are at the caller's risk.
-            timeout: seconds until its final result is due; None: 30.
+                (echo, data format, rate, its own sockets) are at the caller's risk; a socket that ``AT+QIOPEN`` opens
+                here is left alone until ``AT+QICLOSE``.
+            timeout: seconds until everything asked for is there; None: 30, with ``outcome`` as long as it may take.
+            payload: what goes out after the prompt of ``AT+QISEND=<id>`` (up to 1023 bytes without 1A and 1B; 1024;
+                or 1B alone to cancel) or ``AT+QISEND=<id>,<size>`` (as many bytes as announced).
+            outcome: wait also for the lines that come after the OK of AT+QIOPEN, AT+QICLOSE, AT+QIDNSGIP, AT+QPING
+                and AT+QNTP.
+            on_line: with ``outcome``, called on this thread with each line as it comes.
         Returns:
             The information lines, without the final result.
         Raises:
-            ValueError: not one ASCII command line that begins with AT.
+            ValueError: not one ASCII command line that begins with AT, or a payload that cannot be sent this way.
             OSError: the module answered with an error; ``.result`` has its number.
         """
         _check_timeout(timeout)
-        request = RawCommand(_check_command(text))
-        return list(self._ask(request, ANSWER_TIME + BRING_UP_TIME if timeout is None else timeout, list))
+        request = RawCommand(_check_command(text, payload), payload, wants_outcome=outcome or on_line is not None)
+        if timeout is None:
+            timeout = ANSWER_TIME + BRING_UP_TIME + (LONGEST_OUTCOME if request.wants_outcome else 0.0)
+        return list(self._ask(request, timeout, list, on_line))
 
     def stats(self) -> Stats:
         """Return what crossed the serial line so far; does not ask the module."""
@@ -296,17 +385,20 @@ class Modem:
     def _timeout(self, timeout: float | None, extra: float) -> float:
         return self._settings.attach_timeout + BRING_UP_TIME + extra if timeout is None else timeout
 
-    def _ask(self, request: Any, timeout: float, kind: type[T]) -> T:
-        value = self._engine.ask(request, timeout)
+    def _ask(
+        self, request: Any, timeout: float, kind: type[T], on_progress: Callable[[Any], object] | None = None
+    ) -> T:
+        value = self._engine.ask(request, timeout, on_progress)
         assert isinstance(value, kind), value
         return value
 
 
-def _check_command(text: str) -> str:
+def _check_command(text: str, payload: bytes | None = None) -> str:
     if not isinstance(text, str):
         raise TypeError(f"text must be a str, not {type(text).__name__}")
-    if not (text.isascii() and text.isprintable()) or text[:2].upper() != "AT":
-        raise ValueError(f"text must be one line of printable ASCII that begins with AT, not {text!r}")
+    if payload is not None and not isinstance(payload, bytes):
+        raise TypeError(f"payload must be bytes, not {type(payload).__name__}")
+    check_raw_command(text, payload)
     return text
 
 

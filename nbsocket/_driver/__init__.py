@@ -7,7 +7,7 @@ scripts of bring-up and recovery, ``_requests``, ``_ping``, ``_raw`` and ``_baud
 
 from __future__ import annotations
 
-from nbsocket._driver._baudrate import ChangeBaudrate
+from nbsocket._driver._baudrate import ChangeBaudrate, check_baudrate
 from nbsocket._driver._connection import Source
 from nbsocket._driver._driver import SAID, Driver
 from nbsocket._driver._events import (
@@ -27,7 +27,7 @@ from nbsocket._driver._events import (
 )
 from nbsocket._driver._life import Settings
 from nbsocket._driver._ping import Ping
-from nbsocket._driver._raw import RawCommand
+from nbsocket._driver._raw import RawCommand, check_raw_command
 from nbsocket._driver._requests import (
     GetClock,
     GetDnsServers,
@@ -92,4 +92,6 @@ __all__ = [
     "Stopped",
     "SyncTime",
     "WaitAttached",
+    "check_baudrate",
+    "check_raw_command",
 ]

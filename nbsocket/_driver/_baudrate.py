@@ -13,7 +13,7 @@ from nbsocket._driver._requests import Plain, Surroundings, checked
 from nbsocket._driver._script import Pause, SetRate, Steps, Unanswered, Write
 from nbsocket._errors import make_error
 
-__all__ = ["ChangeBaudrate"]
+__all__ = ["ChangeBaudrate", "check_baudrate"]
 
 #: Seconds from the OK, which still comes at the old rate, until the module listens at the new one.
 SETTLE_TIME = 0.3
@@ -72,3 +72,8 @@ class ChangeBaudrate(Plain):
         except Unanswered:
             return
         checked(answer)
+
+
+def check_baudrate(rate: int) -> None:
+    """Raise ValueError unless the module can be set to this rate."""
+    IPR(rate)

@@ -33,7 +33,7 @@ from nbsocket._errors import make_error
 __all__ = ["PROBES_FIXED", "PROBES_SEARCHING", "Settings", "attach", "bring_up", "come_back", "probe", "wake"]
 
 #: Both are met in the field first; then the rest that AT+IPR can set.
-SEARCH_ORDER = (115200, 9600, 57600, 38400, 19200, 4800, 2400, 230400, 460800)
+SEARCH_ORDER = (115200, 9600, 57600, 38400, 19200, 4800, 2400, 230400, 460800, 28800, 14400)
 
 #: Tries at one rate. A module that boots needs about 8 s, one that sleeps loses the first command.
 PROBES_FIXED = 12

@@ -394,6 +394,10 @@ class Links:
         if result is not None and result.ok and not self._late_outcomes:
             self._segment_sent(link, now)
             return
+        if result is None and not self._is_hex:
+            # Whatever brings the module back may become payload first: its count proves nothing.
+            self._give_up_segment(link, None, None)
+            return
         link.is_in_doubt, link.looks, link.look_at = True, 0, now
         if result is None:
             link.looks = -1

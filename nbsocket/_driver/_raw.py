@@ -27,7 +27,7 @@ from nbsocket._at import (
 from nbsocket._driver._requests import OUTCOME_TIMEOUT, Plain, Surroundings, checked
 from nbsocket._driver._script import Await, Report, Steps
 
-__all__ = ["RawCommand", "line_of"]
+__all__ = ["RawCommand", "check_raw_command", "line_of"]
 
 _ID_RE = re.compile(r"AT\+(?:QIOPEN=\s*\d+\s*,|(QICLOSE)=)\s*([0-4])\s*(?:,.*)?", re.ASCII)
 _PING_RE = re.compile(r'AT\+QPING=\s*\d+\s*,\s*"[^"]*"\s*(?:,\s*(\d+)\s*)?(?:,\s*(\d+)\s*)?(?:,.*)?', re.ASCII)
@@ -122,6 +122,11 @@ _OUTCOMES: dict[str, Callable[[str], Steps[list[object]]]] = {
     "+QPING": _wait_for_pings,
     **{name: _one(NtpResult, OUTCOME_TIMEOUT) for name in ("+QNTP", "+QNTPT", "+QNTTP")},
 }
+
+
+def check_raw_command(text: str, data: bytes | None) -> None:
+    """Raise ValueError unless it is one command line, with the payload that it takes."""
+    Raw(text, data)
 
 
 def line_of(event: object) -> str:
