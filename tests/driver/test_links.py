@@ -161,6 +161,25 @@ def test_raw_sends_after_the_prompt() -> None:
     bench.feed(b"\r\nOK\r\n\r\n>\r\n")
     assert bench.sent() == b"end"
 
+@pytest.mark.parametrize("prompt", [b"", b"\r\n> "])
+def test_raw_send_without_an_answer_ends_its_stream(prompt: bytes) -> None:
+    """What brings the module back may become payload, so that its count of bytes proves nothing."""
+    bench = Bench(Settings(data_format="raw", baudrate=115200))
+    bench.start()
+    source, other = Pile(), Pile()
+    key, unharmed = bench.open(source), bench.open(other)
+    bench.write(key, source, b"abc")
+    bench.feed(prompt)
+    bench.advance(5.5)
+    assert bench.sent().endswith(b"AT\r")
+    assert bench.take(ConnectionReset).key == key
+    bench.say("OK")
+    bench.dialog(('AT+QICFG="dataformat"', '+QICFG: "dataformat",0,0', "OK"), ("AT+QICLOSE=0", "OK", "CLOSE OK"))
+    assert bench.take(ConnectionEnded).key == key
+    bench.write(unharmed, other, b"abc")
+    bench.expect("AT+QISEND=1,3")
+    bench.no_events()
+
 
 def test_small_writes_are_held_back_for_10_ms_unless_nodelay(bench: Bench) -> None:
     source = Pile()
