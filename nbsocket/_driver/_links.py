@@ -540,6 +540,9 @@ class Links:
         if not is_clean:
             self._reset(link, make_error(ECONNRESET, "the peer reset the connection", result=567))
             return
+        if link.has_unsent(self._segment_size):
+            self._reset(link, make_error(ECONNRESET, "the connection was closed with data on its way", result=567))
+            return
         self._emit(PeerClosed(link.key))
         link.is_released = True
         self._release(link)

@@ -346,6 +346,16 @@ def test_data_comes_in_order_and_before_the_end(bench: Bench) -> None:
     assert bench.take(ConnectionEnded).key == key
 
 
+def test_writing_before_the_end_is_told_makes_it_a_reset(bench: Bench) -> None:
+    source = Pile()
+    key = bench.open(source)
+    bench.say('+QIURC: "closed",0')
+    bench.write(key, source, b"abc")
+    bench.dialog(("AT+QISTATE=1,0", '+QISTATE: 0,"TCP","10.0.0.9",80,0,4,0,1', "OK"))
+    assert bench.take(ConnectionReset).key == key
+    bench.dialog(("AT+QICLOSE=0", "OK", "CLOSE OK"))
+
+
 def test_data_before_the_outcome_of_qiopen_is_kept(bench: Bench) -> None:
     key = bench.driver.open("TCP", "10.0.0.9", 80, 0, Pile(), bench.now)
     bench.sent()
