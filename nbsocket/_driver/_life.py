@@ -36,8 +36,12 @@ __all__ = ["PROBES_FIXED", "PROBES_SEARCHING", "Settings", "attach", "bring_up",
 SEARCH_ORDER = (115200, 9600, 57600, 38400, 19200, 4800, 2400, 230400, 460800, 28800, 14400)
 
 #: Tries at one rate. A module that boots needs about 8 s, one that sleeps loses the first command.
-PROBES_FIXED = 12
+PROBES_FIXED = 8
 PROBES_SEARCHING = 3
+
+#: Seconds that the first three AT may take, and those after them: a slow module that refuses what comes before it has
+#: answered the last one would refuse for ever.
+PATIENCE, MORE_PATIENCE = 1.0, 2.5
 
 #: Ends a data mode that somebody left open: Esc cancels one of open length, the CRs fill one of any fixed length and
 #: are nothing to a module in command mode. What the peer of that send gets is garbage, so its connection is given up.
@@ -86,12 +90,15 @@ class Settings:
         return self.data_format == "hex"
 
 
+@dataclass(frozen=True, slots=True)
 class _Probe(AT):
     """An AT that is not worth waiting for long: the next one follows."""
 
+    patience: float
+
     @property
     def timeout(self) -> float:
-        return 1.0
+        return self.patience
 
 
 def bring_up(settings: Settings, baudrate: int | None) -> Steps[frozenset[int]]:
@@ -100,7 +107,7 @@ def bring_up(settings: Settings, baudrate: int | None) -> Steps[frozenset[int]]:
     ``baudrate`` is where it was found last, None when it was not.
     """
     yield from _find(settings, baudrate)
-    yield ATE0()
+    yield from _stop_echo()
     yield CMEE(1)
     yield QSCLK(0)
     yield from _set_data_format(settings)
@@ -111,6 +118,15 @@ def bring_up(settings: Settings, baudrate: int | None) -> Steps[frozenset[int]]:
     if settings.apn is not None:
         yield from _set_apn(settings.apn)
     return (yield from _close_orphans(settings.close_orphans))
+
+
+def _stop_echo() -> Steps[None]:
+    """Echo would be taken for the sign of a restart; a refusal may be meant for an AT before."""
+    for _ in range(3):
+        answer: FinalResult = yield ATE0()
+        if answer.ok:
+            return
+        yield Pause(1.0)
 
 
 def _find(settings: Settings, baudrate: int | None) -> Steps[None]:
@@ -138,7 +154,7 @@ def probe(tries: int) -> Steps[bool]:
     """Say AT until it answers; return whether it does."""
     for attempt in range(tries):
         try:
-            answer: FinalResult = yield _Probe()
+            answer: FinalResult = yield _Probe(PATIENCE if attempt < 3 else MORE_PATIENCE)
         except Unanswered:
             continue
         if answer.ok:

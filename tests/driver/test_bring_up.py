@@ -65,6 +65,22 @@ def test_radio_off_apn_and_orphans() -> None:
     assert bench.driver.is_ready
 
 
+def test_module_that_answers_late_and_one_thing_at_a_time_is_waited_for() -> None:
+    bench = Bench()
+    bench.driver.port_opened(bench.now)
+    bench.collect()
+    bench.advance(3.0)
+    bench.expect("AT", "AT", "AT", "AT")
+    bench.advance(2.4)
+    assert bench.sent() == b"", "the next AT would be refused"
+    bench.say("OK")
+    bench.advance(0.3)
+    bench.dialog(("ATE0", "ERROR"))
+    bench.advance(1.0)
+    bench.dialog(*BRING_UP[1:], *ATTACH)
+    assert bench.driver.is_ready
+
+
 def test_rates_are_searched() -> None:
     bench = Bench(Settings())
     bench.driver.port_opened(bench.now)
