@@ -8,7 +8,8 @@ How things look to the application, all done by the kernel:
   nowhere without an error; then the engine end is emptied and closed: EPIPE.
 - *RST*: the engine end is closed while something is unread in it: ECONNRESET after the data. Where nothing is unread,
   a byte is written from the application's side for that purpose: as a trailer when it shuts its direction down, else
-  through a duplicate of its descriptor."""
+  through a duplicate of its descriptor.
+"""
 
 from __future__ import annotations
 

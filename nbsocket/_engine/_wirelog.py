@@ -1,7 +1,8 @@
 """The log of the serial line: every chunk as it was written or read, payload as its length only.
 
-Payload is found by the lengths that the lines themselves state (BC260Y-CN TCP/IP guide 1.1 §2.3.5, §2.4.1), also over
-several chunks. It may be the application's secrets; ``log_payload`` shows it all the same."""
+Payload is found by the lengths that the lines themselves state (BC260Y-CN TCP/IP guide 1.1 §2.3.5, §2.4.2), also over
+several chunks. It may be the application's secrets; ``log_payload`` shows it all the same.
+"""
 
 from __future__ import annotations
 
