@@ -59,7 +59,7 @@ OUTCOME_TIME = 60.0
 #: Seconds that the longest outcome may take: ten pings of 255 s each.
 LONGEST_OUTCOME = 2700.0
 
-#: Seconds in which any command is answered, with those before it. Source: BC260Y-CN TCP/IP guide 1.1 §2.2.3.
+#: Seconds in which any command is answered, with those before it. Source: BC260Y-CN TCP/IP guide 1.1 §2.3 (5 s each).
 ANSWER_TIME = 30.0
 
 
@@ -398,6 +398,8 @@ def _check_command(text: str, payload: bytes | None = None) -> str:
         raise TypeError(f"text must be a str, not {type(text).__name__}")
     if payload is not None and not isinstance(payload, bytes):
         raise TypeError(f"payload must be bytes, not {type(payload).__name__}")
+    if not (text.isascii() and text.isprintable()) or text[:2].upper() != "AT":
+        raise ValueError(f"text must be one line of printable ASCII that begins with AT, not {text!r}")
     check_raw_command(text, payload)
     return text
 
