@@ -152,17 +152,20 @@ def _find(settings: Settings, baudrate: int | None) -> Steps[None]:
 
 def probe(tries: int) -> Steps[bool]:
     """Say AT until it answers; return whether it does."""
-    for attempt in range(tries):
+    attempt = 0
+    while attempt < tries:
+        attempt += 1
         try:
-            answer: FinalResult = yield _Probe(PATIENCE if attempt < 3 else MORE_PATIENCE)
+            answer: FinalResult = yield _Probe(PATIENCE if attempt <= 3 else MORE_PATIENCE)
         except Unanswered:
             continue
         if answer.ok:
-            if attempt:
+            if attempt > 1:
                 # Late answers to the earlier ones may still come.
                 yield Pause(0.3)
             return True
-        # A module that boots answers ERROR for a while.
+        # A module that boots answers ERROR for a while; whatever it answers, the rate is right.
+        tries = max(tries, PROBES_FIXED)
         yield Pause(0.5)
     return False
 

@@ -81,6 +81,18 @@ def test_module_that_answers_late_and_one_thing_at_a_time_is_waited_for() -> Non
     assert bench.driver.is_ready
 
 
+def test_rate_that_gives_an_error_is_the_right_one() -> None:
+    bench = Bench(Settings())
+    bench.driver.port_opened(bench.now)
+    bench.collect()
+    for _ in range(5):
+        bench.expect("AT")
+        bench.say("ERROR")
+        bench.advance(0.5)
+    bench.dialog(("AT", "OK"))
+    assert [event for event in bench.events if isinstance(event, SetBaudrate)] == [SetBaudrate(115200)]
+
+
 def test_rates_are_searched() -> None:
     bench = Bench(Settings())
     bench.driver.port_opened(bench.now)
