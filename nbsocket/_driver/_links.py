@@ -58,6 +58,8 @@ OPEN_RETRY_TIME = 1.0
 #: Seconds that CLOSE OK may take (50 ms to 2 s were seen), and how often QICLOSE is tried.
 CLOSE_TIMEOUT = 10.0
 CLOSE_TRIES = 3
+#: Results of QICLOSE that say that there is nothing to close.
+CLOSED_RESULTS = frozenset({567})
 #: Seconds that a chosen local port stays busy after its close. Source: the same, note 4.
 PORT_HOLD_TIME = 70.0
 #: Times that the module may refuse the same segment.
@@ -579,8 +581,14 @@ class Links:
             return
         if result is None:
             self._close_overdue(link, now)
-        elif not result.ok:
+        elif result.ok:
+            return
+        elif result.code in CLOSED_RESULTS or link.close_tries > 1:
             self._gone(link, now)
+        else:
+            # A refusal for another reason would leave the socket open in the module for ever: ask once more.
+            link.close_due = None
+            link.move(Phase.RELEASING)
 
     def _close_overdue(self, link: Connection, now: float) -> None:
         link.close_due = None

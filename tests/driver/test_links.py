@@ -453,11 +453,22 @@ def test_close_without_acknowledgement_ends_with_the_linger_time(bench: Bench) -
     assert any("not acknowledged" in line for line in bench.logs)
 
 
-@pytest.mark.parametrize("answer", [["ERROR"], ["OK", "CLOSE OK"], ["+CME ERROR: 552"]])
+@pytest.mark.parametrize("answer", [["OK", "CLOSE OK"], ["+CME ERROR: 567"]])
 def test_close_is_done_in_either_way(bench: Bench, answer: list[str]) -> None:
     key = bench.open()
     bench.driver.end_of_data(key, 1.0, bench.now)
     bench.dialog(("AT+QICLOSE=0", *answer))
+    assert bench.take(ConnectionEnded).key == key
+
+
+@pytest.mark.parametrize("answer", ["ERROR", "+CME ERROR: 568"])
+def test_refused_close_is_asked_for_once_more(bench: Bench, answer: str) -> None:
+    """The module may say so of a socket that is not open, but also when it is busy."""
+    key = bench.open()
+    bench.driver.abort(key, bench.now)
+    bench.dialog(("AT+QICLOSE=0", answer))
+    bench.no_events()
+    bench.dialog(("AT+QICLOSE=0", answer))
     assert bench.take(ConnectionEnded).key == key
 
 
