@@ -8,7 +8,6 @@ meanwhile waits, or is answered ERROR in strict mode.
 
 from __future__ import annotations
 
-import random
 import re
 from collections import deque
 from collections.abc import Callable
@@ -16,13 +15,15 @@ from collections.abc import Callable
 from ._commands import COMMANDS, LATER, run_basic
 from ._data_mode import DataMode
 from ._errors import CME_TEXTS, CommandError
-from ._faults import Fault, FaultBook, byte_filter
+from ._faults import Fault
 from ._hosts import HostTable
+from ._injection import Injection
 from ._life import Life
 from ._network import Network, NetworkEvent
 from ._options import Options
-from ._parser import CommandLine, LineBuffer, parse_line
+from ._parser import CommandLine, parse_line
 from ._radio import Radio
+from ._reader import Reader
 from ._sockets import Sockets
 from ._timers import Timers
 from ._uart import BITS_PER_BYTE, Uart
@@ -36,21 +37,10 @@ MAX_UNREAD = 65536
 #: Command lines that are remembered for tests to look at.
 MAX_COMMANDS = 10_000
 
-#: Faults that are remembered for tests to look at.
-MAX_FAULTS = 1000
-
 #: From the last byte of an OK to the restart or the new baud rate that it announces.
 AFTER_ANSWER_DELAY = 0.01
 
 _COLON_RE = re.compile(rb"^(\+[A-Z]+:) ")
-_OUTCOMES = {
-    "+QIOPEN": "+QIOPEN: {id},{code}",
-    "+QIDNSGIP": "+QIDNSGIP: {code}",
-    "+QDNSGIP": "+QIDNSGIP: {code}",
-    "+QPING": "+QPING: {code}",
-    "+QNTP": "+QNTP: {code}",
-    "+QNTPT": "+QNTP: {code}",
-}
 
 
 class Module:
@@ -70,8 +60,6 @@ class Module:
         #: the last MAX_COMMANDS command lines in the order they came, without their CR
         self.commands: deque[str] = deque(maxlen=MAX_COMMANDS)
         self.command_count = 0
-        #: the last MAX_FAULTS faults that a command has met: time, fault, command line
-        self.met_faults: deque[tuple[float, Fault, str]] = deque(maxlen=MAX_FAULTS)
         #: the port has vanished (fault "hang_up")
         self.is_hung_up = False
         #: what AT+QISEND said about rapid release, one number a send
@@ -81,22 +69,16 @@ class Module:
         self.hosts = HostTable(options.hosts, options.dns)
         self.timers = Timers()
         self.radio = Radio(options.latency, options.radio_rate, options.loss, options.seed)
-        self.random = random.Random(options.seed)
         self.uart = Uart(options.baudrate or 115200, is_paced=options.baudrate is not None)
         self.sockets = Sockets(self)
         self.life = Life(self, now)
         self.is_echoing = options.echo
         self.cmee = options.cmee
         self.data_mode: DataMode | None = None
-        self._faults = FaultBook()
-        self._line = LineBuffer()
-        self._input = bytearray()
-        self._scanned = 0
-        self._ends_with_cr = False
-        self._is_busy = False
-        self._current: CommandLine | None = None
-        self._current_line = ""
-        self._fault: Fault | None = None
+        #: a command is unfinished
+        self.is_busy = False
+        self._injection = Injection(self)
+        self._reader = Reader(self)
         self._held: list[bytes] = []
         self._generation = 0
         for number in range(options.orphans):
@@ -153,7 +135,7 @@ class Module:
                 self._take_input(arrival)
             elif timer is not None and timer <= now:
                 self.timers.run_next()
-                self._process_input(timer)
+                self._reader.process(timer)
                 self._poll_network(timer)
             else:
                 return
@@ -163,7 +145,7 @@ class Module:
         """How many bytes the module takes from the line now."""
         if len(self.uart.outbound) > MAX_UNREAD:
             return 0
-        return max(0, MAX_BACKLOG - len(self.uart.inbound) - len(self._input))
+        return max(0, MAX_BACKLOG - len(self.uart.inbound) - len(self._reader))
 
     def set_host_rate(self, rate: int | None) -> None:
         """Tell the rate the host's end is set to; None: the same as the module's."""
@@ -181,18 +163,22 @@ class Module:
 
     def inject(self, fault: Fault, now: float) -> None:
         """Let something go wrong, when the fault's trigger comes."""
-        if fault.needs_command:
-            self._faults.add(fault)
-        elif fault.after:
-            self.timers.add(now + fault.after, lambda at: self._happen(fault, at), is_lasting=True)
-        else:
-            self._happen(fault, now)
+        self._injection.inject(fault, now)
 
     def clear_faults(self) -> None:
         """Call off every fault whose command, or whose bytes, have not come yet."""
-        self._faults = FaultBook()
-        self.uart.inbound.filters.clear()
-        self.uart.outbound.filters.clear()
+        self._injection.clear()
+
+    @property
+    def met_faults(self) -> deque[tuple[float, Fault, str]]:
+        """The last 1000 faults that a command has met: time, fault, command line. It may be cleared."""
+        return self._injection.met
+
+    @property
+    def fails_send(self) -> Fault | None:
+        """The fault that makes the current AT+QISEND end with SEND FAIL."""
+        fault = self._injection.current
+        return fault if fault is not None and fault.action == "send_fail" else None
 
     def drop_queries(self) -> None:
         """Forget the queries that are no sockets."""
@@ -204,12 +190,10 @@ class Module:
         """Forget everything about the command in progress (a boot)."""
         self._generation += 1
         self.data_mode = None
-        self._is_busy = False
-        self._fault = None
+        self.is_busy = False
+        self._injection.current = None
         self._held.clear()
-        self._input.clear()
-        self._scanned = 0
-        self._line = LineBuffer()
+        self._reader.clear()
 
     # ---- shortcuts for the parts
 
@@ -238,7 +222,7 @@ class Module:
     def is_idle(self) -> bool:
         """Nothing goes on: no command, nothing on the line, nothing on its way."""
         is_quiet = not (
-            self._is_busy or self.data_mode or self._input or len(self.uart.outbound) or len(self.uart.inbound)
+            self.is_busy or self.data_mode or len(self._reader) or len(self.uart.outbound) or len(self.uart.inbound)
         )
         return is_quiet and not self.sockets.is_moving
 
@@ -296,7 +280,7 @@ class Module:
         self._say(text, now, is_final=False)
 
     def _say(self, text: str, now: float, is_final: bool) -> None:
-        fault = self._fault
+        fault = self._injection.current
         data = self._frame(text.encode("latin-1"))
         if fault is not None and fault.is_silent(is_final):
             return
@@ -307,17 +291,18 @@ class Module:
 
     def show_prompt(self, prompt: bytes, now: float) -> None:
         """Ask for the payload."""
-        if self._fault is None or not self._fault.is_silent(is_final=False):
+        fault = self._injection.current
+        if fault is None or not fault.is_silent(is_final=False):
             self._put(prompt, now)
 
     def finish(self, text: str, now: float) -> None:
         """Say the final result; the next command may come."""
-        fault = self._fault
+        fault = self._injection.current
         self._say(text, now, is_final=True)
         if fault is not None and fault.is_late(is_final=True):
-            self._after(fault.delay, now, self._finished)
+            self._after(fault.delay, now, self.drop_command)
         else:
-            self._finished(now)
+            self.drop_command(now)
 
     def finish_error(self, code: int | None, now: float) -> None:
         """Say the error, in the words AT+CMEE asks for."""
@@ -328,9 +313,10 @@ class Module:
             assert code is not None
             self.finish(f"+CME ERROR: {code if self.cmee == 1 else CME_TEXTS.get(code, 'unknown')}", now)
 
-    def _finished(self, now: float) -> None:
-        self._is_busy = False
-        self._fault = None
+    def drop_command(self, now: float) -> None:
+        """Be done with the current command, without a word."""
+        self.is_busy = False
+        self._injection.current = None
         self.life.touch(now)
 
     def _after(self, delay: float, now: float, action: Callable[[float], None]) -> None:
@@ -371,42 +357,15 @@ class Module:
         if self.is_asleep or self.life.is_waking:
             self.life.wake(data, now)
             return
-        self._input += data
-        self._process_input(now)
+        self._reader.put(data, now)
 
-    def _process_input(self, now: float) -> None:
-        while self._input:
-            if self.data_mode is not None:
-                if not self._feed_data_mode(now):
-                    return
-            elif self._is_busy and not self.options.strict:
-                return
-            else:
-                self._read_line(now)
-
-    def _feed_data_mode(self, now: float) -> bool:
-        assert self.data_mode is not None
-        used = self.data_mode.take(bytes(self._input), now)
-        del self._input[:used]
-        return used > 0
-
-    def _read_line(self, now: float) -> None:
-        end = self._input.find(b"\r")
-        piece = bytes(self._input if end < 0 else self._input[: end + 1])
-        del self._input[: len(piece)]
+    def echo(self, data: bytes, now: float) -> None:
+        """Send back what the host typed, if it wants that."""
         if self.is_echoing and not self.life.is_booting:
-            self._put(piece, now)
-        self._line.add(piece.rstrip(b"\r") if end >= 0 else piece)
-        if end < 0:
-            return
-        if self._input[:1] == b"\n":  # CR LF: the LF belongs to the line, not to data that may follow it
-            del self._input[:1]
-            if self.is_echoing and not self.life.is_booting:
-                self._put(b"\n", now)
-        line, is_too_long = self._line.finish()
-        self._accept(line, is_too_long, now)
+            self._put(data, now)
 
-    def _accept(self, line: str, is_too_long: bool, now: float) -> None:
+    def accept(self, line: str, is_too_long: bool, now: float) -> None:
+        """Begin the command of a line that is complete."""
         command = parse_line(line)
         if command is None:
             return
@@ -416,22 +375,16 @@ class Module:
             if self.options.boot_answer == "ERROR":
                 self._put(self._frame(b"ERROR"), now)
             return
-        if self._is_busy:  # only in strict mode
+        if self.is_busy:  # only in strict mode
             self._put(self._frame(b"ERROR"), now)
             return
-        self._is_busy = True
-        self._current, self._current_line = command, line
+        self.is_busy = True
         self._after(self.options.answer_delay, now, lambda at: self._execute(command, line, is_too_long, at))
 
     def _execute(self, command: CommandLine, line: str, is_too_long: bool, now: float) -> None:
         generation = self._generation
-        for fault in self._faults.meet(line):
-            self.met_faults.append((now, fault, line))
-            if fault.changes_answer:
-                self._fault = fault
-            else:
-                self._happen(fault, now)
-        if generation != self._generation or not self._begin_fault(command, now):
+        self._injection.meet(line, now)
+        if generation != self._generation or not self._injection.begin(command, now):
             return
         try:
             if is_too_long:
@@ -455,78 +408,6 @@ class Module:
             self.answer(text, now)
         self.finish("OK", now)
 
-    # ---- faults
-
-    @property
-    def fails_send(self) -> Fault | None:
-        """The fault that makes the current AT+QISEND end with SEND FAIL."""
-        return self._fault if self._fault is not None and self._fault.action == "send_fail" else None
-
-    def _begin_fault(self, command: CommandLine, now: float) -> bool:
-        """Begin a fault of the current command; return whether the command is still carried out."""
-        fault = self._fault
-        if fault is None or fault.action in ("late", "late_final", "silence_final", "send_fail"):
-            return True
-        if fault.action == "result":
-            self._fault = None
-            self.finish("OK", now)
-            self._outcome(command, fault, now)
-            return False
-        if fault.action == "error":
-            self._fault = None
-            self.finish_error(fault.code, now)
-            if fault.is_carried_out:
-                self._is_busy, self._fault = True, Fault("silence")
-            return fault.is_carried_out
-        if not fault.is_carried_out:
-            self._finished(now)
-        return fault.is_carried_out
-
-    def _outcome(self, command: CommandLine, fault: Fault, now: float) -> None:
-        form = _OUTCOMES.get(command.name)
-        if form is None:
-            return
-        fields = command.tail.split(",")
-        socket_id = fields[1].strip() if len(fields) > 1 else "0"
-        text = form.format(id=socket_id, code=fault.code if fault.code is not None else 550)
-        self.timers.add(now + fault.delay, lambda at: self.urc(text, at))
-
-    def _happen(self, fault: Fault, now: float) -> None:
-        _HAPPENINGS[fault.action](self, fault, now)
-
-    def _filter_bytes(self, fault: Fault, now: float) -> None:
-        direction = self.uart.inbound if fault.direction == "up" else self.uart.outbound
-        change = byte_filter(fault)
-
-        def run(data: bytes) -> bytes:
-            changed, is_done = change(data)
-            if is_done:
-                direction.filters.remove(run)
-            return changed
-
-        direction.filters.append(run)
-
-    def _break_socket(self, fault: Fault, now: float) -> None:
-        entry = self.sockets.table.get(fault.socket_id)
-        if entry is not None and entry.service == "TCP":
-            self.sockets.break_one(entry, now)
-
-    def _hang_up(self, fault: Fault, now: float) -> None:
-        self.is_hung_up = True
-
 
 def _earliest(*times: float | None) -> float | None:
     return min((time for time in times if time is not None), default=None)
-
-
-_HAPPENINGS: dict[str, Callable[[Module, Fault, float], None]] = {
-    "drop": Module._filter_bytes,
-    "insert": Module._filter_bytes,
-    "garble": Module._filter_bytes,
-    "closed": Module._break_socket,
-    "hang_up": Module._hang_up,
-    "restart": lambda module, fault, now: module.restart(now),
-    "deregister": lambda module, fault, now: module.life.lose_registration(now),
-    "register": lambda module, fault, now: module.life.attach(now),
-    "emit": lambda module, fault, now: module.say_raw(fault.data, now),
-}
