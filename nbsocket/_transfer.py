@@ -7,6 +7,7 @@ that is not connected has an address in front of each datagram on its fd; it is 
 from __future__ import annotations
 
 import errno
+import operator
 import socket as _socket_module
 from collections.abc import Callable, Iterable
 from socket import SOCK_STREAM
@@ -105,6 +106,7 @@ def sendmsg(
 ) -> int:
     """Like :meth:`socket.socket.sendmsg`; ancillary data is EINVAL over the modem."""
     ancillary = list(ancdata)
+    _check_ancillary(ancillary)
     if not is_inet(sock):
         return GenuineSocket.sendmsg(sock, buffers, ancillary, flags, *(() if address is None else (address,)))
     is_stream = type_of(sock) == SOCK_STREAM
@@ -122,6 +124,16 @@ def sendmsg(
     if address is None:
         return send(sock, route, data, flags)
     return _send_datagram(sock, route, data, flags, address, "sendmsg")
+
+
+def _check_ancillary(items: Iterable[Any]) -> None:
+    """Raise the TypeError of the C function for what is no ancillary data, before the OSError for what is."""
+    for item in items:
+        if not isinstance(item, tuple) or len(item) != 3:
+            raise TypeError("[sendmsg() ancillary data items]() argument must be 3-item sequence")
+        operator.index(item[0])
+        operator.index(item[1])
+        _view(item[2])
 
 
 def _check_stream_address(sock: StdlibSocket, route: Route, flags: int, address: Any, call: str) -> None:

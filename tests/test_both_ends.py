@@ -104,3 +104,6 @@ def test_wrong_arguments_are_told_in_the_words_of_c(patched: Modem, kind: int) -
             sock.sendto(b"", None)  # type: ignore[call-overload]  # what is tested
         with pytest.raises(TypeError):
             sock.sendmsg([b"x"], [], 0, object())  # type: ignore[arg-type]  # what is tested
+        for item in (object(), (object(), 0, b""), (0, object(), b""), (0, 0, object()), (0, 0), (0, 0, b"", 0)):
+            with pytest.raises(TypeError):
+                sock.sendmsg([b"x"], [item])  # type: ignore[list-item]  # what is tested
