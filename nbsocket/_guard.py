@@ -47,6 +47,15 @@ def _name(args: tuple[Any, ...]) -> str | None:
     return None if not host or parse_literal(host) is not None else host
 
 
+def _reverse(args: tuple[Any, ...]) -> str | None:
+    """The address of a reverse look-up; None for our own resolver's, which wants the number unless it is bypassed."""
+    # From here: _reverse, the hook, whoever called the C function.
+    if sys._getframe(2).f_globals.get("__name__") == f"{__package__}._resolver":
+        return None
+    sockaddr = args[0]
+    return _text(sockaddr[0]) if isinstance(sockaddr, tuple) and sockaddr else None
+
+
 def _text(host: object) -> str | None:
     if isinstance(host, (bytes, bytearray)):
         return bytes(host).decode("ascii", "backslashreplace")
@@ -61,4 +70,5 @@ _HOSTS: dict[str, Callable[[tuple[Any, ...]], str | None]] = {
     "socket.getaddrinfo": _name,
     "socket.gethostbyname": _name,
     "socket.gethostbyaddr": lambda args: _text(args[0]),
+    "socket.getnameinfo": _reverse,
 }

@@ -197,7 +197,7 @@ def test_a_plain_function_above_ours_keeps_working(modem: Modem, caplog: pytest.
         def closure(self: socket.socket) -> Any:
             return ours(self)
 
-        socket.socket.getpeername = closure  # type: ignore[method-assign]  # as careless programs do
+        socket.socket.getpeername = closure  # type: ignore[method-assign, assignment]  # as careless programs do
     try:
         one, other = socket.socketpair()
         with one, other:
@@ -526,7 +526,16 @@ def test_the_state_is_visible_to_nobody_else() -> None:
 
 @pytest.mark.parametrize(
     "script",
-    ["imported_first.py", "imported_later.py", "trio_first.py", "trio_later.py", "fork.py", "exit_flushes.py"],
+    [
+        "imported_first.py",
+        "imported_later.py",
+        "trio_first.py",
+        "trio_later.py",
+        "fork.py",
+        "exit_flushes.py",
+        "guard.py",
+        "injected_everywhere.py",
+    ],
 )
 def test_isolated(script: str) -> None:
     assert run_isolated(script).splitlines()[-1] == "done"

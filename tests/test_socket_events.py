@@ -256,10 +256,9 @@ def test_tls(make_modem: Callable[..., Modem], tls_port: int, context: ssl.SSLCo
     data = pattern(40_000)
     sock = connected(make_modem("pty", data_format), tls_port)
     with context.wrap_socket(sock, server_hostname="server.example") as secure:
-        sender = threading.Thread(target=secure.sendall, args=(data,))
-        sender.start()
+        # One thread: OpenSSL does not allow reading and writing at once. What comes back meanwhile waits in the channel.
+        secure.sendall(data)
         assert receive_exactly(secure, len(data)) == data
-        sender.join(PATIENCE)
         assert secure.version() is not None
 
 

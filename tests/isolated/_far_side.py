@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
-
 import tests.conftest  # noqa: F401  # its audit hook
 from tests.helpers import echo, tcp_server, udp_server
 

@@ -1,7 +1,8 @@
 """TCP and UDP through trio's own sockets."""
 
 import trio
-from _far_side import ADDRESS, HOST, echo, tcp_server, udp_server
+
+from tests.isolated._far_side import ADDRESS, HOST, echo, tcp_server, udp_server
 
 
 async def talk(port: int, udp_port: int) -> None:

@@ -4,10 +4,9 @@ import atexit
 import socket
 import threading
 
-from _far_side import ADDRESS, tcp_server
-
 import nbsocket
 from tests.helpers import PATIENCE, pattern, receive_all
+from tests.isolated._far_side import ADDRESS, tcp_server
 
 DATA = pattern(20_000)
 arrived: list[bytes] = []

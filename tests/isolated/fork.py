@@ -4,9 +4,8 @@ import errno
 import os
 import socket
 
-from _far_side import ADDRESS, echo, tcp_server
-
 import nbsocket
+from tests.isolated._far_side import ADDRESS, echo, tcp_server
 
 with nbsocket.configure("sim://") as modem, tcp_server(echo) as port:
     nbsocket.patch()

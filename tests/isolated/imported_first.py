@@ -7,9 +7,8 @@ import urllib.request
 from socket import create_connection, getaddrinfo, gethostbyname
 from socket import socket as socket_class
 
-from _far_side import ADDRESS, HOST, echo, tcp_server
-
 import nbsocket
+from tests.isolated._far_side import ADDRESS, HOST, echo, tcp_server
 
 modem = nbsocket.configure("sim://")
 with tcp_server(echo) as port:

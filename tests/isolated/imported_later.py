@@ -2,9 +2,8 @@
 
 import os
 
-from _far_side import HOST, echo, tcp_server
-
 import nbsocket
+from tests.isolated._far_side import HOST, echo, tcp_server
 
 os.environ["NBSOCKET_PORT"] = "sim://"
 nbsocket.patch()

@@ -1,9 +1,9 @@
 """trio was imported before the patch, and keeps C functions in closures; afterwards they are as they were."""
 
 import trio
-from _trio_scenario import main
 
 import nbsocket
+from tests.isolated._trio_scenario import main
 
 
 def cells() -> list[object]:

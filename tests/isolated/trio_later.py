@@ -5,7 +5,8 @@ import nbsocket
 with nbsocket.configure("sim://") as modem:
     nbsocket.patch()
     import trio
-    from _trio_scenario import main
+
+    from tests.isolated._trio_scenario import main
 
     main()
     nbsocket.unpatch()

@@ -1,0 +1,48 @@
+"""The strict guard: everything that would leave past the modem is refused, patched or not; the modem is not."""
+
+import _socket
+import errno
+import socket
+from collections.abc import Callable
+
+import nbsocket
+from nbsocket._bypass import Bypass
+from nbsocket._guard import refuse_host_network
+from tests.helpers import echo, tcp_server
+
+# First of all: the hook must come before the tests' own, which refuses more.
+refuse_host_network(Bypass.parse("intranet.example"))
+
+REFUSED: list[Callable[[], object]] = [
+    lambda: _socket.socket().connect(("192.0.2.1", 9)),
+    lambda: _socket.socket().connect_ex(("192.0.2.1", 9)),
+    lambda: _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM).sendto(b"x", ("192.0.2.1", 9)),
+    lambda: _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM).sendmsg([b"x"], [], 0, ("192.0.2.1", 9)),
+    lambda: _socket.socket(_socket.AF_INET6).connect(("2001:db8::1", 9)),
+    lambda: socket.getaddrinfo("a.example", 80),
+    lambda: _socket.getaddrinfo(b"a.example", 80),
+    lambda: _socket.gethostbyname("a.example"),
+    lambda: _socket.gethostbyaddr("192.0.2.1"),
+    lambda: _socket.getnameinfo(("192.0.2.1", 9), 0),
+]
+
+for call in REFUSED:
+    try:
+        call()
+    except OSError as error:
+        assert error.errno == errno.EACCES and "--strict" in str(error), error
+    else:
+        raise AssertionError(call)
+
+with tcp_server(echo) as port, nbsocket.configure("sim://"):
+    socket.create_connection(("127.0.0.1", port)).close()
+    assert socket.getaddrinfo("192.0.2.1", 80)
+    assert nbsocket.getnameinfo(("192.0.2.1", 80), 0) == ("192.0.2.1", "http")
+    nbsocket.patch(bypass="none")
+    assert socket.getnameinfo(("192.0.2.1", 80), 0) == ("192.0.2.1", "http")
+    for host in ("server.example", "127.0.0.1"):
+        with socket.create_connection((host, port), 10) as sock:
+            sock.sendall(b"x")
+            assert sock.recv(1) == b"x"
+    nbsocket.unpatch()
+print("done")
