@@ -60,6 +60,18 @@ def test_the_peers_end_is_no_hang_up(ended: nbsocket.socket) -> None:
         assert poll.poll(0) == [(ended.fileno(), select.POLLIN | select.POLLOUT | select.POLLRDHUP)]
 
 
+@pytest.mark.parametrize(("peer", "own"), [("::1", "::"), ("::ffff:127.0.0.1", "::ffff:10.0.0.9")])
+def test_the_name_of_an_ipv6_socket_where_the_module_has_ipv4(
+    make_modem: Callable[..., Modem], peer: str, own: str
+) -> None:
+    """An address of the wrong family would mislead, as in FTP's EPRT."""
+    modem = make_modem(address="10.0.0.9")
+    server = socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True)
+    with server, nbsocket.socket(socket.AF_INET6, modem=modem) as sock:
+        sock.connect((peer, server.getsockname()[1]))
+        assert sock.getsockname() == (own, 0, 0, 0)
+
+
 def test_both_directions_ended(ended: nbsocket.socket) -> None:
     """Our own end after the peer's is no error."""
     with ended:
