@@ -30,7 +30,7 @@ def main() -> int:
         is_chosen=lambda module, name: _is_chosen(options, module, name),
         jobs=options.jobs,
         baseline_file=options.baseline,
-        report_progress=lambda module, name, verdicts: _tell(module, name, verdicts, options.verbose),
+        report_progress=lambda *done: _tell(*done, is_verbose=options.verbose),
     )
     if options.report:
         write_report(options.report, result, modules)
@@ -56,10 +56,11 @@ def _is_chosen(options: argparse.Namespace, module: str, name: str) -> bool:
     return not options.part or f"{module}.{name}" in PART or module in PART
 
 
-def _tell(module: str, name: str, verdicts: list[Verdict], is_verbose: bool) -> None:
+def _tell(module: str, name: str, verdicts: list[Verdict], seconds: float, *, is_verbose: bool) -> None:
     failed = [verdict for verdict in verdicts if not verdict.passes]
     over_modem = sum(verdict.is_over_modem for verdict in verdicts)
-    print(f"{module}.{name}: {len(verdicts)} plain, {over_modem} over the modem, {len(failed)} fail", flush=True)
+    counts = f"{len(verdicts)} plain, {over_modem} over the modem, {len(failed)} fail"
+    print(f"{module}.{name}: {counts} ({seconds:.0f} s)", flush=True)
     for verdict in verdicts:
         if verdict.complaint or (is_verbose and not verdict.passes):
             print(f"  {verdict.complaint or verdict.name + ': ' + verdict.outcome.kind}")

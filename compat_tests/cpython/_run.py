@@ -22,7 +22,7 @@ def run_all(
     is_chosen: Callable[[str, str], bool],
     jobs: int,
     baseline_file: Path | None,
-    report_progress: Callable[[str, str, list[Verdict]], None],
+    report_progress: Callable[[str, str, list[Verdict], float], None],
 ) -> Result:
     """Run every chosen class of the modules.
 
@@ -31,7 +31,7 @@ def run_all(
         is_chosen: told module and class.
         jobs: processes at a time.
         baseline_file: where the outcomes on the plain interpreter are kept between runs, if anywhere.
-        report_progress: told of each class when it is done.
+        report_progress: told of each class when it is done, with the seconds it took.
     """
     begin = time.monotonic()
     result = Result()
@@ -48,8 +48,9 @@ def run_all(
         ]
 
     def work(unit: Unit) -> list[Verdict]:
+        started = time.monotonic()
         verdicts = _run_unit(*unit, baseline)
-        report_progress(*unit, verdicts)
+        report_progress(*unit, verdicts, time.monotonic() - started)
         return verdicts
 
     with ThreadPoolExecutor(jobs) as pool:

@@ -13,8 +13,18 @@ from enum import Enum
 class Reason(Enum):
     """Why a test cannot pass; the text stands in the report."""
 
+    CONNECTIONS = "more than five connections at once: EMFILE"
+    HALF_CLOSE = "half-closes: shutdown(SHUT_WR) cannot reach the peer, and the peer's ends both directions"
+    LISTENING = "active FTP, where the server connects to the client: the module cannot listen"
+    URGENT = "out-of-band data (MSG_OOB), which the module neither sends nor tells apart"
+    RESET = "needs a reset (SO_LINGER of 0) to reach the peer: the module can only close in order"
     DATAGRAM_SIZE = "a datagram is longer than one send of the module (512 bytes, 1024 with data_format=raw): EMSGSIZE"
-    PEER_ADDRESS = "compares the client's address with what the server sees: in between is the operator's network"
+    PEER_ADDRESS = "compares the client's own address with what the server sees: the module does not tell its port"
+    STARTTLS = (
+        "CPython's own fault with a connection that is not faster than the program: start_tls() while more is "
+        "written than the send buffer takes (16 KiB here, as TCP's at the beginning)"
+    )
+    REFERENCES = "counts references that a function of C does not keep, but a function of Python in a traceback does"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +46,20 @@ class Known:
 _LOOPS = "(EPoll|Poll|Select)EventLoopTests"
 
 KNOWN_FAILURES = (
+    Known("test_socket.GeneralModuleTests.testRefCountGetNameInfo", Reason.REFERENCES),
+    Known("test_ssl.TestPreHandshakeClose.test_preauth_data_to_tls_server", Reason.RESET),
+    Known("test_ssl.ThreadedTests.test_server_accept", Reason.PEER_ADDRESS),
+    Known("test_ftplib.TestFTPClass.test_abort", Reason.URGENT),
+    Known("test_ftplib.TestIPv6Environment.test_(makeport|transfer)", Reason.LISTENING),
+    Known("test_asyncore.TestAPI_UseIPv[46](Select|Poll).test_handle_expt", Reason.URGENT),
+    Known("test_asyncio.test_ssl.TestSSL.test_(create_(connection|server)_ssl_1|shutdown_cleanly)", Reason.CONNECTIONS),
+    Known("test_asyncio.test_ssl.TestSSL.test_create_server_ssl_over_ssl", Reason.CONNECTIONS),
+    Known("test_asyncio.test_ssl.TestSSL.test_remote_shutdown_receives_trailing_data", Reason.HALF_CLOSE),
+    Known("test_asyncio.test_sslproto.SelectorStartTLSTests.test_start_tls_client_(reg|buf)_proto_1", Reason.STARTTLS),
     Known(f"test_asyncio.test_sock_lowlevel.{_LOOPS}.test_recvfrom(_into)?", Reason.DATAGRAM_SIZE),
     Known(f"test_asyncio.test_sock_lowlevel.{_LOOPS}.test_sendto_blocking", Reason.DATAGRAM_SIZE),
     Known(f"test_asyncio.test_sock_lowlevel.{_LOOPS}.test_sock_accept", Reason.PEER_ADDRESS),
+    Known(f"test_asyncio.test_sock_lowlevel.{_LOOPS}.test_sock_client_racing", Reason.HALF_CLOSE),
 )
 
 
