@@ -119,7 +119,8 @@ class Driver:
         #: QSCLK=1 was given: the next command may be lost.
         self._may_sleep = False
         self._is_stopping = False
-        self._now = 0.0
+        #: When handle_timeout was called last: what was due then is dealt with, or waits for the module to be free.
+        self._served_at = float("-inf")
 
     # -- what the engine and the application ask for
 
@@ -150,7 +151,6 @@ class Driver:
         self._chat.clear()
         self._out.clear()
         self._fail_everything(error, now)
-        self._note_time(now)
 
     def shut_down(self, now: float) -> None:
         """Finish what is on its way, then give :class:`Stopped`."""
@@ -248,12 +248,12 @@ class Driver:
         return event
 
     def next_deadline(self) -> float | None:
-        """When :meth:`handle_timeout` is due; None: not before something else happens."""
-        return min((moment for moment in self._deadlines() if moment > self._now), default=None)
+        """When :meth:`handle_timeout` is due, which may be past; None: not before something else happens."""
+        return min((moment for moment in self._deadlines() if moment > self._served_at), default=None)
 
     def handle_timeout(self, now: float) -> None:
         """Do what time demands; harmless when nothing is due."""
-        self._note_time(now)
+        self._served_at = max(self._served_at, now)
         chat_deadline = self._chat.next_deadline()
         if chat_deadline is not None and now >= chat_deadline:
             self._chat.handle_timeout(now)
@@ -276,9 +276,6 @@ class Driver:
         own = [self._life, self._attach, *(task.script for task in self._tasks)]
         return [script for script in own if script is not None]
 
-    def _note_time(self, now: float) -> None:
-        self._now = max(self._now, now)
-
     def _emit(self, event: Event) -> None:
         self._events.append(event)
 
@@ -286,7 +283,6 @@ class Driver:
 
     def _pump(self, now: float) -> None:
         """Read what the chat has, and keep the module busy."""
-        self._note_time(now)
         while True:
             while (event := self._chat.next_event()) is not NEED_DATA:
                 self._dispatch(event, now)

@@ -81,6 +81,20 @@ def test_module_that_answers_late_and_one_thing_at_a_time_is_waited_for() -> Non
     assert bench.driver.is_ready
 
 
+def test_deadline_that_passes_while_something_else_happens_is_not_forgotten() -> None:
+    bench = Bench()
+    bench.start()
+    first = bench.driver.submit(GetInfo(), None, bench.now)
+    second = bench.driver.submit(GetInfo(), bench.now + 1.0, bench.now)
+    bench.now += 1.0
+    bench.feed(b"\r\n+CSCON: 1\r\n")
+    deadline = bench.driver.next_deadline()
+    assert deadline == bench.now
+    bench.driver.handle_timeout(deadline)
+    assert bench.take(RequestFailed).request_id == second
+    bench.driver.cancel(first, bench.now)
+
+
 def test_rate_that_gives_an_error_is_the_right_one() -> None:
     bench = Bench(Settings())
     bench.driver.port_opened(bench.now)
