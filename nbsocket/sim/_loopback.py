@@ -20,7 +20,7 @@ from ._network import Arrived, Ended, Network, NetworkEvent, Opened
 READ_SIZE = 4096
 MAX_DATAGRAM_SIZE = 65535
 
-#: A connection that was closed in order waits this long for the peer's FIN; what the peer still sends is thrown away.
+#: A connection that was closed in order waits this long for the peer's FIN.
 LINGER_TIME = 10.0
 
 #: Connections the module forgot without telling the peer; beyond this the oldest is really closed.
@@ -139,6 +139,8 @@ class LoopbackNetwork(Network):
                 link.outgoing.clear()
                 break
             del link.outgoing[:sent]
+            if link.is_finishing:
+                link.deadline = self._now + LINGER_TIME
         if link.is_finishing and not link.outgoing:
             link.is_finishing = False
             with contextlib.suppress(OSError):
@@ -231,7 +233,9 @@ class LoopbackNetwork(Network):
 
     def _discard(self, link: _Link, data: bytes) -> None:
         """Handle what comes for a connection that the module has left."""
-        if link.is_ghost and data:
+        is_delivered = not link.outgoing and not _unacknowledged_in_kernel(link.sock)
+        if data and (link.is_ghost or is_delivered):
+            # Nobody reads it any more: RFC 9293 §3.6.1, and lwIP's tcp_input with TF_RXCLOSED.
             self._reset(link)
         elif not data and (link.is_ghost or not link.outgoing):
             self._drop(link)

@@ -123,6 +123,35 @@ def test_finish_delivers_everything_although_the_peer_talks(network: LoopbackNet
     peer.close()
 
 
+def test_a_peer_that_talks_after_the_end_is_reset(network: LoopbackNetwork, listener: socket.socket) -> None:
+    peer = connect(network, listener)
+    network.send(1, b"last words", 0.0)
+    network.finish(1)
+    assert peer.recv(100) == b"last words"
+    assert peer.recv(100) == b""
+    peer.settimeout(PATIENCE)
+    deadline = time.monotonic() + PATIENCE
+    with pytest.raises((BrokenPipeError, ConnectionResetError)):
+        while time.monotonic() < deadline:
+            peer.send(b"x")
+            network.poll(0.0)
+    peer.close()
+
+
+def test_a_slow_peer_still_gets_everything(network: LoopbackNetwork, listener: socket.socket) -> None:
+    size, now = 4 << 20, 1000.0
+    with connect(network, listener) as peer:
+        network.poll(now)
+        network.send(1, b"x" * size, now)
+        network.finish(1)
+        received = 0
+        while received < size:
+            received += len(peer.recv(1 << 18))
+            now += 5.0
+            network.poll(now)
+        assert peer.recv(1) == b""
+
+
 def test_what_the_peer_does_not_read_is_not_acknowledged(network: LoopbackNetwork, listener: socket.socket) -> None:
     with connect(network, listener) as peer:
         size = 8 << 20
