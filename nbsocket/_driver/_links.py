@@ -66,8 +66,9 @@ PORT_HOLD_TIME = 70.0
 SEND_TRIES = 4
 #: After no answer at all the module may still be at it: seconds until the second look at its count.
 SECOND_LOOK = 2.0
-#: Seconds to find out how the peer closed; then it is decided by what is known.
-JUDGE_TIMEOUT = 3.0
+#: Seconds to find out how the peer closed, longer than an opening keeps the line for itself; then it is taken for a
+#: reset: an end that was none would hide what the peer had yet to send.
+JUDGE_TIMEOUT = OPEN_TIMEOUT + 15.0
 #: A half-closed connection is given up after so many seconds without data, unless a longer linger time is set.
 HALF_CLOSED_IDLE = 60.0
 
@@ -514,6 +515,7 @@ class Links:
                 self._reset(link, make_error(ECONNRESET, "the connection was closed with data on its way", result=567))
             else:
                 link.move(Phase.JUDGING)
+                link.looks = 0
                 link.judge_due = now + JUDGE_TIMEOUT
 
     def _finish_closed(self, link: Connection) -> None:
@@ -529,6 +531,9 @@ class Links:
             account = _account(result, is_tcp=True)
             self._verdict(link, is_clean=account is not None and account.sent == link.sent and account.unacked == 0)
             return
+        if result is None or (not result.ok and not link.looks):
+            link.looks += 1
+            return  # it is asked again
         link.is_state_known = True
         state = _state(result, link.socket_id)
         if state == STATE_REMOTE_CLOSING:
@@ -540,7 +545,7 @@ class Links:
 
     def _verdict(self, link: Connection, is_clean: bool) -> None:
         if not is_clean:
-            self._reset(link, make_error(ECONNRESET, "the peer reset the connection", result=567))
+            self._reset(link, make_error(ECONNRESET, "the peer or the network reset the connection", result=567))
             return
         if link.has_unsent(self._segment_size):
             self._reset(link, make_error(ECONNRESET, "the connection was closed with data on its way", result=567))
@@ -631,7 +636,7 @@ class Links:
         elif link.close_due is not None and now >= link.close_due and link.phase is Phase.CLOSING:
             self._close_overdue(link, now)
         elif link.judge_due is not None and now >= link.judge_due:
-            self._verdict(link, is_clean=link.is_acked or link.is_answered)
+            self._verdict(link, is_clean=False)
         elif link.phase is Phase.OPEN and link.linger_deadline is not None and now >= link.linger_deadline:
             self._linger_over(link)
 

@@ -386,6 +386,30 @@ def test_end_of_unknown_kind_is_judged_by_acknowledgement(bench: Bench, count: s
     assert type(bench.events[0]) is kind
 
 
+def test_end_is_not_guessed_when_the_question_was_not_answered(bench: Bench) -> None:
+    key = bench.open()
+    bench.say('+QIURC: "closed",0')
+    bench.expect("AT+QISTATE=1,0")
+    bench.advance(5.2)
+    bench.no_events()
+    bench.dialog(("AT", "OK"), ('AT+QICFG="dataformat"', '+QICFG: "dataformat",1,1', "OK"))
+    bench.dialog(("AT+QISTATE=1,0", '+QISTATE: 0,"TCP","10.0.0.9",80,0,0,0,1', "OK"))
+    assert bench.take(ConnectionReset).key == key
+
+
+def test_end_is_not_guessed_while_an_opening_has_the_line(bench: Bench) -> None:
+    key = bench.open()
+    bench.driver.open("TCP", "10.0.0.9", 81, 0, Pile(), bench.now)
+    bench.dialog(('AT+QIOPEN=0,1,"TCP","10.0.0.9",81', "OK"))
+    bench.say('+QIURC: "closed",0')
+    bench.advance(50.0)
+    bench.no_events()
+    bench.say("+QIOPEN: 1,0")
+    bench.take(Connected)
+    bench.dialog(("AT+QISTATE=1,0", '+QISTATE: 0,"TCP","10.0.0.9",80,0,4,0,1', "OK"))
+    assert bench.take(PeerClosed).key == key
+
+
 def test_end_of_unknown_kind_with_nothing_outstanding_is_an_end(bench: Bench) -> None:
     bench.open()
     bench.say('+QIURC: "closed",0')
