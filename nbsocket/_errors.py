@@ -1,8 +1,8 @@
 """One table from the module's result codes to the errors that socket programs test for.
 
-Every error that leaves nbsocket is an ``OSError`` (or its subclass for that errno, or ``gaierror``) with a true ``errno``.
-Where the module gave the reason, the exception also carries ``result`` (the number of BC260Y-CN TCP/IP guide 1.1 §3, or None)
-and ``command`` (the command line, without its CR).
+Every error that leaves nbsocket is an ``OSError`` (or its subclass for that errno, or ``gaierror``) with a true
+``errno``. Where the module gave the reason, the exception also carries ``result`` (the number of BC260Y-CN TCP/IP guide
+1.1 §3, or None) and ``command`` (the command line, without its CR).
 """
 
 from __future__ import annotations
@@ -41,7 +41,15 @@ RESULT_CODES: dict[int, tuple[int, str]] = {
 }
 
 #: Result codes that getaddrinfo answers with something other than EAI_NONAME.
-_GAI_CODES = {564: EAI_AGAIN, 568: EAI_AGAIN, 569: EAI_AGAIN, 570: EAI_AGAIN, 561: EAI_AGAIN, 550: EAI_FAIL, 553: EAI_FAIL}
+_GAI_CODES = {
+    564: EAI_AGAIN,
+    568: EAI_AGAIN,
+    569: EAI_AGAIN,
+    570: EAI_AGAIN,
+    561: EAI_AGAIN,
+    550: EAI_FAIL,
+    553: EAI_FAIL,
+}
 
 
 def make_error(number: int, message: str, *, command: str | None = None, result: int | None = None) -> OSError:
@@ -56,7 +64,9 @@ def error_from_result(result: int | None, command: str, *, otherwise: int = errn
     """Return the error for a result code; ``otherwise`` is the errno of a bare ``ERROR`` or of an unknown number."""
     if result is not None and result in RESULT_CODES:
         number, meaning = RESULT_CODES[result]
-        return make_error(number or otherwise, f"{meaning} (result {result} of {command})", command=command, result=result)
+        return make_error(
+            number or otherwise, f"{meaning} (result {result} of {command})", command=command, result=result
+        )
     reason = "the module answered ERROR" if result is None else f"the module answered error {result}"
     return make_error(otherwise, f"{reason} to {command}", command=command, result=result)
 

@@ -40,7 +40,7 @@ from nbsocket._driver import (
 from nbsocket._engine import Engine, Stats
 from nbsocket._errors import make_error
 
-__all__ = ["MAX_HOST_SIZE", "Modem", "check_host", "configure", "default_modem"]
+__all__ = ["MAX_HOST_SIZE", "Modem", "check_host", "check_ping", "configure", "default_modem"]
 
 T = TypeVar("T")
 
@@ -81,9 +81,19 @@ def check_host(host: str, limit: int = MAX_HOST_SIZE) -> str:
 def _check_range(name: str, value: int, lowest: int, highest: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} must be an int, not {type(value).__name__}")
+    if lowest == highest != value:
+        raise ValueError(f"{name} must be {lowest}: the module has no other, not {value}")
     if not lowest <= value <= highest:
         raise ValueError(f"{name} must be {lowest} to {highest}, not {value}")
     return value
+
+
+def check_ping(host: str, timeout: int, count: int, size: int) -> None:
+    """Raise ValueError for what no firmware takes. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.8."""
+    check_host(host)
+    _check_range("timeout", timeout, 1, 255)
+    _check_range("count", count, 1, 10)
+    _check_range("size", size, 32, 1500)
 
 
 def _check_address(address: str) -> str:
@@ -301,10 +311,7 @@ class Modem:
             OSError: EINVAL, this firmware takes no packets of that size; the module refused (``result`` says why, 565
                 for an unknown name), or the network is not there.
         """
-        check_host(host)
-        _check_range("timeout", timeout, 1, 255)
-        _check_range("count", count, 1, 10)
-        _check_range("size", size, 32, 1500)
+        check_ping(host, timeout, count, size)
         patience = self._timeout(None, count * (timeout + 1.0) + OUTCOME_TIME)
         return self._ask(Ping(host, timeout, count, size, bool(rai)), patience, PingResult, on_reply)
 
@@ -365,7 +372,8 @@ class Modem:
                 or 1B alone to cancel) or ``AT+QISEND=<id>,<size>`` (as many bytes as announced).
             outcome: wait also for the lines that come after the OK of AT+QIOPEN, AT+QICLOSE, AT+QIDNSGIP, AT+QPING
                 and AT+QNTP.
-            on_line: with ``outcome``, called on this thread with each line as it comes.
+            on_line: with ``outcome``, called on this thread with each line as it comes, the
+                final result among them.
         Returns:
             The information lines, without the final result.
         Raises:

@@ -48,7 +48,7 @@ def sim_url(**options: Any) -> str:
     pairs: list[tuple[str, str]] = []
     for name, value in options.items():
         if isinstance(value, dict):
-            pairs += [(name.removesuffix("s"), f"{key}={target}") for key, target in value.items()]
+            pairs += [({"hosts": "host"}.get(name, name), f"{key}={target}") for key, target in value.items()]
         else:
             pairs.append((name, str(value)))
     return "sim://" + ("?" + urlencode(pairs) if pairs else "")

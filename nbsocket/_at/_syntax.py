@@ -47,6 +47,8 @@ def quote(text: str, limit: int = MAX_QUOTED_SIZE) -> str:
 def check_range(name: str, value: int, lowest: int, highest: int) -> None:
     """Raise ValueError, naming what is allowed, when ``value`` is outside ``lowest`` to ``highest`` or no integer."""
     if not isinstance(value, int) or not lowest <= value <= highest:
+        if lowest == highest:
+            raise ValueError(f"{name} must be {lowest}, not {value!r}")
         raise ValueError(f"{name} must be {lowest} to {highest}, not {value!r}")
 
 

@@ -43,6 +43,13 @@ class Subcommand:
 SUBCOMMANDS = {
     "run": Subcommand("_run", "run a Python program, unmodified, over the modem"),
     "info": Subcommand("_info", "show the module, its signal and its registration"),
+    "ping": Subcommand("_ping", "ping a host from the module"),
+    "resolve": Subcommand("_resolve", "look a name up with the module's DNS client"),
+    "dns": Subcommand("_dns", "show or set the module's name servers"),
+    "ntp": Subcommand("_ntp", "ask a time server, and set the module's clock"),
+    "sockets": Subcommand("_sockets", "list what is open in the module"),
+    "at": Subcommand("_at", "send AT commands"),
+    "baud": Subcommand("_baud", "show or change the speed of the serial line"),
     "sim": Subcommand("_sim", "simulate a module on a pseudo-terminal"),
     "demo": Subcommand("_demo", "paho-mqtt and requests over a simulated module, without hardware"),
 }
@@ -70,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parse_common(argv: list[str]) -> argparse.Namespace:
-    rows = "\n".join(f"  {name:<6}{subcommand.summary}" for name, subcommand in SUBCOMMANDS.items())
+    rows = "\n".join(f"  {name:<9}{subcommand.summary}" for name, subcommand in SUBCOMMANDS.items())
     parser = Parser(
         prog="nbsocket",
         usage="nbsocket [options] subcommand ...",

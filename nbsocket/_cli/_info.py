@@ -9,17 +9,20 @@ from dataclasses import asdict
 from nbsocket._cli._exit import ExitCode
 from nbsocket._cli._options import configure_modem
 
+#: Source: BC260Y-CN TCP/IP guide 1.1 §4.1, AT+QSCLK.
+SLEEP_MODES = {None: "not told", 0: "stays awake", 1: "deep sleep when idle", 2: "light sleep when idle"}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """``info`` has no options of its own."""
 
 
 def main(options: argparse.Namespace) -> int:
-    """Print identity, signal and registration; the exit code tells whether the module is registered."""
-    with configure_modem(options) as modem:
-        info, status = modem.info(), modem.status()
+    """Print identity, signal, registration and settings; the exit code tells whether the module is registered."""
+    with configure_modem(options, close_orphans=False) as modem:
+        info, status, settings = modem.info(), modem.status(), modem.settings()
     if options.json:
-        print(json.dumps({"port": modem.port, **asdict(info), **asdict(status)}))
+        print(json.dumps({"port": modem.port, **asdict(info), **asdict(status), **asdict(settings)}))
     else:
         rows = {
             "port": modem.port,
@@ -29,6 +32,9 @@ def main(options: argparse.Namespace) -> int:
             "network": status.registration,
             "signal": "unknown" if status.rssi is None else f"{status.rssi} dBm",
             "address": status.address or "none",
+            "data": f"sent as {settings.send_format}, received as {settings.receive_format}",
+            "sleep": SLEEP_MODES.get(settings.sleep_mode, f"mode {settings.sleep_mode}"),
+            "speed": f"{settings.baudrate} baud",
         }
         for name, value in rows.items():
             print(f"{name:<10}{value}")

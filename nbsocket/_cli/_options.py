@@ -37,8 +37,10 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def configure_modem(options: argparse.Namespace) -> Modem:
+def configure_modem(options: argparse.Namespace, **others: Any) -> Modem:
     """Make the modem named by the options, or by the environment, the process's default one.
+
+    ``others`` are further options of :class:`nbsocket.Modem`.
 
     Raises:
         CommandError: no port is named at all.
@@ -48,7 +50,7 @@ def configure_modem(options: argparse.Namespace) -> Modem:
         raise CommandError("no port named: use --port or set NBSOCKET_PORT", ExitCode.USAGE)
     import nbsocket
 
-    chosen: dict[str, Any] = {}
+    chosen: dict[str, Any] = dict(others)
     if options.baudrate is not None:
         chosen["baudrate"] = options.baudrate
     if options.data_format is not None:

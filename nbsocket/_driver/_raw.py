@@ -45,7 +45,7 @@ class RawCommand(Plain):
     """Gives the information lines of any command: list[str]. Fails with OSError on an error result.
 
     With ``wants_outcome`` the lines that come after the OK of AT+QIOPEN, AT+QICLOSE, AT+QIDNSGIP, AT+QPING and AT+QNTP
-    are waited for too, and every line is reported as it comes.
+    are waited for too, and every line is reported as it comes, the final result among them.
     """
 
     text: str
@@ -65,6 +65,7 @@ class RawCommand(Plain):
             return lines
         for line in lines:
             yield Report(line)
+        yield Report(answer.text)
         for event in (yield from self._outcome()):
             if isinstance(event, CloseOk):
                 surroundings.release_socket(int(match[2]) if match else -1, is_closed=True)

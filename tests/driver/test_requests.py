@@ -304,7 +304,10 @@ def test_settings_that_the_firmware_does_not_tell(bench: Bench) -> None:
     ],
 )
 def test_raw_command_with_its_outcome(bench: Bench, text: str, lines: list[str]) -> None:
-    assert ask(bench, RawCommand(text, wants_outcome=True), (text, "OK", *lines)) == lines
+    bench.driver.submit(RawCommand(text, wants_outcome=True), None, bench.now)
+    bench.dialog((text, "OK", *lines))
+    assert [bench.take(RequestProgress).value for _ in ["OK", *lines]] == ["OK", *lines]
+    assert bench.take(RequestDone).value == lines
 
 
 def test_socket_of_a_raw_command_is_left_alone_until_it_is_closed(bench: Bench) -> None:

@@ -1,0 +1,26 @@
+"""``nbsocket resolve``: a look-up by the module's own DNS client."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from contextlib import closing
+
+from nbsocket._cli._exit import ExitCode
+from nbsocket._cli._options import configure_modem
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the name."""
+    parser.add_argument("host", help="name to look up")
+
+
+def main(options: argparse.Namespace) -> int:
+    """Print one address a line; the module gives one."""
+    with closing(configure_modem(options, close_orphans=False)) as modem:
+        addresses = modem.resolve(options.host)
+    if options.json:
+        print(json.dumps({"host": options.host, "addresses": addresses}))
+    else:
+        print("\n".join(addresses))
+    return ExitCode.SUCCESS
