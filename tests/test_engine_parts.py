@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 
 import pytest
 
@@ -135,6 +136,15 @@ def test_stopped_and_started_again(rig: Rig) -> None:
         assert rig.loop.call(lambda: 6).result(PATIENCE) == 6
         rig.end()
     assert not rig.loop.is_running
+
+
+def test_called_in_the_moment_of_its_end(rig: Rig) -> None:
+    def stop_and_call() -> Future[int]:
+        rig.loop.stop()
+        return rig.loop.call(lambda: 7)
+
+    assert rig.loop.call(stop_and_call).result(PATIENCE).result(PATIENCE) == 7
+    assert rig.loop.is_running
 
 
 def test_callers_on_many_threads(rig: Rig) -> None:
