@@ -9,7 +9,7 @@ from pathlib import Path
 
 from compat_tests.cpython._report import write_report
 from compat_tests.cpython._run import run_all
-from compat_tests.cpython._selection import MODULES, PART
+from compat_tests.cpython._selection import MODULES, is_in_part
 from compat_tests.cpython._verdict import GOAL, Result, Verdict
 
 NO_TESTS = """\
@@ -53,7 +53,7 @@ def _parse() -> argparse.Namespace:
 def _is_chosen(options: argparse.Namespace, module: str, name: str) -> bool:
     if options.classes and name not in options.classes:
         return False
-    return not options.part or f"{module}.{name}" in PART or module in PART
+    return not options.part or is_in_part(f"{module}.{name}")
 
 
 def _tell(module: str, name: str, verdicts: list[Verdict], seconds: float, *, is_verbose: bool) -> None:

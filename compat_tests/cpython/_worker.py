@@ -20,6 +20,8 @@ from typing import Any
 
 #: What CPython's tests may use besides what is always there: no network but loopback, no gigabytes, no sound.
 RESOURCES = ["cpu", "subprocess", "walltime"]
+#: Modules that ask for the network and only use loopback.
+ONLY_LOOPBACK = ("test_socketserver",)
 
 
 class Recorder(unittest.TestResult):
@@ -95,7 +97,7 @@ def main(output: str, module_name: str, class_name: str = "", *left_out: str) ->
     sys.path[:] = [path for path in sys.path if os.path.realpath(path or ".") != here]
     with open(output, "a", encoding="utf-8") as file:
         recorder = Recorder(file, _counter())
-        _prepare()
+        _prepare(module_name)
         try:
             module = importlib.import_module(f"test.{module_name}")
         except unittest.SkipTest as skip:
@@ -111,9 +113,9 @@ def main(output: str, module_name: str, class_name: str = "", *left_out: str) ->
         recorder.write(event="end")
 
 
-def _prepare() -> None:
+def _prepare(module_name: str) -> None:
     support: Any = importlib.import_module("test.support")
-    support.use_resources = RESOURCES
+    support.use_resources = [*RESOURCES, *(["network"] if module_name in ONLY_LOOPBACK else [])]
     support.verbose = False
 
 

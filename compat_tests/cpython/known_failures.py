@@ -1,6 +1,7 @@
 """Tests of CPython that do not pass over the modem, each with the reason.
 
-Strict both ways: a test that fails and is not listed, and a listed test that passes, fail the run.
+Strict both ways: a test that fails and is not listed, and a listed test that passes, fail the run; only entries whose
+outcome is a matter of chance (``may_pass``) are not held to that.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ class Reason(Enum):
         "CPython's own fault with a connection that is not faster than the program: start_tls() while more is "
         "written than the send buffer takes (16 KiB here, as TCP's at the beginning)"
     )
+    SPINNING = "client and server share a loop that spins a fixed number of rounds: the module's answer may come later"
     REFERENCES = "counts references that a function of C does not keep, but a function of Python in a traceback does"
 
 
@@ -36,6 +38,8 @@ class Known:
     #: Python versions, both inclusive
     since: tuple[int, int] = (3, 10)
     until: tuple[int, int] = (3, 99)
+    #: it may pass, for what it depends on is chance
+    may_pass: bool = False
 
     def matches(self, name: str, version: tuple[int, int]) -> bool:
         """Return whether it is about the test ``name`` on this version."""
@@ -47,11 +51,15 @@ _LOOPS = "(EPoll|Poll|Select)EventLoopTests"
 
 KNOWN_FAILURES = (
     Known("test_socket.GeneralModuleTests.testRefCountGetNameInfo", Reason.REFERENCES),
+    # socketpair() of platforms without one, over two TCP connections
+    Known("test_socket.PurePythonSocketPairTest.*", Reason.PEER_ADDRESS),
     Known("test_ssl.TestPreHandshakeClose.test_preauth_data_to_tls_server", Reason.RESET),
     Known("test_ssl.ThreadedTests.test_server_accept", Reason.PEER_ADDRESS),
+    Known("test_logging.DatagramHandlerTest.test_output", Reason.DATAGRAM_SIZE),
     Known("test_ftplib.TestFTPClass.test_abort", Reason.URGENT),
     Known("test_ftplib.TestIPv6Environment.test_(makeport|transfer)", Reason.LISTENING),
     Known("test_asyncore.TestAPI_UseIPv[46](Select|Poll).test_handle_expt", Reason.URGENT),
+    Known("test_asyncore.TestAPI_.*.test_connection_attributes", Reason.SPINNING, may_pass=True),
     Known("test_asyncio.test_ssl.TestSSL.test_(create_(connection|server)_ssl_1|shutdown_cleanly)", Reason.CONNECTIONS),
     Known("test_asyncio.test_ssl.TestSSL.test_create_server_ssl_over_ssl", Reason.CONNECTIONS),
     Known("test_asyncio.test_ssl.TestSSL.test_remote_shutdown_receives_trailing_data", Reason.HALF_CLOSE),
