@@ -30,6 +30,7 @@ from nbsocket._at import (
     QISENDHex,
     QISENDQuery,
     RemoteProtocolError,
+    SocketStatus,
 )
 from nbsocket._driver._connection import Connection, Phase, Source
 from nbsocket._driver._events import (
@@ -72,6 +73,8 @@ JUDGE_TIMEOUT = OPEN_TIMEOUT + 15.0
 #: A half-closed connection is given up after so many seconds without data, unless a longer linger time is set.
 HALF_CLOSED_IDLE = 60.0
 
+#: Times that QISTATE is asked again when it is refused, or its answer malformed.
+STATE_TRIES = 2
 #: States of QISTATE that tell how a connection ended.
 STATE_INITIAL, STATE_REMOTE_CLOSING = 0, 4
 
@@ -531,11 +534,12 @@ class Links:
             account = _account(result, is_tcp=True)
             self._verdict(link, is_clean=account is not None and account.sent == link.sent and account.unacked == 0)
             return
-        if result is None or (not result.ok and not link.looks):
+        rows = _rows(result)
+        if rows is None and (result is None or link.looks < STATE_TRIES):
             link.looks += 1
             return  # it is asked again
         link.is_state_known = True
-        state = _state(result, link.socket_id)
+        state = next((row.state for row in rows or () if row.socket_id == link.socket_id), None)
         if state == STATE_REMOTE_CLOSING:
             self._verdict(link, is_clean=True)
         elif state == STATE_INITIAL:
@@ -721,12 +725,12 @@ def _account(result: FinalResult | None, is_tcp: bool) -> Acknowledgement | None
     return account
 
 
-def _state(result: FinalResult | None, socket_id: int | None) -> int | None:
-    """The state that QISTATE gave for a socket; None when there is no line."""
+def _rows(result: FinalResult | None) -> list[SocketStatus] | None:
+    """What QISTATE gave; None when it gave nothing that makes sense."""
     if result is None or not result.ok:
         return None
     try:
-        rows = result.command.parse(result.responses)
+        rows: list[SocketStatus] = result.command.parse(result.responses)
     except RemoteProtocolError:
         return None
-    return next((row.state for row in rows if row.socket_id == socket_id), None)
+    return rows
