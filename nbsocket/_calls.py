@@ -36,6 +36,7 @@ from ._engine import Engine
 from ._resolver import resolve_one
 from ._route import Route, is_local_name
 from ._stdlib import GenuineSocket, StdlibSocket
+from ._unreachable import note_bypassed
 
 #: Level of the modem's own socket options: "NB" in ASCII, far above every level of Linux (SOL_* end below 300) and
 #: macOS.
@@ -159,6 +160,7 @@ def target_of(sock: StdlibSocket, route: Route, address: Any, call: str, timeout
     known = resolved(given, lambda name, family: resolve_one(route, name, family, timeout))
     if not (route.covers(known.host) or _stays_inside(sock, route, known.host)):
         return Target(known, None)
+    note_bypassed(known.host, known.port)
     return Target(known, address if known is given else known.sockaddr())
 
 

@@ -28,6 +28,7 @@ from ._modem import Modem
 from ._route import Route
 from ._socket import attach_datagrams, known_kind, socket
 from ._stdlib import GenuineSocket, StdlibSocket
+from ._unreachable import watch_libraries
 
 _logger = logging.getLogger("nbsocket")
 
@@ -78,7 +79,8 @@ def patch(modem: Modem | None = None, *, bypass: str | Iterable[str] | None = No
         A context manager that calls :func:`unpatch`, unless the process was patched before this call.
     Raises:
         ValueError: a bypass entry makes no sense.
-        RuntimeError: already patched with other options.
+        RuntimeError: already patched with other options, or another library has put a class of its own in place of
+            ``socket.socket`` (gevent and eventlet do).
     """
     global _installed
     rules = Bypass.parse(os.environ.get("NBSOCKET_BYPASS") if bypass is None else bypass)
@@ -87,6 +89,7 @@ def patch(modem: Modem | None = None, *, bypass: str | Iterable[str] | None = No
             if _installed.modem is not modem or _installed.route.bypass != rules:
                 raise RuntimeError("nbsocket.patch(): already patched with other options; call unpatch() first")
             return Patching(undoes=False)
+        _check_class()
         state = _Installed(modem, Route(rules, modem, keeps_listeners=True))
         try:
             _install(state)
@@ -94,16 +97,29 @@ def patch(modem: Modem | None = None, *, bypass: str | Iterable[str] | None = No
             _remove(state)
             raise
         _installed = state
+    watch_libraries(lambda: _installed is not None)
     return Patching(undoes=True)
 
 
 def unpatch() -> None:
-    """Undo :func:`patch`; without one, do nothing. Connections over the modem that are open stay so."""
+    """Undo :func:`patch`; without one, do nothing.
+
+    Connections over the modem that are open stay so. UDP sockets made while patched can then only be closed.
+    """
     global _installed
     with _lock:
         state, _installed = _installed, None
         if state is not None:
             _remove(state)
+
+
+def _check_class() -> None:
+    """Refuse to work where new sockets would not be of the class that is patched."""
+    current = _socket_module.socket
+    if StdlibSocket.__module__ != "socket" or not issubclass(current, StdlibSocket):
+        raise RuntimeError(
+            f"nbsocket.patch(): socket.socket was replaced by {current.__module__}, it cannot be patched"
+        )
 
 
 def _route() -> Route | None:

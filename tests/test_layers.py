@@ -22,6 +22,7 @@ LAYERS = [
     "_socket",
     "_transfer",
     "_calls",
+    "_unreachable",
     "_resolver",
     "_route",
     "_modem",

@@ -22,7 +22,7 @@ import pytest
 import wrapt
 
 import nbsocket
-from nbsocket import Modem, _patch, _stdlib
+from nbsocket import Modem, _patch, _stdlib, _unreachable
 from nbsocket._patch import patch, unpatch
 from nbsocket._stdlib import GenuineSocket
 from tests.helpers import PATIENCE, echo, receive_exactly, run_isolated, tcp_server, udp_server, unused_port
@@ -519,6 +519,57 @@ def test_sockets_that_outlive_the_patch(modem: Modem) -> None:
 
 def test_the_state_is_visible_to_nobody_else() -> None:
     assert _patch._installed is None
+
+
+@pytest.fixture
+def fresh_warnings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if nothing had been warned of."""
+    monkeypatch.setattr(_unreachable, "_told", set())
+
+
+@pytest.mark.usefixtures("fresh_warnings")
+def test_libraries_out_of_reach_are_named_once(modem: Modem, caplog: pytest.LogCaptureFixture) -> None:
+    sys.modules["uvloop"] = ModuleType("uvloop")
+    try:
+        for _ in range(2):
+            with patch(modem):
+                pass
+    finally:
+        del sys.modules["uvloop"]
+    assert [record.message[:26] for record in caplog.records] == ["uvloop connects in libuv ("]
+
+
+@pytest.mark.usefixtures("fresh_warnings")
+def test_libraries_out_of_reach_that_come_later(
+    modem: Modem, caplog: pytest.LogCaptureFixture, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pycares.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    with patch(modem):
+        __import__("pycares")
+    del sys.modules["pycares"]
+    assert "pycares" in caplog.text
+
+
+@pytest.mark.usefixtures("fresh_warnings")
+def test_a_name_server_on_loopback_is_warned_of(patched: Modem, caplog: pytest.LogCaptureFixture) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        for _ in range(2):
+            sock.connect(("127.0.0.53", 53))
+    assert [record.message for record in caplog.records if "127.0.0.53" in record.message] == [
+        "a program asks the name server at 127.0.0.53, which is bypassed: what it asks in turn goes past the modem"
+    ]
+
+
+def test_a_class_that_was_replaced_is_refused(modem: Modem, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Foreign(GenuineSocket):
+        pass
+
+    monkeypatch.setattr(socket, "socket", Foreign)
+    with pytest.raises(RuntimeError, match=r"socket\.socket was replaced by tests\.test_patch"):
+        patch(modem)
+    monkeypatch.setattr(socket, "socket", from_imported_socket)
+    assert_unpatched()
 
 
 # ---- scenarios that need a fresh interpreter
