@@ -124,8 +124,9 @@ class Connection:
         self.due: float | None = None
         #: What happened to it that may end it, with its time.
         self.causes: list[tuple[float, str]] = []
-        #: Garbage may follow what the peer got (raw data mode, see docs/reliability.md); then nothing more is checked.
-        self.may_be_spoiled = False
+        #: Why garbage may follow what the peer got (docs/reliability.md); then nothing more is checked of it:
+        #: "unseen" when the module cannot know, "told" when the application must be told.
+        self.spoilers: set[str] = set()
         self.is_spoiled = False
         self.differing = {"up": 0, "down": 0}
         self._datagram_number = 0
@@ -196,6 +197,8 @@ class Connection:
             self._check_datagram(data, self._sent_by_peers(), self.datagrams_read, garbled, "application")
             return
         assert self.peer is not None
+        if self.is_spoiled:
+            return
         end = self.read + len(data)
         if end > self.peer.sent:
             raise Violation("down", f"{self} reads byte {end} when the peer has sent {self.peer.sent}: {data[:40]!r}")
@@ -217,7 +220,7 @@ class Connection:
                 try:
                     self._check_datagram(message, self.datagrams, self.datagrams_got, garbled, "peer")
                 except Violation:
-                    if not self.may_be_spoiled:
+                    if not self.spoilers:
                         raise
                     self.is_spoiled = True
             peer.checked = len(peer.link.messages)
@@ -233,7 +236,7 @@ class Connection:
                 raise Violation("up", f"the peer of {self} got {len(got)} bytes of {self.taken}")
             self._compare(bytes(got[start:]), self.up[start : len(got)], "up", start, garbled)
         except Violation:
-            if not self.may_be_spoiled:
+            if not self.spoilers:
                 raise
             self.is_spoiled = True
 

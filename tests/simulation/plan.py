@@ -212,7 +212,8 @@ class _Writer:
                 size = min(size, 512 if verb == "write" else 1024)
             return Step(moment, verb, {"number": number, "size": size})
         if verb == "set_option":
-            name, value = random.choice((("nodelay", 1), ("nodelay", 0), ("rai", 0), ("rai", 2), ("user_timeout", 30.0)))
+            choices = (("nodelay", 1), ("nodelay", 0), ("rai", 0), ("rai", 2), ("user_timeout", 30.0))
+            name, value = random.choice(choices)
             return Step(moment, verb, {"number": number, "name": name, "value": value})
         return Step(moment, verb, {"number": number})
 

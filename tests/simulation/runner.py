@@ -1,0 +1,148 @@
+"""Runs many seeds, in one process or several, and adds up what they came to."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+import traceback
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+from tests.simulation.connections import Violation
+from tests.simulation.plan import make_plan
+from tests.simulation.shrink import failure_of, shrink
+from tests.simulation.world import World
+
+#: Last lines of a failing run that its story shows.
+STORY_LINES = 60
+
+
+@dataclass
+class Totals:
+    """Sums over many runs."""
+
+    schedules: int = 0
+    calm: int = 0
+    steps: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+    sums: Counter[str] = field(default_factory=Counter)
+    virtual_seconds: float = 0.0
+    recoveries: dict[str, list[float]] = field(default_factory=dict)
+    tries: Counter[int] = field(default_factory=Counter)
+    #: (seed, kind, sentence) of every failure.
+    failures: list[tuple[int, str, str]] = field(default_factory=list)
+
+    def add(self, other: Totals) -> None:
+        """Add another's."""
+        self.schedules += other.schedules
+        self.calm += other.calm
+        self.steps += other.steps
+        self.faults += other.faults
+        self.sums += other.sums
+        self.virtual_seconds += other.virtual_seconds
+        self.tries += other.tries
+        self.failures += other.failures
+        for kind, times in other.recoveries.items():
+            self.recoveries.setdefault(kind, []).extend(times)
+
+
+def run_seed(seed: int) -> Totals:
+    """Run one seed."""
+    plan = make_plan(seed)
+    totals = Totals(schedules=1, calm=int(plan.is_calm))
+    world = World(plan)
+    try:
+        report = world.run()
+    except Violation as violation:
+        totals.failures.append((seed, violation.kind, str(violation)))
+        return totals
+    except Exception as error:
+        totals.failures.append((seed, type(error).__name__, traceback.format_exc()))
+        return totals
+    totals.steps = report.steps
+    totals.faults += report.faults
+    totals.tries += report.tries
+    totals.virtual_seconds = report.virtual_seconds
+    for name in ("bytes_up", "bytes_down", "datagrams", "connections", "resets", "unnoticed"):
+        totals.sums[name] += getattr(report, name)
+    for kind, seconds in report.recoveries:
+        totals.recoveries.setdefault(kind, []).append(seconds)
+    return totals
+
+
+def run_seeds(seeds: Iterable[int], jobs: int = 1) -> Iterator[Totals]:
+    """Run them all; gives the totals of each as it ends."""
+    if jobs == 1:
+        yield from map(run_seed, seeds)
+        return
+    with multiprocessing.Pool(jobs) as pool:
+        yield from pool.imap_unordered(run_seed, seeds, chunksize=20)
+
+
+def story(seed: int) -> str:
+    """Run a failing seed again, shortened, and tell what happens."""
+    plan = make_plan(seed)
+    failure = failure_of(plan)
+    if failure is None:
+        return f"seed {seed} does not fail"
+    plan = shrink(plan, failure[0])
+    failed = failure_of(plan)
+    assert failed is not None
+    _, world = failed
+    try:
+        World(plan).run()
+    except Exception as error:
+        end = str(error) or repr(error)
+    lines = [str(plan), "", *_told(world), "", end, "", f"replay: python -m tests.simulation --seeds 1 --start {seed}"]
+    return "\n".join(lines)
+
+
+def _told(world: World) -> list[str]:
+    merged: list[list[Any]] = []
+    for moment, mark, what in world.trace:
+        if mark == "<<" and merged and merged[-1][1] == "<<":
+            merged[-1][2] += what
+        else:
+            merged.append([moment, mark, what])
+    return [f"{moment - 1000.0:9.3f} {mark:5} {_short(what)}" for moment, mark, what in merged[-STORY_LINES:]]
+
+
+def _short(what: object) -> str:
+    text = str(what)
+    return text if len(text) <= 140 else f"{text[:140]}... ({len(text)})"
+
+
+def figures(totals: Totals, seconds: float) -> str:
+    """The totals as a few lines of text."""
+    sums = totals.sums
+    lines = [
+        f"{totals.schedules} schedules ({totals.calm} without faults) in {seconds:.0f} s:"
+        f" {60 * totals.schedules / max(seconds, 1e-9):.0f} a minute;"
+        f" {totals.virtual_seconds / 86400:.0f} days of virtual time, {totals.steps} steps",
+        f"connections made: {sums['connections']}, cut short and told: {sums['resets']}",
+        f"bytes checked: {sums['bytes_up']} up, {sums['bytes_down']} down; datagrams up: {sums['datagrams']}",
+        f"faults met: {totals.faults.total()}",
+        *(f"  {kind}: {number}" for kind, number in sorted(totals.faults.items())),
+        "seconds until the module was at work again (median, worst):",
+    ]
+    for kind, times in sorted(totals.recoveries.items()):
+        lines.append(f"  {kind}: {median(times):.1f}, {max(times):.1f} ({len(times)} times)")
+    lines.append(
+        "tries that the operations after the faults needed: "
+        + ", ".join(f"{tries}: {number}" for tries, number in sorted(totals.tries.items()))
+    )
+    lines.append(f"damaged text payloads that looked sound (a limit of data_format='raw'): {sums['unnoticed']}")
+    lines.append(f"violations: {len(totals.failures)}")
+    return "\n".join(lines)
+
+
+def run_timed(seeds: range, jobs: int) -> tuple[Totals, float]:
+    """Run seeds and take the time."""
+    begin = time.monotonic()
+    totals = Totals()
+    for one in run_seeds(seeds, jobs):
+        totals.add(one)
+    return totals, time.monotonic() - begin

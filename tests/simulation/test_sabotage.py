@@ -1,0 +1,100 @@
+"""Does the simulation see what it is there for? Break the driver in memory, and see that it does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from nbsocket._at import CommandTimeout, FinalResult
+from nbsocket._at._framing import Framer
+from nbsocket._driver import DataReceived, Driver
+from nbsocket._driver._connection import Connection, Phase
+from nbsocket._driver._links import Links
+from tests.simulation.runner import run_seed
+
+#: Seeds within which a breakage must show.
+MOST_SEEDS = 1000
+
+
+def first_failure(kinds: set[str]) -> int:
+    """The first seed that fails, which must be in one of these ways."""
+    for seed in range(MOST_SEEDS):
+        for _, kind, sentence in run_seed(seed).failures:
+            assert kind in kinds, sentence
+            return seed
+    pytest.fail(f"not seen in {MOST_SEEDS} seeds")
+
+
+@pytest.mark.timeout(300)
+def test_segment_lost_on_send_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = Links._sent
+
+    def lose(self: Links, link: Connection, result: FinalResult | None, now: float) -> None:
+        if result is not None and not result.ok and link.phase is Phase.OPEN:
+            link.segment_lost()
+        else:
+            sent(self, link, result, now)
+
+    monkeypatch.setattr(Links, "_sent", lose)
+    assert first_failure({"up", "gap", "lost", "eof"}) < MOST_SEEDS
+
+
+@pytest.mark.timeout(300)
+def test_data_delivered_after_a_reset(monkeypatch: pytest.MonkeyPatch) -> None:
+    received = Links.received
+
+    def deliver(self: Links, socket_id: int, data: bytes, now: float) -> None:
+        link = self._by_id(socket_id)
+        if link is not None and link.phase in (Phase.RELEASING, Phase.CLOSING) and link.key in self._by_key:
+            self._emit(DataReceived(link.key, data))
+        else:
+            received(self, socket_id, data, now)
+
+    monkeypatch.setattr(Links, "received", deliver)
+    assert first_failure({"order"}) < MOST_SEEDS
+
+
+@pytest.mark.timeout(300)
+def test_id_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = Links._gone
+
+    def forget(self: Links, link: Connection, now: float) -> None:
+        gone(self, link, now)
+        if link.close_tries > 1 and link.socket_id is not None:
+            self._free_ids.remove(link.socket_id)
+
+    monkeypatch.setattr(Links, "_gone", forget)
+    assert first_failure({"leak", "dead", "isolation", "hang"}) < MOST_SEEDS
+
+
+@pytest.mark.timeout(300)
+def test_answer_matched_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    def go_on(self: Driver, event: CommandTimeout, now: float) -> None:
+        turn, self._turn = self._turn, None
+        self._chat.reset()
+        if turn is not None:
+            turn.finish(None, now)
+
+    monkeypatch.setitem(_handlers(), CommandTimeout, go_on)
+    assert first_failure({"up", "answer", "gap", "isolation", "leak", "order", "eof", "dead", "lost"}) < MOST_SEEDS
+
+
+@pytest.mark.timeout(300)
+def test_line_read_inside_a_payload(monkeypatch: pytest.MonkeyPatch) -> None:
+    read_text = Framer._read_text
+
+    def read_line(self: Framer, quotes: int, available: int) -> Any:
+        end = self._buffer.find(b"\r\n", self._position)
+        if 0 < end - self._position - 2 * quotes < self._size:
+            self._size = end - self._position - 2 * quotes
+        return read_text(self, quotes, available)
+
+    monkeypatch.setattr(Framer, "_read_text", read_line)
+    assert first_failure({"down", "gap", "lost", "eof", "isolation", "datagram", "dead"}) < MOST_SEEDS
+
+
+def _handlers() -> dict[type, Any]:
+    from nbsocket._driver import _driver
+
+    return _driver._HANDLERS
