@@ -35,6 +35,8 @@ class Rig:
         self.now = 1000.0
         self.network = network if network is not None else ModelNetwork()
         self.module = Module(Options(**options), self.network, self.now)
+        if not self.module.options.attached:
+            self.module.power_on(self.now)
         self.driver = Driver(settings if settings is not None else Settings(baudrate=115200))
         self.events: list[Event] = []
         self.logs: list[str] = []

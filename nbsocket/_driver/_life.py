@@ -38,6 +38,8 @@ SEARCH_ORDER = (115200, 9600, 57600, 38400, 19200, 4800, 2400, 230400, 460800, 2
 #: Tries at one rate. A module that boots needs about 8 s, one that sleeps loses the first command.
 PROBES_FIXED = 8
 PROBES_SEARCHING = 3
+#: The same when it answers ERROR, twice a second: for longer than any boot.
+PROBES_BOOTING = 40
 
 #: Seconds that the first three AT may take, and those after them: a slow module that refuses what comes before it has
 #: answered the last one would refuse for ever.
@@ -165,7 +167,7 @@ def probe(tries: int) -> Steps[bool]:
                 yield Pause(0.3)
             return True
         # A module that boots answers ERROR for a while; whatever it answers, the rate is right.
-        tries = max(tries, PROBES_FIXED)
+        tries = max(tries, PROBES_BOOTING)
         yield Pause(0.5)
     return False
 
