@@ -103,11 +103,9 @@ def encode_name(host: str) -> str:
         gaierror: EAI_NONAME for quotes, control characters, blanks, or more than MAX_HOST_SIZE bytes.
         UnicodeError: IDNA cannot encode it, as from the standard library.
     """
-    if any(ord(char) <= 0x20 or ord(char) == 0x7F or char in _FORBIDDEN for char in host):
-        raise gaierror(EAI_NONAME, f"{host!r} is not a host name: it has blanks, quotes or control characters")
     name = host.encode("idna").decode("ascii")
     if not all("!" <= char <= "~" and char not in _FORBIDDEN for char in name):
-        raise gaierror(EAI_NONAME, f"{host!r} is not a host name")
+        raise gaierror(EAI_NONAME, f"{host!r} is not a host name: it has blanks, quotes or control characters")
     if len(name) > MAX_HOST_SIZE:
         raise gaierror(EAI_NONAME, f"{host[:40]!r}... is longer than the {MAX_HOST_SIZE} bytes the module takes")
     return name

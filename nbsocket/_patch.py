@@ -150,8 +150,9 @@ def _wrap(state: _Installed, owner: object, name: str, wrapper: Callable[..., An
 
 def _method_wrapper(function: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        route = _route()
-        if route is None or isinstance(instance, socket) or not isinstance(instance, StdlibSocket):
+        # nbsocket.socket overrides these, but may be handed to one of ours: socket.socket.connect(sock, address).
+        route = instance._route if isinstance(instance, socket) else _route()
+        if route is None or not isinstance(instance, StdlibSocket):
             return wrapped(*args, **kwargs)
         return function(instance, route, *args, **kwargs)
 

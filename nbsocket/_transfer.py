@@ -218,7 +218,7 @@ def recvmsg(
         data, address, is_cut = _receive(sock, channel, bufsize, flags, "recvmsg")
         return data, [], _MSG_TRUNC if is_cut else 0, address
     data, ancillary, msg_flags, address = GenuineSocket.recvmsg(sock, bufsize, ancbufsize, flags)
-    return data, ancillary, _plain_flags(sock, msg_flags), _connected_peer(sock, address)
+    return data, ancillary, msg_flags, _connected_peer(sock, address)
 
 
 def recvmsg_into(
@@ -228,7 +228,7 @@ def recvmsg_into(
     channel = _framed(sock, flags)
     if channel is None:
         size, ancillary, msg_flags, address = GenuineSocket.recvmsg_into(sock, buffers, ancbufsize, flags)
-        return size, ancillary, _plain_flags(sock, msg_flags), _connected_peer(sock, address)
+        return size, ancillary, msg_flags, _connected_peer(sock, address)
     views = [memoryview(buffer).cast("B") for buffer in buffers]
     data, address, is_cut = _receive(sock, channel, sum(map(len, views)), flags, "recvmsg_into")
     rest = memoryview(data)
@@ -270,11 +270,6 @@ def _connected_peer(sock: StdlibSocket, address: Any) -> Any:
     """A pair's end tells no address of its other end: say the peer's, as UDP does."""
     channel = datagram_channel(sock)
     return address if channel is None else channel.peername
-
-
-def _plain_flags(sock: StdlibSocket, msg_flags: int) -> int:
-    """Take away MSG_EOR, which our pair sets on every datagram and UDP on none."""
-    return msg_flags if datagram_channel(sock) is None else msg_flags & ~_socket_module.MSG_EOR
 
 
 #: The methods of ``socket.socket`` that are implemented here.

@@ -355,7 +355,9 @@ def test_our_own_class_while_patched(patched: Modem, make_modem: Callable[..., M
             datagram.settimeout(PATIENCE)
             datagram.sendto(b"x", ("127.0.0.1", udp_port))
             assert datagram.recv(10) == b"x"
-    assert opened(own) == ["127.0.0.1", "127.0.0.1"]
+    with tcp_server(echo) as port, nbsocket.socket(modem=own) as sock:
+        socket.socket.connect(sock, ("127.0.0.1", port))
+    assert opened(own) == ["127.0.0.1"] * 3
     assert patched.stats().bytes_up == 0
 
 

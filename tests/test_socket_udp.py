@@ -100,6 +100,8 @@ def test_every_way_to_send_and_receive(sock: nbsocket.socket, port: int) -> None
     sock.sendto(bytearray(b"defgh"), address)
     assert sock.recv(100, socket.MSG_PEEK) == b"defgh"
     assert sock.recvmsg(3) == (b"def", [], socket.MSG_TRUNC, address)
+    sock.sendto(bytes(500), address)
+    assert sock.recv(3, getattr(socket, "MSG_TRUNC", 0)) == bytes(3)
     sock.sendto(memoryview(b"ijk"), address)
     assert sock.recv_into(buffer) == 3
     sock.sendto(b"lmnop", address)
