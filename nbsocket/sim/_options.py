@@ -353,5 +353,7 @@ def _help(row: dataclasses.Field[Any]) -> str:
     text = str(row.metadata["help"]).replace("%", "%%")
     if row.default is dataclasses.MISSING or row.default in ("", None):
         return text
-    default = {True: "yes", False: "no"}.get(row.default, row.default) if isinstance(row.default, bool) else row.default
-    return f"{text} (default: {default})"
+    if isinstance(row.default, bool):
+        return f"{text} (default: {'yes' if row.default else 'no'})"
+    default = ",".join(map(str, row.default)) if isinstance(row.default, tuple) else row.default
+    return f"{text} (default: {default})" if default != "" else text

@@ -12,6 +12,7 @@ import pytest
 
 from nbsocket.sim import LoopbackNetwork
 from nbsocket.sim._hosts import Target
+from nbsocket.sim._loopback import LINGER_TIME
 from nbsocket.sim._network import Arrived, Ended, NetworkEvent, Opened
 
 PATIENCE = 10.0
@@ -139,17 +140,18 @@ def test_a_peer_that_talks_after_the_end_is_reset(network: LoopbackNetwork, list
 
 
 def test_a_slow_peer_still_gets_everything(network: LoopbackNetwork, listener: socket.socket) -> None:
-    size, now = 4 << 20, 1000.0
+    size, now = 16 << 20, 1000.0
     with connect(network, listener) as peer:
         network.poll(now)
         network.send(1, b"x" * size, now)
         network.finish(1)
         received = 0
-        while received < size:
-            received += len(peer.recv(1 << 18))
-            now += 5.0
+        while piece := peer.recv(1 << 17):
+            received += len(piece)
+            now += 0.25  # far more than the linger time in all
             network.poll(now)
-        assert peer.recv(1) == b""
+        assert received == size
+        assert now > 1000.0 + 3 * LINGER_TIME
 
 
 def test_what_the_peer_does_not_read_is_not_acknowledged(network: LoopbackNetwork, listener: socket.socket) -> None:
