@@ -31,7 +31,7 @@ from ._address import (
     unsupported,
 )
 from ._bypass import LOOPBACK, NOTHING
-from ._channel import DatagramChannel, State, StreamChannel, lookup
+from ._channel import Channel, DatagramChannel, State, StreamChannel, lookup
 from ._engine import Engine
 from ._resolver import resolve_one
 from ._route import Route, is_local_name
@@ -382,10 +382,16 @@ def getpeername(sock: StdlibSocket, route: Route, /) -> Any:
     channel = lookup(GenuineSocket.fileno(sock))
     if channel is None:
         return GenuineSocket.getpeername(sock)
-    is_connected = isinstance(channel, DatagramChannel) or channel.state in (State.CONNECTED, State.CLOSED)
-    if channel.peername is None or not is_connected:
+    if channel.peername is None or not _has_peer(channel):
         raise os_error(errno.ENOTCONN)
     return channel.peername
+
+
+def _has_peer(channel: Channel) -> bool:
+    """As Linux: after an end the peer is still known, after a reset it is not, which is how ``ssl`` tells."""
+    if isinstance(channel, StreamChannel):
+        return channel.state in (State.CONNECTED, State.CLOSED) and not channel.was_reset
+    return True
 
 
 def getsockname(sock: StdlibSocket, route: Route, /) -> Any:

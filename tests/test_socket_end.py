@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import select
 import socket
+import ssl
+import struct
 import threading
 import time
 from collections.abc import Callable
@@ -58,6 +60,31 @@ def test_the_peers_end_is_no_hang_up(ended: nbsocket.socket) -> None:
         poll = select.poll()
         poll.register(ended, select.POLLIN | select.POLLOUT | select.POLLRDHUP)
         assert poll.poll(0) == [(ended.fileno(), select.POLLIN | select.POLLOUT | select.POLLRDHUP)]
+
+
+def test_a_reset_connection_has_no_peer(make_modem: Callable[..., Modem]) -> None:
+    """But what it received can be read: ``ssl`` takes that for data before the handshake."""
+
+    def reset(connection: socket.socket) -> None:
+        connection.sendall(b"bye")
+        connection.recv(1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
+
+    server = TcpServer(reset)
+    with nbsocket.patch(make_modem(close_delay=0), bypass="none"), socket.socket() as sock:
+        sock.connect(("192.0.2.1", server.port))
+        assert sock.recv(3, socket.MSG_PEEK) == b"bye"
+        sock.sendall(b"x")
+        poll = select.poll()
+        poll.register(sock, 0)
+        assert poll.poll(1000 * PATIENCE)
+        with pytest.raises(OSError) as caught:
+            sock.getpeername()
+        assert caught.value.errno == errno.ENOTCONN
+        with pytest.raises(ssl.SSLError, match="before TLS handshake with data"):
+            ssl.create_default_context().wrap_socket(sock, server_hostname="broker.example")
+    server.close()
 
 
 @pytest.mark.parametrize(("peer", "own"), [("::1", "::"), ("::ffff:127.0.0.1", "::ffff:10.0.0.9")])

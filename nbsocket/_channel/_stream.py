@@ -62,6 +62,8 @@ class StreamChannel(Channel):
         self._queue: deque[memoryview] = deque()
         self._queue_size = 0
         self._is_ending = False
+        #: The connection was cut, so it has no peer any more.
+        self.was_reset = False
 
     def _send_buffer_size(self) -> int:
         with suppress(OSError):
@@ -219,6 +221,7 @@ class StreamChannel(Channel):
             if not unread_size(self.engine_end.fileno()):
                 self._write_from_their_side()
             self.state = State.CLOSED
+            self.was_reset = True
             self.engine_end.close()
         _registry.sweep()
 
