@@ -26,6 +26,7 @@ class Reason(Enum):
         "written than the send buffer takes (16 KiB here, as TCP's at the beginning)"
     )
     SPINNING = "client and server share a loop that spins a fixed number of rounds: the module's answer may come later"
+    SWAPPED = "connect() again on a socket that is still in an epoll set: the descriptor behind it is another one then"
     REFERENCES = "counts references that a function of C does not keep, but a function of Python in a traceback does"
 
 
@@ -67,6 +68,11 @@ KNOWN_FAILURES = (
     Known(f"test_asyncio.test_sock_lowlevel.{_LOOPS}.test_recvfrom(_into)?", Reason.DATAGRAM_SIZE),
     Known(f"test_asyncio.test_sock_lowlevel.{_LOOPS}.test_sendto_blocking", Reason.DATAGRAM_SIZE),
     Known(f"test_asyncio.test_sock_lowlevel.{_LOOPS}.test_sock_accept", Reason.PEER_ADDRESS),
+    Known(
+        "test_asyncio.test_sock_lowlevel.EPollEventLoopTests.test_sock_client_connect_racing",
+        Reason.SWAPPED,
+        may_pass=True,
+    ),
     Known(f"test_asyncio.test_sock_lowlevel.{_LOOPS}.test_sock_client_racing", Reason.HALF_CLOSE),
 )
 
