@@ -9,6 +9,7 @@ identity and re-pointed. A wrapper that somebody still holds after :func:`unpatc
 
 from __future__ import annotations
 
+import _socket
 import logging
 import os
 import socket as _socket_module
@@ -46,8 +47,12 @@ class _Installed:
     cells: list[tuple[CellType, object]] = field(default_factory=list)
 
 
+#: What makes a pair of sockets out of two connections to the host itself, where there is no such system call.
+_PAIR_MAKERS = ("_fallback_socketpair", *(() if hasattr(_socket, "socketpair") else ("socketpair",)))
+
 _lock = threading.Lock()
 _installed: _Installed | None = None
+_inside = threading.local()
 
 
 class Patching:
@@ -123,9 +128,9 @@ def _check_class() -> None:
 
 
 def _route() -> Route | None:
-    """The route of patched sockets; None while not patched."""
+    """The route of patched sockets; None while not patched, and where only a pair is being made."""
     state = _installed
-    return state.route if state is not None else None
+    return None if state is None or getattr(_inside, "is_making_pair", False) else state.route
 
 
 # ---- what is put in place
@@ -140,6 +145,9 @@ def _install(state: _Installed) -> None:
         current = getattr(_socket_module, name)
         _wrap(state, _socket_module, name, _function_wrapper(function))
         _repoint(state, (current, getattr(_stdlib, name)), getattr(_socket_module, name))
+    for name in _PAIR_MAKERS:
+        if hasattr(_socket_module, name):
+            _wrap(state, _socket_module, name, _on_pair)
     _repoint_trio(state)
 
 
@@ -165,6 +173,14 @@ def _function_wrapper(function: Callable[..., Any]) -> Callable[..., Any]:
         return wrapped(*args, **kwargs) if route is None else function(route, *args, **kwargs)
 
     return wrapper
+
+
+def _on_pair(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    _inside.is_making_pair = True
+    try:
+        return wrapped(*args, **kwargs)
+    finally:
+        _inside.is_making_pair = False
 
 
 def _on_init(wrapped: Callable[..., None], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

@@ -107,3 +107,16 @@ def test_wrong_arguments_are_told_in_the_words_of_c(patched: Modem, kind: int) -
         for item in (object(), (object(), 0, b""), (0, object(), b""), (0, 0, object()), (0, 0), (0, 0, b"", 0)):
             with pytest.raises(TypeError):
                 sock.sendmsg([b"x"], [item])  # type: ignore[list-item]  # what is tested
+
+
+@pytest.mark.skipif(not hasattr(socket, "_fallback_socketpair"), reason="this version has it on Windows only")
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
+def test_a_pair_made_of_connections_stays_inside(patched: Modem, family: int) -> None:
+    """As socketpair() does where the system has it."""
+    one, other = socket._fallback_socketpair(family)  # type: ignore[attr-defined]  # since 3.12.5
+    with one, other:
+        one.sendall(b"x")
+        assert other.recv(1) == b"x"
+        assert one.getpeername() == other.getsockname()
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()):
+        assert opens(patched) == 1
