@@ -52,8 +52,6 @@ _LOOPS = "(EPoll|Poll|Select)EventLoopTests"
 
 KNOWN_FAILURES = (
     Known("test_socket.GeneralModuleTests.testRefCountGetNameInfo", Reason.REFERENCES),
-    # socketpair() of platforms without one, over two TCP connections
-    Known("test_socket.PurePythonSocketPairTest.*", Reason.PEER_ADDRESS),
     Known("test_ssl.TestPreHandshakeClose.test_preauth_data_to_tls_server", Reason.RESET),
     Known("test_ssl.ThreadedTests.test_server_accept", Reason.PEER_ADDRESS),
     Known("test_logging.DatagramHandlerTest.test_output", Reason.DATAGRAM_SIZE),
