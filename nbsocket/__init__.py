@@ -6,19 +6,21 @@ the same for programs that know nothing of it.
 """
 
 # General layout, in the order a byte takes:
-#   _patch, _namespace, _socket   what programs call; _calls and _transfer hold what the calls mean, _resolver the
-# names,                                 _route and _bypass which way a destination goes, _address the checks   _modem
-# the public handle of one modem   _channel                      one connection's engine end of the kernel's socket
-# pair   _engine                       the one I/O thread of a modem   _driver, _at                  the module's life
-# and the AT codec, both without I/O   _port                         the serial line   sim
-# the far end of that line: the simulated module
+#   _patch, _namespace, _socket      what programs call
+#   _calls, _options, _transfer      what the calls mean over a modem
+#   _resolver, _route, _bypass       names, and which way a destination goes; _address checks it first
+#   _modem                           the public handle of one modem
+#   _channel                         one connection's engine end of the kernel's socket pair
+#   _engine                          the one I/O thread of a modem
+#   _driver, _at                     the module's life and the AT codec, both without I/O
+#   _port                            the serial line
+#   sim                              the far end of that line: the simulated module
 
 from __future__ import annotations
 
 import socket as _socket_module
 from typing import TYPE_CHECKING
 
-from ._calls import NB_RAI, NB_UNACKED, SOL_NB
 from ._modem import Modem, configure
 from ._namespace import (
     create_connection,
@@ -33,6 +35,7 @@ from ._namespace import (
     has_dualstack_ipv6,
     socketpair,
 )
+from ._options import NB_RAI, NB_UNACKED, SOL_NB
 from ._patch import patch, unpatch
 from ._socket import socket
 from ._version import __version__

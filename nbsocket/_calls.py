@@ -1,23 +1,21 @@
-"""What each call on a socket means over the modem: connecting, addresses and options.
+"""What each call on a socket means over the modem: connecting and addresses.
 
-The class ``nbsocket.socket`` and the wrappers of ``patch()`` share these functions; the calls that carry data are in
-``_transfer.py``. Every function takes the socket object, the :class:`Route` that holds for it, and then the arguments
-of the method of its name. The operating system's own sockets are reached through the C class only, so that no patched
-method is ever called back.
+The class ``nbsocket.socket`` and the wrappers of ``patch()`` share these functions; options are in ``_options.py``, the
+calls that carry data in ``_transfer.py``. Every function takes the socket object, the :class:`Route` that holds for it,
+and then the arguments of the method of its name. The operating system's own sockets are reached through the C class
+only, so that no patched method is ever called back.
 """
 
 from __future__ import annotations
 
-import concurrent.futures
 import errno
 import os
 import socket as _socket_module
-import struct
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from socket import IPPROTO_IP, IPPROTO_IPV6, SOCK_DGRAM, SOCK_STREAM
+from socket import SOCK_DGRAM, SOCK_STREAM
 from typing import Any
 
 from ._address import (
@@ -32,38 +30,14 @@ from ._address import (
 )
 from ._bypass import LOOPBACK, NOTHING
 from ._channel import Channel, DatagramChannel, State, StreamChannel, lookup
-from ._engine import Engine
 from ._resolver import resolve_one
 from ._route import Route, is_local_name
 from ._stdlib import GenuineSocket, StdlibSocket
 from ._unreachable import note_bypassed
 
-#: Level of the modem's own socket options: "NB" in ASCII, far above every level of Linux (SOL_* end below 300) and
-#: macOS.
-SOL_NB = 0x4E42
-#: Release assistance of the following sends: 0 none, 1 no more data, 2 one answer comes. Source: BC260Y-CN TCP/IP
-#: guide 1.1 §2.3.5.
-NB_RAI = 1
-#: Read only: bytes that the peer has not acknowledged yet.
-NB_UNACKED = 2
-
 #: Sockets that may have wishes from before their connection; more than that many at once means that the oldest were
 #: closed.
 MAX_WISHES = 4096
-
-#: Longest wait for the engine's thread, which never waits itself, to take an option over.
-OPTION_SECONDS = 5.0
-
-_MULTICAST_OPTIONS = frozenset(
-    (int(level), int(getattr(_socket_module, name, number)))
-    for level, name, number in (
-        (IPPROTO_IP, "IP_ADD_MEMBERSHIP", 35),
-        (IPPROTO_IP, "IP_ADD_SOURCE_MEMBERSHIP", 39),
-        (IPPROTO_IP, "MCAST_JOIN_GROUP", 42),
-        (IPPROTO_IPV6, "IPV6_JOIN_GROUP", 20),
-        (IPPROTO_IPV6, "MCAST_JOIN_GROUP", 42),
-    )
-)
 
 
 @dataclass(slots=True)
@@ -417,72 +391,7 @@ def shutdown(sock: StdlibSocket, route: Route, how: int, /) -> None:
     return GenuineSocket.shutdown(sock, how)
 
 
-# ---- options
-
-
-def setsockopt(sock: StdlibSocket, route: Route, level: int, optname: int, /, *value: Any) -> None:
-    """Like :meth:`socket.socket.setsockopt`; knows level SOL_NB besides.
-
-    Raises:
-        OSError: EOPNOTSUPP for joining a multicast group, otherwise as the kernel says.
-    """
-    if level == SOL_NB:
-        return _set_own_option(sock, route, optname, *value)
-    channel = lookup(GenuineSocket.fileno(sock))
-    if (level, optname) in _MULTICAST_OPTIONS and (channel is not None or not route.keeps_listeners):
-        raise unsupported("joining a multicast group")
-    if channel is not None:
-        return channel.setsockopt(sock, level, optname, *value)
-    return GenuineSocket.setsockopt(sock, level, optname, *value)
-
-
-def getsockopt(sock: StdlibSocket, route: Route, level: int, optname: int, /, *buflen: int) -> Any:
-    """Like :meth:`socket.socket.getsockopt`; knows level SOL_NB besides."""
-    if level == SOL_NB:
-        number = _own_option(sock, route, optname)
-        return struct.pack("i", number)[: buflen[0]] if buflen and buflen[0] else number
-    channel = lookup(GenuineSocket.fileno(sock))
-    if channel is not None:
-        return channel.getsockopt(sock, level, optname, *buflen)
-    return GenuineSocket.getsockopt(sock, level, optname, *buflen)
-
-
-def _set_own_option(sock: StdlibSocket, route: Route, optname: int, value: Any) -> None:
-    if optname != NB_RAI or not is_inet(sock):
-        raise os_error(errno.ENOPROTOOPT)
-    number = struct.unpack("i", value)[0] if isinstance(value, (bytes, bytearray)) else int(value)
-    if number not in (0, 1, 2):
-        raise OSError(errno.EINVAL, f"NB_RAI takes 0, 1 or 2, not {number}")
-    channel = lookup(GenuineSocket.fileno(sock))
-    if channel is not None:
-        channel.set_option("rai", number)
-        if isinstance(channel.engine, Engine):
-            # What is sent after this call has the new value: wait until the engine has it.
-            concurrent.futures.wait([channel.engine.call(_nothing)], OPTION_SECONDS)
-    elif (wishes := wishes_of(sock, make=True)) is not None:
-        wishes.rai = number
-    else:
-        raise os_error(errno.EBADF)
-
-
-def _nothing() -> None:
-    """Run on the engine's thread, tells that it has done what was asked before."""
-
-
-def _own_option(sock: StdlibSocket, route: Route, optname: int) -> int:
-    channel = lookup(GenuineSocket.fileno(sock))
-    if optname == NB_RAI and is_inet(sock):
-        wishes = wishes_of(sock)
-        return int(channel.options.get("rai", 0)) if channel is not None else wishes.rai if wishes else 0
-    if optname == NB_UNACKED and is_inet(sock):
-        if channel is None or channel.engine is None:
-            raise os_error(errno.ENOTCONN)
-        return route.modem.engine.get_unacked(channel)
-    raise os_error(errno.ENOPROTOOPT)
-
-
 #: The methods of ``socket.socket`` that are implemented here.
 CALLS: dict[str, Callable[..., Any]] = {
-    function.__name__: function
-    for function in (connect, connect_ex, bind, listen, getpeername, getsockname, shutdown, setsockopt, getsockopt)
+    function.__name__: function for function in (connect, connect_ex, bind, listen, getpeername, getsockname, shutdown)
 }

@@ -22,7 +22,7 @@ from typing import Any
 
 import wrapt
 
-from . import _calls, _resolver, _stdlib, _transfer
+from . import _calls, _options, _resolver, _stdlib, _transfer
 from ._address import INET_FAMILIES
 from ._bypass import Bypass
 from ._modem import Modem
@@ -33,7 +33,7 @@ from ._unreachable import watch_libraries
 
 _logger = logging.getLogger("nbsocket")
 
-_METHODS: dict[str, Callable[..., Any]] = {**_calls.CALLS, **_transfer.TRANSFERS}
+_METHODS: dict[str, Callable[..., Any]] = {**_calls.CALLS, **_options.OPTIONS, **_transfer.TRANSFERS}
 
 
 @dataclass(slots=True)

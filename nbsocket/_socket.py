@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from types import FrameType
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
-from . import _calls, _transfer
+from . import _calls, _options, _transfer
 from ._address import INET_FAMILIES, unsupported
 from ._channel import lookup
 from ._modem import Modem
@@ -109,10 +109,10 @@ class socket(StdlibSocket):
         _calls.shutdown(self, self._route, how)
 
     def setsockopt(self, level: int, optname: int, /, *value: Any) -> None:
-        _calls.setsockopt(self, self._route, level, optname, *value)
+        _options.setsockopt(self, self._route, level, optname, *value)
 
     def getsockopt(self, level: int, optname: int, /, *buflen: int) -> Any:
-        return _calls.getsockopt(self, self._route, level, optname, *buflen)
+        return _options.getsockopt(self, self._route, level, optname, *buflen)
 
     def send(self, data: Buffer, flags: int = 0, /) -> int:
         return _transfer.send(self, self._route, data, flags)

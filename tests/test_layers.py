@@ -21,6 +21,7 @@ LAYERS = [
     "_namespace",
     "_socket",
     "_transfer",
+    "_options",
     "_calls",
     "_unreachable",
     "_resolver",

@@ -1,0 +1,107 @@
+"""Socket options: our own, and the platform's, which the kernel keeps and the channel tells the module of."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import errno
+import socket as _socket_module
+import struct
+import sys
+from collections.abc import Callable
+from socket import IPPROTO_IP, IPPROTO_IPV6
+from typing import Any
+
+from ._address import os_error, unsupported
+from ._calls import is_inet, wishes_of
+from ._channel import lookup
+from ._engine import Engine
+from ._route import Route
+from ._stdlib import GenuineSocket, StdlibSocket
+
+#: Level of the modem's own socket options: "NB" in ASCII, far above every level of Linux (SOL_* end below 300) and
+#: macOS.
+SOL_NB = 0x4E42
+#: Release assistance of the following sends: 0 none, 1 no more data, 2 one answer comes. Source: BC260Y-CN TCP/IP
+#: guide 1.1 §2.3.5.
+NB_RAI = 1
+#: Read only: bytes that the peer has not acknowledged yet.
+NB_UNACKED = 2
+
+#: Longest wait for the engine's thread, which never waits itself, to take an option over.
+OPTION_SECONDS = 5.0
+
+_MULTICAST_OPTIONS = frozenset(
+    (int(level), int(getattr(_socket_module, name, number)))
+    for level, name, number in (
+        (IPPROTO_IP, "IP_ADD_MEMBERSHIP", 35),
+        (IPPROTO_IP, "IP_ADD_SOURCE_MEMBERSHIP", 39),
+        (IPPROTO_IP, "MCAST_JOIN_GROUP", 42),
+        (IPPROTO_IPV6, "IPV6_JOIN_GROUP", 20),
+        (IPPROTO_IPV6, "MCAST_JOIN_GROUP", 42),
+    )
+)
+
+
+def setsockopt(sock: StdlibSocket, route: Route, level: int, optname: int, /, *value: Any) -> None:
+    """Like :meth:`socket.socket.setsockopt`; knows level SOL_NB besides.
+
+    Raises:
+        OSError: EOPNOTSUPP for joining a multicast group, otherwise as the kernel says.
+    """
+    if level == SOL_NB:
+        return _set_own_option(sock, optname, *value)
+    channel = lookup(GenuineSocket.fileno(sock))
+    if (level, optname) in _MULTICAST_OPTIONS and (channel is not None or not route.keeps_listeners):
+        raise unsupported("joining a multicast group")
+    if channel is not None:
+        return channel.setsockopt(sock, level, optname, *value)
+    return GenuineSocket.setsockopt(sock, level, optname, *value)
+
+
+def getsockopt(sock: StdlibSocket, route: Route, level: int, optname: int, /, *buflen: int) -> Any:
+    """Like :meth:`socket.socket.getsockopt`; knows level SOL_NB besides."""
+    if level == SOL_NB:
+        number = _own_option(sock, optname)
+        return struct.pack("i", number)[: buflen[0]] if buflen and buflen[0] else number
+    channel = lookup(GenuineSocket.fileno(sock))
+    if channel is not None:
+        return channel.getsockopt(sock, level, optname, *buflen)
+    return GenuineSocket.getsockopt(sock, level, optname, *buflen)
+
+
+def _set_own_option(sock: StdlibSocket, optname: int, value: Any) -> None:
+    if optname != NB_RAI or not is_inet(sock):
+        raise os_error(errno.ENOPROTOOPT)
+    number = int.from_bytes(value, sys.byteorder) if isinstance(value, (bytes, bytearray)) else int(value)
+    if number not in (0, 1, 2):
+        raise OSError(errno.EINVAL, f"NB_RAI takes 0, 1 or 2, not {number}")
+    channel = lookup(GenuineSocket.fileno(sock))
+    if channel is not None:
+        channel.set_option("rai", number)
+        if isinstance(channel.engine, Engine):
+            # What is sent after this call has the new value: wait until the engine has it.
+            concurrent.futures.wait([channel.engine.call(_nothing)], OPTION_SECONDS)
+    elif (wishes := wishes_of(sock, make=True)) is not None:
+        wishes.rai = number
+    else:
+        raise os_error(errno.EBADF)
+
+
+def _nothing() -> None:
+    """Run on the engine's thread, tells that it has done what was asked before."""
+
+
+def _own_option(sock: StdlibSocket, optname: int) -> int:
+    channel = lookup(GenuineSocket.fileno(sock))
+    if optname == NB_RAI and is_inet(sock):
+        wishes = wishes_of(sock)
+        return int(channel.options.get("rai", 0)) if channel is not None else wishes.rai if wishes else 0
+    if optname == NB_UNACKED and is_inet(sock):
+        if channel is None or not isinstance(channel.engine, Engine):
+            raise os_error(errno.ENOTCONN)
+        return channel.engine.get_unacked(channel)
+    raise os_error(errno.ENOPROTOOPT)
+
+
+#: The methods of ``socket.socket`` that are implemented here.
+OPTIONS: dict[str, Callable[..., Any]] = {"setsockopt": setsockopt, "getsockopt": getsockopt}
