@@ -80,7 +80,7 @@ def _conclude(result: Result, least: int) -> int:
         print(complaint)
     print(
         f"{total.plain} tests pass on the plain interpreter, {total.over_modem} of them went over the modem, and of "
-        f"these {total.passed} pass: {total.share:.1%} ({result.seconds:.0f} s)"
+        f"these {total.passed} pass: {total.share:.1%}; {total.refused} more are refused ({result.seconds:.0f} s)"
     )
     return 1 if complaints else 0
 

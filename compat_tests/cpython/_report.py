@@ -23,13 +23,14 @@ The package `test`, as installed with the interpreter and unmodified, runs under
 simulated module (`{port}`). Servers listen on loopback natively; every connection and every client's datagram goes
 socket → driver → AT commands → simulated module → loopback. Each test class runs in a process of its own, once on the
 plain interpreter and once over the modem. *Over the modem* are the tests during which the driver sent `AT+QIOPEN`, and
-all that fail. A UDP socket that a test binds to a loopback address is taken for a server and stays on the operating
-system, so tests whose UDP clients are bound do not count.
+all failures that are not explained; *refused* are those that fail, for a reason given below, before anything is sent. A
+UDP socket that a test binds to a loopback address is taken for a server and stays on the operating system, so tests
+whose UDP clients are bound do not count.
 """
 
 _TABLE_HEAD = """
-| Module | pass on the plain interpreter | of these over the modem | of these pass | |
-|---|--:|--:|--:|--:|
+| Module | pass on the plain interpreter | of these over the modem | of these pass | | refused |
+|---|--:|--:|--:|--:|--:|
 """
 
 _SECTION_RE = re.compile(r"^(?=## CPython )", re.MULTILINE)
@@ -49,7 +50,8 @@ def _section(result: Result, modules: Sequence[str]) -> Iterator[str]:
     total = result.tally()
     yield (
         f"\n{platform.python_implementation()} {platform.python_version()} on {platform.system()}: "
-        f"**{total.passed} of {total.over_modem} tests over the modem pass, {total.share:.1%}**.\n"
+        f"**{total.passed} of {total.over_modem} tests over the modem pass, {total.share:.1%}**; "
+        f"{total.refused} more are refused.\n"
     )
     yield _TABLE_HEAD
     for module in modules:
@@ -62,7 +64,7 @@ def _section(result: Result, modules: Sequence[str]) -> Iterator[str]:
 
 def _row(title: str, tally: Tally) -> str:
     share = f"{tally.share:.1%}" if tally.over_modem else "–"
-    return f"| {title} | {tally.plain} | {tally.over_modem} | {tally.passed} | {share} |\n"
+    return f"| {title} | {tally.plain} | {tally.over_modem} | {tally.passed} | {share} | {tally.refused or ''} |\n"
 
 
 def _failures(result: Result) -> Iterator[str]:

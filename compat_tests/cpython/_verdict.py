@@ -39,8 +39,13 @@ class Verdict:
 
     @property
     def is_over_modem(self) -> bool:
-        """The modem opened a connection while it ran; what fails counts in any case, it may not have got there."""
-        return self.outcome.opens > 0 or not self.passes
+        """The modem opened a connection while it ran; an unexplained failure counts, too: it may not have got there."""
+        return self.outcome.opens > 0 or (not self.passes and self.known is None)
+
+    @property
+    def is_refused(self) -> bool:
+        """It fails, for a known reason, before anything reaches the modem."""
+        return not (self.passes or self.is_over_modem)
 
     @property
     def complaint(self) -> str:
@@ -81,16 +86,15 @@ class Tally:
     plain: int = 0
     over_modem: int = 0
     passed: int = 0
-    second_tries: int = 0
+    refused: int = 0
 
     def add(self, verdicts: Iterable[Verdict]) -> None:
         """Count them in."""
         for verdict in verdicts:
             self.plain += 1
-            if verdict.is_over_modem:
-                self.over_modem += 1
-                self.passed += verdict.passes
-                self.second_tries += verdict.is_second_try
+            self.over_modem += verdict.is_over_modem
+            self.passed += verdict.is_over_modem and verdict.passes
+            self.refused += verdict.is_refused
 
     @property
     def share(self) -> float:
