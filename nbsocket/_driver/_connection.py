@@ -87,6 +87,8 @@ class Connection:
     segment: bytes | None = None
     #: The following segment, taken early to know whether ``segment`` ends the burst (RAI only).
     lookahead: bytes | None = None
+    #: The segment is being sent: the answer is not there.
+    is_sending: bool = False
     #: The segment was sent and its fate is unknown.
     is_in_doubt: bool = False
     #: What the module said when it refused the segment, if it gave a number.

@@ -320,6 +320,7 @@ class Links:
                 continue
             self._order.remove(link)
             self._order.append(link)
+            link.is_sending = True
             return Turn(self._send_command(link, segment), partial(self._sent, link))
         return None
 
@@ -393,13 +394,16 @@ class Links:
     # -- sending
 
     def _sent(self, link: Connection, result: FinalResult | None, now: float) -> None:
+        link.is_sending = False
         if result is None:
             self._late_outcomes += 1
-        if link.phase is not Phase.OPEN:
+        if link.phase not in (Phase.OPEN, Phase.JUDGING):
             return
         if result is not None and result.ok and not self._late_outcomes:
             self._segment_sent(link, now)
             return
+        if link.phase is Phase.JUDGING:
+            return  # what is unsent then makes the end a reset
         if result is None and not self._is_hex:
             # Whatever brings the module back may become payload first: its count proves nothing.
             self._give_up_segment(link, None, None)
@@ -514,7 +518,7 @@ class Links:
         elif link.phase is Phase.OPEN:
             if link.is_finished or not link.is_tcp:
                 self._finish_closed(link)
-            elif link.is_in_doubt or link.has_unsent(self._segment_size):
+            elif link.is_in_doubt or (not link.is_sending and link.has_unsent(self._segment_size)):
                 self._reset(link, make_error(ECONNRESET, "the connection was closed with data on its way", result=567))
             else:
                 link.move(Phase.JUDGING)

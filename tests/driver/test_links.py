@@ -356,6 +356,17 @@ def test_writing_before_the_end_is_told_makes_it_a_reset(bench: Bench) -> None:
     bench.dialog(("AT+QICLOSE=0", "OK", "CLOSE OK"))
 
 
+@pytest.mark.parametrize(("outcome", "kind"), [("SEND OK", PeerClosed), ("SEND FAIL", ConnectionReset)])
+def test_peer_that_closes_before_the_outcome_of_the_last_send(bench: Bench, outcome: str, kind: type) -> None:
+    source = Pile()
+    key = bench.open(source)
+    bench.write(key, source, b"one")
+    bench.dialog(('AT+QISEND=0,3,"6F6E65"', "OK", '+QIURC: "recv",0,1,"31"', '+QIURC: "closed",0', outcome))
+    assert bench.take(DataReceived) == DataReceived(key, b"1")
+    bench.dialog(("AT+QISTATE=1,0", '+QISTATE: 0,"TCP","10.0.0.9",80,0,4,0,1', "OK"))
+    assert type(bench.events[0]) is kind
+
+
 def test_data_before_the_outcome_of_qiopen_is_kept(bench: Bench) -> None:
     key = bench.driver.open("TCP", "10.0.0.9", 80, 0, Pile(), bench.now)
     bench.sent()
@@ -428,10 +439,9 @@ def test_end_of_unknown_kind_with_nothing_outstanding_is_an_end(bench: Bench) ->
 
 
 def test_closed_with_unsent_data_is_a_reset(bench: Bench) -> None:
-    source = Pile()
+    source = Pile(b"one")
     key = bench.open(source)
-    bench.write(key, source, b"one")
-    bench.sent()
+    bench.driver.data_available(key, 3, bench.now)
     bench.say('+QIURC: "closed",0')
     assert bench.take(ConnectionReset).key == key
 
