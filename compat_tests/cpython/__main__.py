@@ -7,6 +7,7 @@ import importlib.util
 import sys
 from pathlib import Path
 
+from compat_tests.cpython._processes import Outcome
 from compat_tests.cpython._report import write_report
 from compat_tests.cpython._run import run_all
 from compat_tests.cpython._selection import MODULES, is_in_part
@@ -62,11 +63,16 @@ def _tell(module: str, name: str, verdicts: list[Verdict], seconds: float, *, is
     counts = f"{len(verdicts)} plain, {over_modem} over the modem, {len(failed)} fail"
     print(f"{module}.{name}: {counts} ({seconds:.0f} s)", flush=True)
     for verdict in verdicts:
-        if verdict.complaint or (is_verbose and not verdict.passes):
+        if verdict.first_try is not None:
+            print(f"  {verdict.name}: passed when it was run again, after a {verdict.first_try.kind}:")
+            _print_detail(verdict.first_try)
+        elif verdict.complaint or (is_verbose and not verdict.passes):
             print(f"  {verdict.complaint or verdict.name + ': ' + verdict.outcome.kind}")
-            print("    " + "\n    ".join(verdict.outcome.detail.splitlines()[-40:]), flush=True)
-        elif verdict.is_second_try:
-            print(f"  {verdict.name}: passed when it was run again", flush=True)
+            _print_detail(verdict.outcome)
+
+
+def _print_detail(outcome: Outcome) -> None:
+    print("    " + "\n    ".join(outcome.detail.splitlines()[-40:]), flush=True)
 
 
 def _conclude(result: Result, least: int) -> int:

@@ -79,7 +79,7 @@ def _failures(result: Result) -> Iterator[str]:
     if unlisted:
         yield f"\nNot explained ({len(unlisted)}):\n\n"
         yield from _names(unlisted)
-    again = [verdict for verdict in result.verdicts if verdict.is_second_try]
+    again = [verdict for verdict in result.verdicts if verdict.first_try is not None]
     if again:
         yield f"\nPassed only when run a second time, by itself ({len(again)}):\n\n"
         yield from _names(again)

@@ -24,8 +24,8 @@ class Verdict:
     test: str
     outcome: Outcome
     known: Known | None
-    #: it failed first and passed when it was run again by itself
-    is_second_try: bool = False
+    #: how it failed before it was run again, by itself, and passed
+    first_try: Outcome | None = None
 
     @property
     def name(self) -> str:
@@ -65,11 +65,11 @@ def judge(module: str, class_name: str, plain: ClassRun, modem: ClassRun, again:
             continue
         outcome = modem.outcomes.get(test) or _not_run(modem)
         second = again.outcomes.get(test) if again is not None else None
-        is_second_try = outcome.kind != "pass" and second is not None and second.kind == "pass"
+        first = None
+        if outcome.kind != "pass" and second is not None and second.kind == "pass":
+            first, outcome = outcome, second
         known = find(f"{module}.{class_name}.{test}", VERSION)
-        verdicts.append(
-            Verdict(module, class_name, test, second if is_second_try and second else outcome, known, is_second_try)
-        )
+        verdicts.append(Verdict(module, class_name, test, outcome, known, first))
     return verdicts
 
 
