@@ -120,7 +120,7 @@ class Connection:
     #: JUDGING: QISTATE was asked; and when to decide without an answer.
     is_state_known: bool = False
     judge_due: float | None = None
-    #: Times that the count was looked at while in doubt, and when to look again.
+    #: Times that the count was looked at while in doubt, and when to look again (or, RELEASING, to close again).
     looks: int = 0
     look_at: float = 0.0
     #: QICLOSE attempts, and when CLOSE OK is overdue.
@@ -234,7 +234,7 @@ class Connection:
         due: list[float | None] = [self.close_due, self.judge_due]
         if self.phase is Phase.QUEUED:
             due += [self.attach_deadline, self.ready_at]
-        if self.is_in_doubt:
+        if self.is_in_doubt or self.phase is Phase.RELEASING:
             due.append(self.look_at)
         if self.phase is Phase.OPEN:
             due += [self.ack_query_at, self.linger_deadline]

@@ -196,7 +196,11 @@ def _set_apn(apn: str) -> Steps[None]:
 
 def _close_orphans(is_wanted: bool) -> Steps[frozenset[int]]:
     """Sockets survive a restart of the host: close what an earlier program left open, or return what it was."""
-    answer: FinalResult = yield QISTATERead()
+    for _ in range(3):
+        answer: FinalResult = yield QISTATERead()
+        if answer.ok:
+            break
+        yield Pause(1.0)
     rows = checked(answer) if answer.ok else []
     if not is_wanted:
         return frozenset(row.socket_id for row in rows)

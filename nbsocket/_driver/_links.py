@@ -61,6 +61,8 @@ CLOSE_TIMEOUT = 10.0
 CLOSE_TRIES = 3
 #: Results of QICLOSE that say that there is nothing to close.
 CLOSED_RESULTS = frozenset({567})
+#: Seconds until QICLOSE is tried again when it was refused for another reason.
+CLOSE_RETRY_TIME = 1.0
 #: Seconds that a chosen local port stays busy after its close. Source: the same, note 4.
 PORT_HOLD_TIME = 70.0
 #: Times that the module may refuse the same segment.
@@ -282,8 +284,8 @@ class Links:
     def _control_turn_of(self, link: Connection, is_closing: bool, now: float) -> Turn | None:
         if link.socket_id is None:
             return None
-        if link.phase is Phase.RELEASING and not is_closing:
-            return self._close_turn(link, now)
+        if link.phase is Phase.RELEASING:
+            return self._close_turn(link, now) if now >= link.look_at and not is_closing else None
         if link.phase is Phase.JUDGING:
             command = QISENDQuery(link.socket_id) if link.is_state_known else QISTATE(link.socket_id)
             return Turn(command, partial(self._judge, link))
@@ -580,7 +582,7 @@ class Links:
         link.move(Phase.RELEASING)
         link.linger_deadline = link.ack_query_at = link.judge_due = None
         link.segment = link.lookahead = None
-        link.available, link.is_in_doubt = 0, False
+        link.available, link.is_in_doubt, link.look_at = 0, False, 0.0
 
     def _close_turn(self, link: Connection, now: float) -> Turn:
         assert link.socket_id is not None
@@ -600,7 +602,7 @@ class Links:
             self._gone(link, now)
         else:
             # A refusal for another reason would leave the socket open in the module for ever: ask once more.
-            link.close_due = None
+            link.close_due, link.look_at = None, now + CLOSE_RETRY_TIME
             link.move(Phase.RELEASING)
 
     def _close_overdue(self, link: Connection, now: float) -> None:

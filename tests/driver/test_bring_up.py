@@ -107,6 +107,15 @@ def test_rate_that_gives_an_error_is_the_right_one() -> None:
     assert [event for event in bench.events if isinstance(event, SetBaudrate)] == [SetBaudrate(115200)]
 
 
+def test_orphans_are_asked_for_again_when_the_question_is_refused() -> None:
+    bench = Bench()
+    bench.driver.port_opened(bench.now)
+    bench.dialog(*BRING_UP[:-1], ("AT+QISTATE?", "+CME ERROR: 100"))
+    bench.advance(1.0)
+    bench.dialog(("AT+QISTATE?", '+QISTATE: 3,"TCP","10.0.0.1",80,0,2,0,1', "OK"))
+    bench.expect("AT+QICLOSE=3")
+
+
 def test_rates_are_searched() -> None:
     bench = Bench(Settings())
     bench.driver.port_opened(bench.now)

@@ -512,6 +512,8 @@ def test_refused_close_is_asked_for_once_more(bench: Bench, answer: str) -> None
     bench.driver.abort(key, bench.now)
     bench.dialog(("AT+QICLOSE=0", answer))
     bench.no_events()
+    assert bench.sent() == b"", "it may be busy"
+    bench.advance(1.0)
     bench.dialog(("AT+QICLOSE=0", answer))
     assert bench.take(ConnectionEnded).key == key
 
