@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import sys
 from pathlib import Path
 
 from compat_tests.cpython._processes import Outcome
 from compat_tests.cpython._report import write_report
 from compat_tests.cpython._run import run_all
-from compat_tests.cpython._selection import MODULES, is_in_part
+from compat_tests.cpython._selection import MODULES, has_tests, is_in_part
 from compat_tests.cpython._verdict import GOAL, Result, Verdict
 
 NO_TESTS = """\
@@ -22,7 +21,7 @@ Ubuntu it is the package libpython3-testsuite, on Fedora python3-test."""
 def main() -> int:
     """Run, print what failed and how many passed, and return the exit code."""
     options = _parse()
-    if importlib.util.find_spec("test.test_socket") is None:
+    if not has_tests():
         print(NO_TESTS.format(executable=sys.executable), file=sys.stderr)
         return 77
     modules = [name.removeprefix("test.") for name in options.modules] or list(MODULES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 
 #: All modules; those that an interpreter does not have are left out of its report.
@@ -77,3 +78,11 @@ PART = (
 def is_in_part(name: str) -> bool:
     """Return whether continuous integration runs the class ``module.Class``."""
     return any(re.fullmatch(pattern, name) for pattern in PART)
+
+
+def has_tests() -> bool:
+    """Return whether the interpreter comes with its own tests; distributions often leave them out, or all but some."""
+    try:
+        return importlib.util.find_spec("test.test_socket") is not None
+    except ModuleNotFoundError:
+        return False

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from compat_tests.cpython._selection import has_tests
 
 #: Tests that must go over the modem.
 LEAST = 400
@@ -17,7 +18,7 @@ TIME_BOUND = 900
 
 
 @pytest.mark.timeout(TIME_BOUND + 30)
-@pytest.mark.skipif(importlib.util.find_spec("test.test_socket") is None, reason="this python has no package `test`")
+@pytest.mark.skipif(not has_tests(), reason="this python comes without CPython's tests")
 def test_the_part_of_continuous_integration() -> None:
     """Nothing fails that is not listed, nothing that is listed passes, and enough goes over the modem."""
     done = subprocess.run(
