@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.helpers import sim_url
+from tests.varieties import chosen
 
 if TYPE_CHECKING:
     from nbsocket import Modem
@@ -51,6 +52,44 @@ def _audit(event: str, args: tuple[Any, ...]) -> None:
 sys.addaudithook(_audit)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the choice of what the simulated modules are like."""
+    parser.addoption(
+        "--firmware",
+        default=os.environ.get("NBSOCKET_TEST_SIM", ""),
+        help="a name of tests/varieties.py, or simulator options as in firmware=A02&prompt=bare "
+        "(default: $NBSOCKET_TEST_SIM)",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse a choice that there is not."""
+    try:
+        chosen(config.getoption("--firmware"))
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Tell the choice."""
+    name = config.getoption("--firmware")
+    return [f"simulated modules: {name}"] if name else []
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what the choice makes no difference to: tests that speak through no simulated module of ours."""
+    if config.getoption("--firmware"):
+        touched = [item for item in items if "firmware" in getattr(item, "fixturenames", ())]
+        config.hook.pytest_deselected(items=[item for item in items if item not in touched])
+        items[:] = touched
+
+
+@pytest.fixture
+def firmware(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Simulator options that the run was started with; those that a test names itself come first."""
+    return chosen(request.config.getoption("--firmware"))
+
+
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """The user's own settings do not reach the tests."""
@@ -59,23 +98,23 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def make_simulator() -> Iterator[Callable[..., Simulator]]:
+def make_simulator(firmware: dict[str, Any]) -> Iterator[Callable[..., Simulator]]:
     """Makes simulated modules on a pty; options are the simulator's."""
     from nbsocket.sim import Options, Simulator
 
     with ExitStack() as stack:
-        yield lambda **options: stack.enter_context(Simulator(Options(**options)))
+        yield lambda **options: stack.enter_context(Simulator(Options(**{**firmware, **options})))
 
 
 @pytest.fixture
-def make_modem(make_simulator: Callable[..., Simulator]) -> Iterator[Callable[..., Modem]]:
+def make_modem(firmware: dict[str, Any], make_simulator: Callable[..., Simulator]) -> Iterator[Callable[..., Modem]]:
     """Makes modems on a simulated module; ``line`` is "sim" (in process) or "pty", options are the simulator's."""
     from nbsocket import Modem
 
     with ExitStack() as stack:
 
         def make(line: str = "sim", data_format: Any = "hex", **options: Any) -> Modem:
-            port = make_simulator(**options).path if line == "pty" else sim_url(**options)
+            port = make_simulator(**options).path if line == "pty" else sim_url(**{**firmware, **options})
             modem = Modem(port, data_format=data_format)
             stack.callback(modem.close)
             return modem

@@ -23,7 +23,7 @@ MakeModem = Callable[..., Modem]
 @pytest.fixture
 def one(make_simulator: Callable[..., Simulator]) -> Iterator[Modem]:
     servers = ("192.0.2.1", "192.0.2.2", "", "")
-    modem = Modem(make_simulator(dns={"broker.example": "198.51.100.7"}, dns_servers=servers).path)
+    modem = Modem(make_simulator(firmware="A03", dns={"broker.example": "198.51.100.7"}, dns_servers=servers).path)
     yield modem
     modem.close()
 
