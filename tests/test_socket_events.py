@@ -256,7 +256,7 @@ def test_tls(make_modem: Callable[..., Modem], tls_port: int, context: ssl.SSLCo
     data = pattern(40_000)
     sock = connected(make_modem("pty", data_format), tls_port)
     with context.wrap_socket(sock, server_hostname="server.example") as secure:
-        # One thread: OpenSSL does not allow reading and writing at once. What comes back meanwhile waits in the channel.
+        # One thread: OpenSSL does not allow reading and writing at once. What comes back waits in the channel.
         secure.sendall(data)
         assert receive_exactly(secure, len(data)) == data
         assert secure.version() is not None
