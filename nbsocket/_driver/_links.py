@@ -75,7 +75,7 @@ JUDGE_TIMEOUT = OPEN_TIMEOUT + 15.0
 #: A half-closed connection is given up after so many seconds without data, unless a longer linger time is set.
 HALF_CLOSED_IDLE = 60.0
 
-#: Times that QISTATE is asked again when it is refused, or its answer malformed.
+#: Times that QISTATE is asked again when it is refused, or its answer malformed; then it is a reset, as above.
 STATE_TRIES = 2
 #: States of QISTATE that tell how a connection ended.
 STATE_INITIAL, STATE_REMOTE_CLOSING = 0, 4
@@ -544,8 +544,11 @@ class Links:
         if rows is None and (result is None or link.looks < STATE_TRIES):
             link.looks += 1
             return  # it is asked again
+        if rows is None:
+            self._verdict(link, is_clean=False)
+            return
         link.is_state_known = True
-        state = next((row.state for row in rows or () if row.socket_id == link.socket_id), None)
+        state = next((row.state for row in rows if row.socket_id == link.socket_id), None)
         if state == STATE_REMOTE_CLOSING:
             self._verdict(link, is_clean=True)
         elif state == STATE_INITIAL:

@@ -418,6 +418,13 @@ def test_end_is_not_guessed_from_a_garbled_answer(bench: Bench) -> None:
     assert bench.take(ConnectionReset).key == key
 
 
+def test_end_is_not_guessed_when_the_question_is_refused(bench: Bench) -> None:
+    key = bench.open()
+    bench.say('+QIURC: "closed",0')
+    bench.dialog(*[("AT+QISTATE=1,0", "+CME ERROR: 567")] * 3)
+    assert bench.take(ConnectionReset).key == key
+
+
 def test_end_is_not_guessed_while_an_opening_has_the_line(bench: Bench) -> None:
     key = bench.open()
     bench.driver.open("TCP", "10.0.0.9", 81, 0, Pile(), bench.now)
