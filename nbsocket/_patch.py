@@ -17,12 +17,13 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from types import CellType, ModuleType, TracebackType
 from typing import Any
 
 import wrapt
 
-from . import _calls, _options, _resolver, _stdlib, _transfer
+from . import _aiohttp, _calls, _options, _resolver, _stdlib, _transfer
 from ._address import INET_FAMILIES
 from ._bypass import Bypass
 from ._modem import Modem
@@ -102,6 +103,7 @@ def patch(modem: Modem | None = None, *, bypass: str | Iterable[str] | None = No
             _remove(state)
             raise
         _installed = state
+    _aiohttp.keep_look_ups(_wrap_of_now)
     watch_libraries(lambda: _installed is not None)
     return Patching(undoes=True)
 
@@ -154,6 +156,12 @@ def _install(state: _Installed) -> None:
 def _wrap(state: _Installed, owner: object, name: str, wrapper: Callable[..., Any]) -> None:
     handle = wrapt.wrap_function_wrapper(owner, name, wrapper)
     state.wrappers.append((owner, name, handle))
+
+
+def _wrap_of_now() -> Callable[[object, str, Callable[..., Any]], None] | None:
+    """What wraps until unpatch(), for libraries that are imported later; None while not patched."""
+    state = _installed
+    return None if state is None else partial(_wrap, state)
 
 
 def _method_wrapper(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -17,7 +17,7 @@ LIBRARIES = {
     "eventlet": "has socket classes of its own",
     "gevent": "has socket classes of its own",
     "grpc": "connects in its own C library",
-    "pycares": "asks name servers in its own C library (aiohttp: use aiohttp.ThreadedResolver)",
+    "pycares": "asks name servers in its own C library (not for aiohttp, which is kept from it)",
     "pycurl": "connects in libcurl",
     "uvloop": "connects in libuv (use asyncio's own event loop)",
 }

@@ -18,6 +18,7 @@ LAYERS = [
     "trio",
     "__init__",
     "_patch",
+    "_aiohttp",
     "_namespace",
     "_socket",
     "_transfer",
