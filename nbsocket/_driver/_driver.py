@@ -408,7 +408,9 @@ class Driver:
         if self._life is None and self._mode is Mode.RUNNING:
             self._emit(Log(WARNING, f"no answer to {_shown(event.command)}"))
             self.counters["resyncs"] += 1
-            script = Script(come_back(self._settings.is_hex, was_sending=event.command.payload is not None))
+            if not self._settings.is_hex:
+                self._links.drop_doubtful()
+            script = Script(come_back(self._settings.is_hex))
             self._run_life(script, self._back, now)
 
     def _on_opened(self, event: _at.Opened, now: float) -> None:

@@ -224,17 +224,19 @@ def attach() -> Steps[tuple[int, str | None]]:
         yield Await((Registration, IpAssigned), ATTACH_QUERY_INTERVAL)
 
 
-def come_back(wants_hex: bool, was_sending: bool) -> Steps[bool]:
+def come_back(wants_hex: bool) -> Steps[bool]:
     """Get back in step after a missing answer; False: the module has forgotten its configuration.
 
-    ``was_sending``: the unanswered command was a data-mode send, so the module may still be waiting for payload.
+    The module may be waiting for payload, whatever it did not answer: it may have said ERROR to a data-mode send and not
+    meant it, or made one out of a command that was hurt on the line.
 
     A bare OK may be anybody's, so the last word is an answer that only this question can have.
     """
     is_back = yield from probe(2)
-    if not is_back and was_sending:
+    if not is_back:
         yield Write(ESCAPE)
-    if not is_back and not (yield from probe(PROBES_FIXED)):
+        is_back = yield from probe(PROBES_FIXED)
+    if not is_back:
         raise make_error(ENODEV, "the module has stopped answering", command="AT")
     marker: FinalResult = yield QICFGRead()
     if not marker.ok:

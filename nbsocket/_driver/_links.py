@@ -428,6 +428,12 @@ class Links:
         """A SEND OK or SEND FAIL came that nothing waited for."""
         self._late_outcomes = max(0, self._late_outcomes - 1)
 
+    def drop_doubtful(self) -> None:
+        """Data mode: what brings the module back may fill a payload that it says it refused."""
+        for link in tuple(self._order):
+            if link.phase is Phase.OPEN and link.is_in_doubt:
+                self._give_up_segment(link, None, None)
+
     def _settle(self, link: Connection, result: FinalResult | None, now: float) -> None:
         """Compare the module's count with ours after a send of unknown fate."""
         if link.phase is not Phase.OPEN or link.segment is None:

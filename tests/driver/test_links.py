@@ -332,6 +332,25 @@ def test_rai_goes_on_the_last_segment_of_a_burst(bench: Bench) -> None:
     assert bench.sent().endswith(b'61",1\r')
 
 
+def test_data_mode_that_the_module_denied_is_escaped_from() -> None:
+    bench = Bench(Settings(data_format="raw", baudrate=115200))
+    bench.start()
+    source, other = Pile(), Pile()
+    key, unharmed = bench.open(source), bench.open(other)
+    bench.write(key, source, b"abc")
+    bench.dialog(("AT+QISEND=0,3", "ERROR"))
+    bench.expect("AT+QISEND=0,0")
+    bench.advance(5.1)
+    assert bench.take(ConnectionReset).key == key
+    bench.advance(2.0)
+    assert b"\x1b" + b"\r" * 1024 in bench.sent()
+    bench.say("OK")
+    bench.advance(0.3)
+    bench.dialog(('AT+QICFG="dataformat"', '+QICFG: "dataformat",0,0', "OK"), ("AT+QICLOSE=0", "OK", "CLOSE OK"))
+    bench.write(unharmed, other, b"abc")
+    bench.expect("AT+QISEND=1,3")
+
+
 # -- receiving and the peer's close
 
 
