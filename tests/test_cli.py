@@ -251,18 +251,7 @@ LEAKS = {
 }
 
 
-NOT_JUDGED = {"getnameinfo": "the guard does not judge the reverse look-up that getnameinfo makes for a name"}
-
-
-@pytest.mark.parametrize(
-    "call",
-    [
-        pytest.param(
-            name, marks=[pytest.mark.xfail(strict=True, reason=NOT_JUDGED[name])] if name in NOT_JUDGED else []
-        )
-        for name in LEAKS
-    ],
-)
+@pytest.mark.parametrize("call", LEAKS)
 def test_strict_refuses_leaks(tmp_path: Path, call: str) -> None:
     """The C functions, which no patch reaches, stand for a library that found its own way to the network."""
     (tmp_path / "leak.py").write_text(f"import _socket\n{LEAKS[call]}\n")
