@@ -553,8 +553,11 @@ class Links:
         if rows is None:
             self._verdict(link, is_clean=False)
             return
-        link.is_state_known = True
         state = next((row.state for row in rows if row.socket_id == link.socket_id), None)
+        if state is None and not link.looks:
+            link.looks += 1
+            return  # the line may have been hurt
+        link.is_state_known = True
         if state == STATE_REMOTE_CLOSING:
             self._verdict(link, is_clean=True)
         elif state == STATE_INITIAL:
