@@ -13,5 +13,11 @@ SEEDS = {
     540: "the same, of a command",
     642: "a clean end was guessed when the network was lost (test_links: end_is_not_guessed)",
     669: "the same while an opening had the line for itself",
+    2570: "a refused AT+QISTATE? left the sockets of an earlier program open (test_bring_up: orphans_are_asked)",
+    3453: "a module that was still busy was asked to close twice at once (test_links: refused_close)",
+    3565: "a clean end was guessed (test_links: end_is_not_guessed)",
     1186: "the same from a garbled answer",
+    5627: "the same when the question was refused three times (test_links: end_is_not_guessed)",
+    5932: "a data mode that the module denied with ERROR was not escaped from (test_links: data_mode_that)",
+    6013: "a clean end was guessed though the peer had sent RST",
 }

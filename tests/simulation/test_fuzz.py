@@ -1,0 +1,43 @@
+"""Hostile and broken lines, a few thousand at every run of the tests; ``python -m tests.simulation.fuzz`` for more."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nbsocket._driver import Driver, Settings
+from tests.simulation.fuzz import MOST_BUFFERED, WORDS, fuzz_codec, fuzz_driver, random_input, unread_size
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_codec(seed: int) -> None:
+    fuzz_codec(seed, 150)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_driver(seed: int) -> None:
+    fuzz_driver(seed, 150)
+
+
+def test_inputs_are_of_many_kinds() -> None:
+    random = Random(0)
+    assert len({random_input(random) for _ in range(500)}) > 300
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.one_of(st.sampled_from(WORDS), st.binary(max_size=40)), max_size=30), st.booleans())
+def test_driver_survives_anything_while_it_is_brought_up(lines: list[bytes], is_late: bool) -> None:
+    driver = Driver(Settings(baudrate=115200))
+    driver.port_opened(0.0)
+    now = 0.0
+    for line in lines:
+        driver.receive_data(b"\r\n" + line + b"\r\n", now)
+        while driver.data_to_send() or driver.next_event() is not None:
+            pass
+        if is_late:
+            now += 2.0
+            driver.handle_timeout(now)
+    assert unread_size(driver._chat) <= MOST_BUFFERED
