@@ -85,6 +85,40 @@ VARIETIES: dict[str, Variety] = {
     "far_away": Variety({"latency": 2.0, "radio_rate": 2000.0}),
     "slow_line": Variety({"baudrate": 9600}),
     "strict": Variety({"strict": True}),
+    # Many at once, for runs of the whole suite.
+    "mixture_1": Variety(
+        {
+            "firmware": "A02",
+            "prompt": "bare",
+            "hex_case": "lower",
+            "quoted_payload": False,
+            "colon_space": False,
+            "extra_crlf": True,
+            "open_in_use": "urc",
+            "send_fail": "bare",
+            "close_unopened": "ok",
+            "cgpaddr_cid": 0,
+            "errors": "plain",
+            "data_mode_urcs": "hold",
+        }
+    ),
+    "mixture_2": Variety(
+        {
+            "prompt": "line",
+            "ok_before_prompt": True,
+            "cmee": 2,
+            "cereg": 5,
+            "busy_open": "568",
+            "send_closed": "error",
+            "echo": False,
+            "strict": True,
+            "send_format": "hex",
+            "receive_format": "hex",
+            "port_busy": 556,
+            "cgpaddr_cid": 1,
+            "dns_quotes": True,
+        }
+    ),
     "qnbiotevent": Variety({"sleep_spelling": "QNBIOTEVENT"}),
 }
 
