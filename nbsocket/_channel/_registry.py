@@ -7,6 +7,7 @@ or its error); :func:`sweep` drops the rest.
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 from collections.abc import Iterator
@@ -76,6 +77,13 @@ def descriptors() -> Iterator[tuple[int, Inode]]:
             yield int(name), inode_of(int(name))
 
 
+def _discard_at_exit() -> None:
+    # Where the engine's end was over before the application closed its own, nothing told that it did.
+    for channel in tuple(_channels.values()):
+        if channel.is_over():
+            channel.discard()
+
+
 def _renew_lock_after_fork() -> None:
     # The thread that may have held it does not exist in the child.
     global _lock
@@ -84,4 +92,5 @@ def _renew_lock_after_fork() -> None:
         channel.renew_lock()
 
 
+atexit.register(_discard_at_exit)
 os.register_at_fork(after_in_child=_renew_lock_after_fork)
