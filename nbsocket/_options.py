@@ -49,7 +49,7 @@ def setsockopt(sock: StdlibSocket, route: Route, level: int, optname: int, /, *v
         OSError: EOPNOTSUPP for joining a multicast group, otherwise as the kernel says.
     """
     if level == SOL_NB:
-        return _set_own_option(sock, optname, *value)
+        return _set_own_option(sock, route, optname, *value)
     channel = lookup(GenuineSocket.fileno(sock))
     if (level, optname) in _MULTICAST_OPTIONS and (channel is not None or not route.keeps_listeners):
         raise unsupported("joining a multicast group")
@@ -69,12 +69,15 @@ def getsockopt(sock: StdlibSocket, route: Route, level: int, optname: int, /, *b
     return GenuineSocket.getsockopt(sock, level, optname, *buflen)
 
 
-def _set_own_option(sock: StdlibSocket, optname: int, value: Any) -> None:
+def _set_own_option(sock: StdlibSocket, route: Route, optname: int, value: Any) -> None:
     if optname != NB_RAI or not is_inet(sock):
         raise os_error(errno.ENOPROTOOPT)
     number = int.from_bytes(value, sys.byteorder) if isinstance(value, (bytes, bytearray)) else int(value)
     if number not in (0, 1, 2):
         raise OSError(errno.EINVAL, f"NB_RAI takes 0, 1 or 2, not {number}")
+    if number and not route.modem.engine.settings.is_hex:
+        # Only AT+QISEND in command mode carries it. BC260Y-CN TCP/IP guide 1.1 §2.3.5.
+        raise OSError(errno.EOPNOTSUPP, "NB_RAI needs a modem with data_format='hex'")
     channel = lookup(GenuineSocket.fileno(sock))
     if channel is not None:
         channel.set_option("rai", number)

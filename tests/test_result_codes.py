@@ -186,7 +186,7 @@ def test_qiclose_has_no_caller_left(code: int) -> None:
 
 @pytest.fixture
 def simulator(make_simulator: Callable[..., Simulator]) -> Simulator:
-    return make_simulator(close_delay=0)
+    return make_simulator(close_delay=0, errors="cme")
 
 
 @pytest.fixture
