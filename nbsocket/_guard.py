@@ -10,8 +10,10 @@ from __future__ import annotations
 import errno
 import sys
 from collections.abc import Callable
+from socket import AI_NUMERICHOST
 from typing import Any
 
+from . import _stdlib
 from ._address import INET_FAMILIES, parse_literal
 from ._bypass import Bypass
 from ._port import is_opening_port
@@ -44,7 +46,12 @@ def _destination(args: tuple[Any, ...]) -> str | None:
 def _name(args: tuple[Any, ...]) -> str | None:
     """The name of a look-up; None for a literal, which asks nobody."""
     host = _text(args[0])
-    return None if not host or parse_literal(host) is not None else host
+    if not host or parse_literal(host) is not None:
+        return None
+    # From here: _name, the hook, whoever called the C function. trio tries every name as a number first.
+    caller = sys._getframe(2)
+    is_numeric = caller.f_code is _stdlib.getaddrinfo.__code__ and caller.f_locals["flags"] & AI_NUMERICHOST
+    return None if is_numeric else host
 
 
 def _reverse(args: tuple[Any, ...]) -> str | None:

@@ -34,6 +34,12 @@ for call in REFUSED:
     else:
         raise AssertionError(call)
 
+try:
+    # Asks nobody, and trio does so with every name.
+    socket.getaddrinfo("a.example", 80, flags=socket.AI_NUMERICHOST)
+except socket.gaierror as error:
+    assert error.errno == socket.EAI_NONAME
+
 with tcp_server(echo) as port, nbsocket.configure("sim://"):
     socket.create_connection(("127.0.0.1", port)).close()
     assert socket.getaddrinfo("192.0.2.1", 80)
