@@ -22,7 +22,7 @@ import pytest
 from nbsocket import Modem
 from nbsocket._channel import DatagramChannel, State, StreamChannel
 from nbsocket._channel import _stream as stream_module
-from nbsocket._driver import Driver, Ping, RawCommand, Settings
+from nbsocket._driver import Driver, Ping, RawCommand, Settings, WaitAttached
 from nbsocket._engine import Engine
 from nbsocket._port import Port
 from nbsocket._stdlib import GenuineSocket
@@ -222,6 +222,21 @@ def test_interrupted_connect_frees_the_socket(make_modem: MakeModem, monkeypatch
         with pytest.raises(KeyboardInterrupt):
             connect(modem, 80)
     wait_until(lambda: open_sockets(modem) == 0)
+
+
+def test_interrupted_question_is_withdrawn(make_modem: MakeModem, monkeypatch: pytest.MonkeyPatch) -> None:
+    modem = make_modem(registration="searching")
+    modem.open()
+
+    def interrupted(*arguments: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(concurrent.futures, "wait", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            modem.engine.ask(WaitAttached(), 100.0)
+    modem.engine.call(lambda: None).result(PATIENCE)
+    assert modem.engine._requests == {}
 
 
 def test_closed_while_connecting(make_simulator: MakeSimulator) -> None:
