@@ -71,6 +71,8 @@ class Settings:
     ack_timeout: float = 120.0
     #: Whether sockets that an earlier program left open in the module are closed.
     close_orphans: bool = True
+    #: Seconds that a TCP connection waits for a socket of the module when all are in use; 0: it fails at once.
+    wait_for_socket: float = 0.0
 
     def __post_init__(self) -> None:
         if self.data_format not in ("hex", "raw"):
@@ -83,6 +85,8 @@ class Settings:
             raise ValueError(f"power must be 'awake' or 'psm', not {self.power!r}")
         if not self.attach_timeout > 0 or not self.ack_timeout > 0:
             raise ValueError("attach_timeout and ack_timeout must be positive numbers of seconds")
+        if not self.wait_for_socket >= 0:
+            raise ValueError(f"wait_for_socket must be 0 or more seconds, not {self.wait_for_socket!r}")
         if self.apn is not None:
             CGDCONT(1, "IP", self.apn)  # refuses what must not reach the wire
 
@@ -227,8 +231,8 @@ def attach() -> Steps[tuple[int, str | None]]:
 def come_back(wants_hex: bool) -> Steps[bool]:
     """Get back in step after a missing answer; False: the module has forgotten its configuration.
 
-    The module may be waiting for payload, whatever it did not answer: it may have said ERROR to a data-mode send and not
-    meant it, or made one out of a command that was hurt on the line.
+    The module may be waiting for payload, whatever it did not answer: it may have said ERROR to a data-mode send and
+    not meant it, or made one out of a command that was hurt on the line.
 
     A bare OK may be anybody's, so the last word is an answer that only this question can have.
     """

@@ -115,12 +115,9 @@ class Manual:
         return link
 
     def ask(self, request: Request, seconds: float = 30.0) -> Any:
-        number = self.world.driver.submit(request, None, self.world.now)
-        self.world.requests._asked.clear()
-        events: list[Any] = []
-        self.world.requests.handle = events.append  # type: ignore[method-assign]  # this test judges them itself
+        number = self.world.requests.ask(request)
         self.run(seconds)
-        (event,) = (event for event in events if event.request_id == number)
+        event = self.world.requests.outcomes[number]
         assert isinstance(event, RequestDone), event
         return event.value
 
@@ -229,8 +226,6 @@ def test_4_7_time(ntp_time: str) -> None:
 
 def test_a_name_that_is_not_there() -> None:
     manual = Manual()
-    events: list[Any] = []
-    manual.world.requests.handle = events.append  # type: ignore[method-assign]  # this test judges them itself
-    manual.world.driver.submit(Resolve("no.such.invalid"), None, manual.world.now)
+    number = manual.world.requests.ask(Resolve("no.such.invalid"))
     manual.run(5.0)
-    assert [type(event) for event in events] == [RequestFailed]
+    assert isinstance(manual.world.requests.outcomes[number], RequestFailed)

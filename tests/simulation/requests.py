@@ -36,7 +36,6 @@ class _Asked:
     kind: str
     due: float
     deadline: float | None
-    answer: object = None
 
 
 class Requests:
@@ -45,13 +44,18 @@ class Requests:
     def __init__(self, world: World) -> None:
         self._world = world
         self._asked: dict[int, _Asked] = {}
-        self._done: dict[int, _Asked] = {}
+        #: What came of each.
+        self.outcomes: dict[int, _driver.RequestDone | _driver.RequestFailed] = {}
 
     def submit(self, kind: str, timeout: float | None) -> int:
-        """Ask, and give the request's number."""
+        """Ask one of REQUESTS, and give its number."""
+        return self.ask(REQUESTS[kind](), kind, timeout)
+
+    def ask(self, request: _driver.Request, kind: str = "", timeout: float | None = None) -> int:
+        """Ask anything, and give its number."""
         world = self._world
         deadline = None if timeout is None else world.now + timeout
-        number = world.driver.submit(REQUESTS[kind](), deadline, world.now)
+        number = world.driver.submit(request, deadline, world.now)
         due = world.now + world.plan.settings.attach_timeout + LONGEST
         self._asked[number] = _Asked(kind, due if deadline is None else min(due, deadline), deadline)
         return number
@@ -67,7 +71,7 @@ class Requests:
 
     def is_done(self, number: int) -> bool:
         """It succeeded."""
-        return number in self._done
+        return isinstance(self.outcomes.get(number), _driver.RequestDone)
 
     def check(self) -> None:
         """Nothing is overdue."""
@@ -80,10 +84,10 @@ class Requests:
         asked = self._asked.pop(event.request_id, None)
         if asked is None:
             raise Violation("order", f"an outcome that nobody waits for: {event}")
+        self.outcomes[event.request_id] = event
         if isinstance(event, _driver.RequestFailed):
             self._check_failure(asked, event.error)
             return
-        self._done[event.request_id] = asked
         if asked.kind == "unknown_name":
             raise Violation("answer", f"a name that does not exist was found: {event.value}")
         # Bytes that were garbled or lost on the line can change an answer's text.
