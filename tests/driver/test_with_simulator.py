@@ -226,6 +226,6 @@ def test_4_7_time(ntp_time: str) -> None:
 
 def test_a_name_that_is_not_there() -> None:
     manual = Manual()
-    number = manual.world.requests.ask(Resolve("no.such.invalid"))
+    number = manual.world.requests.submit("unknown_name", None)
     manual.run(5.0)
     assert isinstance(manual.world.requests.outcomes[number], RequestFailed)
