@@ -131,6 +131,7 @@ class Modem:
         attach_timeout: float = 180.0,
         ack_timeout: float = 120.0,
         close_orphans: bool = True,
+        wait_for_socket: float = 0.0,
         log_payload: bool = False,
     ) -> None:
         """Note how to use the module.
@@ -145,6 +146,8 @@ class Modem:
             attach_timeout: seconds that calls wait for the registration to the network.
             ack_timeout: seconds without acknowledgement after which a TCP connection is given up (TCP_USER_TIMEOUT).
             close_orphans: whether sockets that an earlier program left open in the module are closed.
+            wait_for_socket: seconds that ``connect()`` waits, when the module's five sockets are in use, for one to
+                become free; 0: it fails at once with EMFILE. A socket's own timeout counts too.
             log_payload: whether the wire log (logger ``nbsocket.at``, DEBUG) shows payload and not its size only.
         Raises:
             ValueError: an argument is out of range; the message says what is allowed.
@@ -161,6 +164,7 @@ class Modem:
             attach_timeout=attach_timeout,
             ack_timeout=ack_timeout,
             close_orphans=bool(close_orphans),
+            wait_for_socket=wait_for_socket,
         )
         self.port = port
         self._settings = settings
