@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[1]
 
 def environment() -> dict[str, str]:
     """An environment in which nothing of the caller's settings is left."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("NBSOCKET_")}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("NBSOCKET_", "PYTHON"))}
     return {**kept, "PYTHONPATH": str(ROOT)}
 
 
@@ -328,3 +328,20 @@ def test_only_the_chosen_subcommand_is_imported() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], env=environment(), capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == "[]", done.stderr
+
+
+def test_ctrl_c_ends_the_program_as_under_python(tmp_path: Path) -> None:
+    """While it waits for a connection that never comes: its traceback, then death by SIGINT."""
+    (tmp_path / "waits.py").write_text("import socket\nsocket.create_connection(('server.example', 80))\n")
+    command = [sys.executable, "-m", "nbsocket", "-vv", "--port", "sim://?host=server.example=timeout", "run"]
+    process = subprocess.Popen(
+        [*command, str(tmp_path / "waits.py")], env=environment(), stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    while "AT+QIOPEN" not in (line := process.stderr.readline()):
+        assert line, "the program ended by itself"
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=30)
+    assert process.returncode == -signal.SIGINT
+    assert f'Traceback (most recent call last):\n  File "{tmp_path}/waits.py", line 2, in <module>' in error
+    assert "\nKeyboardInterrupt\n" in error
