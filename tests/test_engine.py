@@ -236,7 +236,7 @@ def test_interrupted_question_is_withdrawn(make_modem: MakeModem, monkeypatch: p
         with pytest.raises(KeyboardInterrupt):
             modem.engine.ask(WaitAttached(), 100.0)
     modem.engine.call(lambda: None).result(PATIENCE)
-    assert modem.engine._requests == {}
+    assert len(modem.engine._questions) == 0
 
 
 def test_closed_while_connecting(make_simulator: MakeSimulator) -> None:
@@ -679,7 +679,7 @@ def test_progress_of_a_request(make_modem: MakeModem) -> None:
     )
     assert [reply for reply, _ in told] == list(result.replies) and len(told) == 3
     assert {name for _, name in told} == {threading.current_thread().name}
-    assert modem.engine._news == {}
+    assert len(modem.engine._questions) == 0
 
 
 def test_opened_again_while_it_ends(make_simulator: MakeSimulator) -> None:

@@ -21,8 +21,6 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import suppress
-from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -32,6 +30,7 @@ from nbsocket._driver import Driver, GetUnacked, Request, Settings
 from nbsocket._engine._datagrams import Datagrams
 from nbsocket._engine._loop import Handler, Loop, fail, fulfil
 from nbsocket._engine._poller import Ready
+from nbsocket._engine._questions import Question, Questions, result_of, wait_for
 from nbsocket._engine._stats import ConnectionStats, Stats
 from nbsocket._engine._streams import Streams
 from nbsocket._engine._wirelog import WireLog
@@ -50,7 +49,7 @@ FIRST_RETRY, LAST_RETRY = 1.0, 30.0
 #: Seconds that the end of the interpreter waits for data that is still on its way.
 EXIT_TIMEOUT = 10.0
 
-#: Seconds beyond a request's own deadline after which its caller gives up on the engine.
+#: Seconds that the thread may take to end once everything is closed.
 GRACE = 5.0
 
 #: Ended connections whose account is kept.
@@ -107,8 +106,7 @@ class Engine:
         self._failure: OSError | None = None
         self._retry_at = 0.0
         self._retry_delay = FIRST_RETRY
-        self._requests: dict[int, Future[Any]] = {}
-        self._news: dict[int, SimpleQueue[tuple[Any, ...]]] = {}
+        self._questions = Questions(self)
         self._streams = Streams(self)
         self._datagrams = Datagrams(self)
         self._stopping: Future[None] | None = None
@@ -149,7 +147,7 @@ class Engine:
         """
         outcome = self.connect(channel, host, port, local_port)
         try:
-            _wait(outcome, timeout)
+            wait_for(outcome, timeout)
         except BaseException:
             self.abandon(channel)
             raise
@@ -169,7 +167,7 @@ class Engine:
 
     def detach(self, channel: Channel) -> None:
         """Carry a channel no more: the operating system's socket was put back."""
-        if isinstance(channel, DatagramChannel):
+        if isinstance(channel, DatagramChannel) and not self._is_closed:
             self.call(lambda: self._detach(channel))
         else:
             channel.discard()
@@ -190,7 +188,7 @@ class Engine:
         Raises:
             OSError: ENOTCONN, or what the module says.
         """
-        keys = _result(self.call(lambda: self._keys_of(channel)), timeout)
+        keys = result_of(self.call(lambda: self._keys_of(channel)), timeout)
         if not keys:
             raise make_error(errno.ENOTCONN, "the modem has no connection for this socket")
         return sum(self.ask(GetUnacked(key), timeout) for key in keys)
@@ -199,7 +197,7 @@ class Engine:
 
     def request(self, request: Request, timeout: float | None) -> Future[Any]:
         """Ask something of the module; it fails after ``timeout`` seconds."""
-        return self._ask(request, timeout)[0]
+        return self._submit(request, timeout).outcome
 
     def ask(self, request: Request, timeout: float | None, on_progress: Callable[[Any], object] | None = None) -> Any:
         """Ask something of the module and wait for the answer; an interrupted wait withdraws the question.
@@ -211,17 +209,18 @@ class Engine:
         Raises:
             OSError: as the request says; ETIMEDOUT after ``timeout`` seconds.
         """
-        news: SimpleQueue[tuple[Any, ...]] | None = None if on_progress is None else SimpleQueue()
-        outcome, ids = self._ask(request, timeout, news)
-        patience = None if timeout is None else timeout + GRACE
+        question = self._submit(request, timeout)
         try:
-            if news is not None and on_progress is not None:
-                _follow(outcome, news, on_progress, patience)
-            return _result(outcome, patience)
+            return question.wait(on_progress)
         except BaseException:
-            if not outcome.done():
-                self.call(lambda: self._cancel(ids))
+            if not (question.outcome.done() or self._is_closed):
+                self.call(lambda: self._questions.cancel(question))
             raise
+
+    def _submit(self, request: Request, timeout: float | None) -> Question:
+        question = Question(request, timeout)
+        self.call(lambda: self._questions.submit(question))
+        return question
 
     def call(self, function: Callable[[], T]) -> Future[T]:
         """Run a function on the engine's thread.
@@ -244,7 +243,7 @@ class Engine:
         with self._opening:
             self._is_closed = False
             self._retry_at = 0.0
-            _result(self.call(self.require_port), None)
+            result_of(self.call(self.require_port), None)
 
     def close(self, timeout: float = EXIT_TIMEOUT) -> None:
         """Flush and close every connection, close the port and end the thread.
@@ -353,7 +352,7 @@ class Engine:
             self._continue_stop()
         elif self._is_closed and self._port is None:
             self._loop.stop()
-        elif self._is_released and not (self._streams or self._datagrams.has_sockets or self._requests):
+        elif self._is_released and not (self._streams or self._datagrams.has_sockets or self._questions):
             self._begin_stop(Future(), EXIT_TIMEOUT)
             self._continue_stop()
 
@@ -373,7 +372,9 @@ class Engine:
 
     def _handle(self, event: _driver.Event) -> None:
         key = getattr(event, "key", None)
-        if key is None:
+        if hasattr(event, "request_id"):
+            _QUESTION_EVENTS[type(event)](self._questions, event)
+        elif key is None:
             _OWN_EVENTS[type(event)](self, event)
         elif key in self._streams:
             _STREAM_EVENTS[type(event)](self._streams, event)
@@ -444,30 +445,13 @@ class Engine:
         failure.__cause__ = error
         self._close_port()
         self._driver = self._make_driver(self.settings)
-        requests, self._requests = self._requests, {}
-        for outcome in requests.values():
-            fail(outcome, failure)
+        self._questions.fail_all(failure)
         self._streams.reset_all(failure)
         self._datagrams.reset_all(failure)
         if self._stopping is not None:
             self._stop()
 
     # -- what the driver tells the engine
-
-    def _request_done(self, event: _driver.RequestDone) -> None:
-        outcome = self._requests.pop(event.request_id, None)
-        if outcome is not None:
-            fulfil(outcome, event.value)
-
-    def _request_progress(self, event: _driver.RequestProgress) -> None:
-        news = self._news.get(event.request_id)
-        if news is not None:
-            news.put((event.value,))
-
-    def _request_failed(self, event: _driver.RequestFailed) -> None:
-        outcome = self._requests.pop(event.request_id, None)
-        if outcome is not None:
-            fail(outcome, event.error)
 
     def _set_baudrate(self, event: _driver.SetBaudrate) -> None:
         if self._port is None:
@@ -486,38 +470,7 @@ class Engine:
         if self._stopping is not None:
             self._stop()
 
-    # -- requests
-
-    def _ask(
-        self, request: Request, timeout: float | None, news: SimpleQueue[tuple[Any, ...]] | None = None
-    ) -> tuple[Future[Any], list[int]]:
-        outcome: Future[Any] = Future()
-        ids: list[int] = []
-        deadline = None if timeout is None else monotonic() + timeout
-        asked = self.call(lambda: self._submit(request, deadline, outcome, ids, news))
-        asked.add_done_callback(lambda done: _pass_on_failure(done, outcome))
-        return outcome, ids
-
-    def _submit(
-        self,
-        request: Request,
-        deadline: float | None,
-        outcome: Future[Any],
-        ids: list[int],
-        news: SimpleQueue[tuple[Any, ...]] | None,
-    ) -> None:
-        self.require_port()
-        number = self._driver.submit(request, deadline, monotonic())
-        ids.append(number)
-        self._requests[number] = outcome
-        if news is not None:
-            self._news[number] = news
-            outcome.add_done_callback(lambda _: self._news.pop(number))
-
-    def _cancel(self, ids: list[int]) -> None:
-        for number in ids:
-            if self._requests.pop(number, None) is not None:
-                self._driver.cancel(number, monotonic())
+    # -- options
 
     def _keys_of(self, channel: Channel) -> list[int]:
         if isinstance(channel, DatagramChannel):
@@ -537,10 +490,7 @@ class Engine:
             self._stopping.add_done_callback(lambda _: fulfil(stopped, None))
             return
         self._stopping = stopped
-        withdrawn = tuple(self._requests.values())
-        self._cancel(list(self._requests))
-        for outcome in withdrawn:
-            fail(outcome, make_error(errno.ENODEV, f"the modem at {self.url} was closed"))
+        self._questions.cancel_all(make_error(errno.ENODEV, f"the modem at {self.url} was closed"))
         self._datagrams.close_all()
         self._streams.close_all(timeout)
 
@@ -565,43 +515,13 @@ class Engine:
             fulfil(stopped, None)
 
 
-def _pass_on_failure(asked: Future[Any], outcome: Future[Any]) -> None:
-    error = asked.exception()
-    if error is not None:
-        fail(outcome, error)
-
-
-def _wait(future: Future[Any], timeout: float | None) -> Any:
-    done, _ = concurrent.futures.wait([future], timeout)
-    if not done:
-        raise TimeoutError("timed out")
-    return future.result()
-
-
-def _follow(
-    outcome: Future[Any],
-    news: SimpleQueue[tuple[Any, ...]],
-    on_progress: Callable[[Any], object],
-    patience: float | None,
-) -> None:
-    """Pass on what comes, until the outcome is there or nothing came for as long as the whole may take."""
-    outcome.add_done_callback(lambda _: news.put(()))
-    with suppress(Empty):
-        while item := news.get(timeout=patience):
-            on_progress(*item)
-
-
-def _result(future: Future[T], timeout: float | None) -> T:
-    done, _ = concurrent.futures.wait([future], timeout)
-    if not done:
-        raise make_error(errno.ETIMEDOUT, "the modem gave no answer in time")
-    return future.result()
-
+_QUESTION_EVENTS: dict[type, Callable[[Questions, Any], None]] = {
+    _driver.RequestDone: Questions.done,
+    _driver.RequestFailed: Questions.failed,
+    _driver.RequestProgress: Questions.progress,
+}
 
 _OWN_EVENTS: dict[type, Callable[[Engine, Any], None]] = {
-    _driver.RequestDone: Engine._request_done,
-    _driver.RequestFailed: Engine._request_failed,
-    _driver.RequestProgress: Engine._request_progress,
     _driver.SetBaudrate: Engine._set_baudrate,
     _driver.Log: Engine._log,
     _driver.Stopped: Engine._stopped,

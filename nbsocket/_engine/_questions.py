@@ -1,0 +1,127 @@
+"""What the host asks of the module besides connections: each question on its way to the driver and back."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import errno
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from time import monotonic
+from typing import Any, TypeVar
+
+from nbsocket._driver import Request, RequestDone, RequestFailed, RequestProgress
+from nbsocket._engine._hub import Hub
+from nbsocket._engine._loop import fail, fulfil
+from nbsocket._errors import make_error
+
+__all__ = ["Question", "Questions", "result_of", "wait_for"]
+
+T = TypeVar("T")
+
+#: Seconds beyond a request's own deadline after which its caller gives up on the engine.
+GRACE = 5.0
+
+
+def wait_for(future: Future[T], timeout: float | None) -> T:
+    """Return a future's result; TimeoutError, as sockets say it, when it is not there in time."""
+    done, _ = concurrent.futures.wait([future], timeout)
+    if not done:
+        raise TimeoutError("timed out")
+    return future.result()
+
+
+def result_of(future: Future[T], timeout: float | None) -> T:
+    """Return a future's result; OSError ETIMEDOUT when it is not there in time."""
+    done, _ = concurrent.futures.wait([future], timeout)
+    if not done:
+        raise make_error(errno.ETIMEDOUT, "the modem gave no answer in time")
+    return future.result()
+
+
+@dataclass(eq=False)
+class Question:
+    """One request and who waits for it."""
+
+    request: Request
+    timeout: float | None
+    outcome: Future[Any] = field(default_factory=Future)
+    #: What it tells before it is done; an empty tuple at the end.
+    news: SimpleQueue[tuple[Any, ...]] = field(default_factory=SimpleQueue)
+    #: The driver's number, None until it has one.
+    number: int | None = None
+    deadline: float | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.deadline = None if self.timeout is None else monotonic() + self.timeout
+
+    def wait(self, on_progress: Callable[[Any], object] | None) -> Any:
+        """Wait for the outcome, and pass on on this thread what comes before it."""
+        patience = None if self.timeout is None else self.timeout + GRACE
+        if on_progress is not None:
+            self.outcome.add_done_callback(lambda _: self.news.put(()))
+            with suppress(Empty):
+                while item := self.news.get(timeout=patience):
+                    on_progress(*item)
+        return result_of(self.outcome, patience)
+
+
+class Questions:
+    """All questions that the driver has. Thread: the engine's."""
+
+    def __init__(self, hub: Hub) -> None:
+        """Start with none."""
+        self._hub = hub
+        self._asked: dict[int, Question] = {}
+
+    def __len__(self) -> int:
+        return len(self._asked)
+
+    def submit(self, question: Question) -> None:
+        """Hand a question to the driver, or fail it."""
+        try:
+            self._hub.require_port()
+            question.number = self._hub.driver.submit(question.request, question.deadline, monotonic())
+        except (OSError, ValueError) as error:
+            fail(question.outcome, error)
+            return
+        self._asked[question.number] = question
+
+    def cancel(self, question: Question) -> None:
+        """Withdraw a question; its outcome is of no interest."""
+        if question.number is not None and self._asked.pop(question.number, None) is not None:
+            self._hub.driver.cancel(question.number, monotonic())
+
+    def cancel_all(self, error: OSError) -> None:
+        """Withdraw and fail every question."""
+        for question in tuple(self._asked.values()):
+            self.cancel(question)
+            fail(question.outcome, error)
+
+    def fail_all(self, error: OSError) -> None:
+        """Fail every question; the driver is not asked."""
+        asked, self._asked = self._asked, {}
+        for question in asked.values():
+            fail(question.outcome, error)
+
+    # What the driver tells.
+
+    def done(self, event: RequestDone) -> None:
+        """It was answered."""
+        question = self._asked.pop(event.request_id, None)
+        if question is not None:
+            fulfil(question.outcome, event.value)
+
+    def failed(self, event: RequestFailed) -> None:
+        """It will not be answered."""
+        question = self._asked.pop(event.request_id, None)
+        if question is not None:
+            fail(question.outcome, event.error)
+
+    def progress(self, event: RequestProgress) -> None:
+        """Something comes before the answer."""
+        question = self._asked.get(event.request_id)
+        if question is not None:
+            question.news.put((event.value,))
