@@ -156,8 +156,8 @@ def _find(settings: Settings, baudrate: int | None) -> Steps[None]:
     )
 
 
-def probe(tries: int) -> Steps[bool]:
-    """Say AT until it answers; return whether it does."""
+def probe(tries: int) -> Steps[int]:
+    """Say AT until it answers; return how often it was said, 0 when there was no answer."""
     attempt = 0
     while attempt < tries:
         attempt += 1
@@ -169,11 +169,11 @@ def probe(tries: int) -> Steps[bool]:
             if attempt > 1:
                 # Late answers to the earlier ones may still come.
                 yield Pause(0.3)
-            return True
+            return attempt
         # A module that boots answers ERROR for a while; whatever it answers, the rate is right.
         tries = max(tries, PROBES_BOOTING)
         yield Pause(0.5)
-    return False
+    return 0
 
 
 def _set_data_format(settings: Settings) -> Steps[None]:
@@ -251,7 +251,11 @@ def come_back(wants_hex: bool) -> Steps[bool]:
 
 def wake() -> Steps[None]:
     """End sleep: the first command is lost, or late. Source: BC260Y-CN TCP/IP guide 1.1 §4.3.9."""
-    if not (yield from probe(PROBES_FIXED)):
+    tries = yield from probe(PROBES_FIXED)
+    if not tries:
         raise make_error(ENODEV, "the module does not wake up", command="AT")
     yield ATE0()
     checked((yield QSCLK(0)))
+    if tries > 1:
+        # It may only have been slow: then every OK so far was for the command before, and this is the end of them.
+        yield QICFGRead()

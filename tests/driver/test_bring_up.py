@@ -11,6 +11,7 @@ from nbsocket._driver import (
     ConnectionEnded,
     ConnectionReset,
     GetInfo,
+    RawCommand,
     RequestDone,
     RequestFailed,
     Resolve,
@@ -114,6 +115,23 @@ def test_orphans_are_asked_for_again_when_the_question_is_refused() -> None:
     bench.advance(1.0)
     bench.dialog(("AT+QISTATE?", '+QISTATE: 3,"TCP","10.0.0.1",80,0,2,0,1', "OK"))
     bench.expect("AT+QICLOSE=3")
+
+
+def test_slow_module_is_not_taken_for_one_that_slept() -> None:
+    """Each OK is for the command before: the answer to the request must not be."""
+    bench = Bench(Settings(baudrate=115200, power="psm"))
+    bench.start()
+    bench.dialog(("AT+QSCLK=1", "OK"))
+    bench.driver.submit(RawCommand("AT+CSQ"), None, bench.now)
+    bench.expect("AT")
+    bench.advance(1.0)
+    bench.expect("AT")
+    bench.say("OK")
+    bench.advance(0.3)
+    bench.dialog(("ATE0", "OK"), ("AT+QSCLK=0", "OK"), ('AT+QICFG="dataformat"', "OK"))
+    bench.say("OK", '+QICFG: "dataformat",1,1', "OK")
+    bench.dialog(("AT+CSQ", "+CSQ: 20,0", "OK"))
+    assert bench.take(RequestDone).value == ["+CSQ: 20,0"]
 
 
 def test_rates_are_searched() -> None:

@@ -20,4 +20,5 @@ SEEDS = {
     5627: "the same when the question was refused three times (test_links: end_is_not_guessed)",
     5932: "a data mode that the module denied with ERROR was not escaped from (test_links: data_mode_that)",
     6013: "a clean end was guessed though the peer had sent RST",
+    10052: "the answers to the ATs that woke a slow module were taken for later ones (test_bring_up: slow_module)",
 }
