@@ -209,10 +209,16 @@ def _close_orphans(is_wanted: bool) -> Steps[frozenset[int]]:
     if not is_wanted:
         return frozenset(row.socket_id for row in rows)
     for row in rows:
-        closing: FinalResult = yield QICLOSE(row.socket_id)
+        yield from _close_orphan(row.socket_id)
+    return frozenset()
+
+
+def _close_orphan(socket_id: int) -> Steps[None]:
+    for _ in range(2):
+        closing: FinalResult = yield QICLOSE(socket_id)
         if closing.ok:
             yield Await((CloseOk,), 5.0)
-    return frozenset()
+            return
 
 
 def attach() -> Steps[tuple[int, str | None]]:

@@ -113,8 +113,12 @@ def test_orphans_are_asked_for_again_when_the_question_is_refused() -> None:
     bench.driver.port_opened(bench.now)
     bench.dialog(*BRING_UP[:-1], ("AT+QISTATE?", "+CME ERROR: 100"))
     bench.advance(1.0)
-    bench.dialog(("AT+QISTATE?", '+QISTATE: 3,"TCP","10.0.0.1",80,0,2,0,1', "OK"))
-    bench.expect("AT+QICLOSE=3")
+    bench.dialog(
+        ("AT+QISTATE?", '+QISTATE: 3,"TCP","10.0.0.1",80,0,2,0,1', "OK"),
+        ("AT+QICLOSE=3", "+CME ERROR: 100"),
+        ("AT+QICLOSE=3", "OK", "CLOSE OK"),
+        *ATTACH,
+    )
 
 
 def test_slow_module_is_not_taken_for_one_that_slept() -> None:
