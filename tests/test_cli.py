@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -330,6 +331,13 @@ def test_only_the_chosen_subcommand_is_imported() -> None:
     assert done.stdout.splitlines()[-1] == "[]", done.stderr
 
 
+def wait_until_asleep(pid: int) -> None:
+    """Return when the main thread sleeps: CPython sees a signal just before a wait for a lock only after that wait."""
+    state = Path(f"/proc/{pid}/stat")
+    while state.exists() and state.read_text().rpartition(")")[2].split()[0] != "S":
+        time.sleep(0.005)
+
+
 def test_ctrl_c_ends_the_program_as_under_python(tmp_path: Path) -> None:
     """While it waits for a connection that never comes: its traceback, then death by SIGINT."""
     (tmp_path / "waits.py").write_text("import socket\nsocket.create_connection(('server.example', 80))\n")
@@ -340,6 +348,7 @@ def test_ctrl_c_ends_the_program_as_under_python(tmp_path: Path) -> None:
     assert process.stderr is not None
     while "AT+QIOPEN" not in (line := process.stderr.readline()):
         assert line, "the program ended by itself"
+    wait_until_asleep(process.pid)
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=30)
     assert process.returncode == -signal.SIGINT
