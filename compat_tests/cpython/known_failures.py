@@ -26,7 +26,9 @@ class Reason(Enum):
         "written than the send buffer takes (16 KiB here, as TCP's at the beginning)"
     )
     SPINNING = "client and server share a loop that spins a fixed number of rounds: the module's answer may come later"
-    SWAPPED = "connect() again on a socket that is still in an epoll set: the descriptor behind it is another one then"
+    SWAPPED = (
+        "a second connect() on a socket that is still in an epoll set: the socket behind its descriptor is another one"
+    )
     PIECES = "the test's own server takes it for an error when a TLS record arrives in pieces, as on any slow line"
     REFERENCES = "counts references that a function of C does not keep, but a function of Python in a traceback does"
 
