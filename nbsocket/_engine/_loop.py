@@ -151,14 +151,17 @@ class Loop:
                 return
 
     def _round(self) -> None:
-        assert self._poller is not None
-        for ready in self._poller.wait(self._patience()):
-            handler = self._handlers.get(ready.fd)
-            if handler is not None:
-                handler(ready)
+        self._serve(self._patience())
         self.wakeups += 1
         self._run_calls()
         self._after()
+
+    def _serve(self, timeout: float | None) -> None:
+        assert self._poller is not None
+        for ready in self._poller.wait(timeout):
+            handler = self._handlers.get(ready.fd)
+            if handler is not None:
+                handler(ready)
 
     def _patience(self) -> float | None:
         if self._calls:
@@ -170,11 +173,21 @@ class Loop:
         with self._lock:
             calls, self._calls = self._calls, deque()
             self._is_awake = False
+        if calls:
+            self._serve_before(calls)
         for function, future in calls:
             try:
                 fulfil(future, function())
             except Exception as error:
                 fail(future, error)
+
+    def _serve_before(self, calls: deque[tuple[Callable[[], Any], Future[Any]]]) -> None:
+        """What the caller did to its descriptors comes first: a new connection may need what a closed one frees."""
+        try:
+            self._serve(0.0)
+        except Exception:
+            self._calls.extendleft(reversed(calls))
+            raise
 
     def _drain_waker(self, ready: Ready) -> None:
         assert self._waker is not None
