@@ -6,6 +6,7 @@ Usage: patch_late.py PORT PROGRAM ARGUMENTS...
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 
 
@@ -14,6 +15,9 @@ def main() -> int:
     module = importlib.import_module(program)
 
     import nbsocket
+
+    # As README says for aiocoap; `nbsocket run` does it by itself.
+    os.environ["AIOCOAP_CLIENT_TRANSPORT"] = "simple6:tcpclient"
 
     with nbsocket.configure(port) as modem, nbsocket.patch(modem, bypass="none"):
         return int(module.main([program, *arguments]))

@@ -40,6 +40,8 @@ def main(options: argparse.Namespace) -> int | Callable[[], int]:
 
     bypass = os.environ.get("NBSOCKET_BYPASS") if options.bypass is None else options.bypass
     nbsocket.patch(modem, bypass=bypass)
+    # aiocoap's default on Linux, udp6, wants ancillary data of the kernel's that no modem gives.
+    os.environ.setdefault("AIOCOAP_CLIENT_TRANSPORT", "simple6:tcpclient:tlsclient")
     if options.strict:
         from nbsocket._bypass import Bypass
         from nbsocket._guard import refuse_host_network
