@@ -68,9 +68,13 @@ class Connection:
     source: Source
     #: When the network must be there at the latest.
     attach_deadline: float
+    #: When one of the module's sockets must be free at the latest, while all were in use at the beginning.
+    socket_deadline: float | None = None
 
     phase: Phase = Phase.QUEUED
     socket_id: int | None = None
+    #: QIOPEN was given up without its outcome: until QICLOSE the module may still be at it, and refuse another.
+    is_half_open: bool = False
     #: The application wants no more events but ConnectionEnded.
     is_released: bool = False
 
@@ -233,7 +237,7 @@ class Connection:
         """When something is due here."""
         due: list[float | None] = [self.close_due, self.judge_due]
         if self.phase is Phase.QUEUED:
-            due += [self.attach_deadline, self.ready_at]
+            due += [self.attach_deadline, self.socket_deadline, self.ready_at]
         if self.is_in_doubt or self.phase is Phase.RELEASING:
             due.append(self.look_at)
         if self.phase is Phase.OPEN:

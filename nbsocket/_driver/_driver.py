@@ -99,7 +99,7 @@ class Driver:
         self._chat = Chat()
         self._events: deque[Event] = deque()
         self._out: list[bytes] = []
-        self._links = Links(self._emit, self.counters, self.segment_size, settings.is_hex, settings.attach_timeout)
+        self._links = Links(self._emit, self.counters, self.segment_size, settings)
         self._mode = Mode.DOWN
         self._registration: int | None = None
         self._baudrate: int | None = None

@@ -43,6 +43,7 @@ from nbsocket._driver._events import (
     Log,
     PeerClosed,
 )
+from nbsocket._driver._life import Settings
 from nbsocket._errors import error_from_result, make_error
 
 __all__ = ["SOCKET_IDS", "Links", "Turn"]
@@ -98,14 +99,13 @@ class Links:
         emit: Callable[[Event], None],
         counters: dict[str, int],
         segment_size: int,
-        is_hex: bool,
-        attach_timeout: float,
+        settings: Settings,
     ) -> None:
         self._emit = emit
         self._counters = counters
         self._segment_size = segment_size
-        self._is_hex = is_hex
-        self._attach_timeout = attach_timeout
+        self._is_hex = settings.is_hex
+        self._settings = settings
         self._keys = count(1)
         self._by_key: dict[int, Connection] = {}
         #: Round robin: the front one has waited longest.
@@ -125,16 +125,25 @@ class Links:
     def open(self, service: str, host: str, port: int, local_port: int, source: Source, now: float) -> int:
         """Queue a connection and return its key."""
         QIOPEN(0, service, host, port, local_port)  # refuses what must not reach the wire
-        in_use = sum(not (link.is_released or link.is_finished) for link in self._order)
-        if in_use + len(self._claimed_ids) >= len(SOCKET_IDS):
-            raise make_error(EMFILE, f"the module has only {len(SOCKET_IDS)} sockets and all are in use")
+        socket_deadline = self._socket_deadline(service, now)
         if local_port:
             self._check_local_port(service, local_port, now)
         key = next(self._keys)
-        link = Connection(key, service, host, port, local_port, source, attach_deadline=now + self._attach_timeout)
+        attach_deadline = now + self._settings.attach_timeout
+        link = Connection(key, service, host, port, local_port, source, attach_deadline, socket_deadline)
         self._by_key[key] = link
         self._order.append(link)
         return key
+
+    def _socket_deadline(self, service: str, now: float) -> float | None:
+        """None when there is a socket for one more; else when to give up waiting, if that is asked for."""
+        in_use = sum(not (link.is_released or link.is_finished) for link in self._order)
+        if in_use + len(self._claimed_ids) < len(SOCKET_IDS):
+            return None
+        # For a datagram the engine closes another peer's socket instead.
+        if service != "TCP" or not self._settings.wait_for_socket:
+            raise make_error(EMFILE, f"the module has only {len(SOCKET_IDS)} sockets and all are in use")
+        return now + self._settings.wait_for_socket
 
     def _check_local_port(self, service: str, local_port: int, now: float) -> None:
         if any(link.service == service and link.local_port == local_port for link in self._order):
@@ -299,12 +308,13 @@ class Links:
 
     def open_turn(self, now: float) -> Turn | None:
         """The next QIOPEN; call only when the network is there."""
-        if self._opening is not None or not self._free_ids:
+        if self._opening is not None or not self._free_ids or any(link.is_half_open for link in self._order):
             return None
         link = next((link for link in self._order if link.phase is Phase.QUEUED and now >= link.ready_at), None)
         if link is None:
             return None
         link.socket_id = self._free_ids.popleft()
+        link.socket_deadline = None
         link.move(Phase.OPENING)
         self._opening, self._open_due = link, now + OPEN_TIMEOUT
         self._counters["opens"] += 1
@@ -369,6 +379,7 @@ class Links:
             link.move(Phase.QUEUED)
             return
         command = QIOPEN(link.socket_id, link.service, link.host, link.port, link.local_port).line
+        self._opening = self._open_due = None
         self._fail(link, error_from_result(result, command, otherwise=ECONNREFUSED))
 
     def _fail(self, link: Connection, error: OSError) -> None:
@@ -591,6 +602,7 @@ class Links:
     def _release(self, link: Connection) -> None:
         if self._opening is link:
             self._opening = self._open_due = None
+            link.is_half_open = True
         link.move(Phase.RELEASING)
         link.linger_deadline = link.ack_query_at = link.judge_due = None
         link.segment = link.lookahead = None
@@ -655,6 +667,9 @@ class Links:
     def _handle_timeout_of(self, link: Connection, now: float, is_attached: bool, why_not: str) -> None:
         if link.phase is Phase.QUEUED and now >= link.attach_deadline and not is_attached:
             self._refuse(link, make_error(ENETDOWN, why_not), now)
+        elif link.phase is Phase.QUEUED and link.socket_deadline is not None and now >= link.socket_deadline:
+            patience = self._settings.wait_for_socket
+            self._refuse(link, make_error(EMFILE, f"none of the module's sockets became free in {patience:g} s"), now)
         elif link.close_due is not None and now >= link.close_due and link.phase is Phase.CLOSING:
             self._close_overdue(link, now)
         elif link.judge_due is not None and now >= link.judge_due:
