@@ -208,7 +208,9 @@ class Chat:
             self._forget_command(State.ERROR)
 
     def reset(self) -> None:
-        """Forget the pending command; received bytes and what was learned of the modem stay."""
+        """Forget the pending command and its outcome; received bytes and what was learned of the modem stay."""
+        of_command = (FinalResult, Prompt, CommandTimeout)
+        self._events = deque(event for event in self._events if not isinstance(event, of_command))
         self._forget_command(State.IDLE)
 
     def clear(self) -> None:

@@ -14,6 +14,7 @@ from nbsocket._at import (
     ATI,
     CGSN,
     CSQ,
+    NEED_DATA,
     QICLOSE,
     QIDNSGIP,
     QIOPEN,
@@ -451,6 +452,16 @@ def test_stall_and_timeout_at_once() -> None:
     # The answer was behind the wreck.
     assert isinstance(events[0], Damaged)
     assert events[1:] == [done(AT())]
+
+
+def test_reset_forgets_an_outcome_that_was_read_ahead() -> None:
+    chat = Chat()
+    chat.send(AT(), 0.0)
+    chat.receive_data(b"\r\nRDY\r\n\r\nOK\r\n", 1.0)
+    chat.handle_timeout(1.0)
+    assert chat.next_event() == Ready()
+    chat.reset()
+    assert chat.next_event() is NEED_DATA
 
 
 def test_next_command_after_reset_has_none_of_the_old_answer() -> None:
