@@ -76,6 +76,23 @@ def test_abandoned_open_is_closed_at_once_and_its_late_outcome_is_nobodys(bench:
     bench.open()
 
 
+def test_given_up_opening_is_closed_before_the_next_one_begins(bench: Bench) -> None:
+    """The module may refuse an opening while it is at another one."""
+    other = bench.open()
+    first = bench.driver.open("TCP", "10.0.0.9", 80, 0, Pile(), bench.now)
+    bench.dialog(('AT+QIOPEN=0,1,"TCP","10.0.0.9",80', "OK"))
+    bench.driver.abort(other, bench.now)
+    bench.driver.open("TCP", "10.0.0.9", 81, 0, Pile(), bench.now)
+    bench.driver.abort(first, bench.now)
+    bench.dialog(("AT+QICLOSE=0", "OK"))
+    assert bench.sent() == b""
+    bench.say("CLOSE OK")
+    bench.dialog(("AT+QICLOSE=1", "OK"))
+    assert bench.sent() == b""
+    bench.say("CLOSE OK")
+    assert bench.sent().startswith(b"AT+QIOPEN=0,")
+
+
 def test_sixth_connection_is_refused_until_one_is_closed(bench: Bench) -> None:
     keys = [bench.open() for _ in range(5)]
     with pytest.raises(OSError, match="only 5 sockets") as caught:
