@@ -66,7 +66,7 @@ def run_seed(seed: int) -> Totals:
     totals.faults += report.faults
     totals.tries += report.tries
     totals.virtual_seconds = report.virtual_seconds
-    for name in ("bytes_up", "bytes_down", "datagrams", "connections", "resets", "unnoticed"):
+    for name in ("bytes_up", "bytes_down", "datagrams", "connections", "resets", "unnoticed", "left_open"):
         totals.sums[name] += getattr(report, name)
     for kind, seconds in report.recoveries:
         totals.recoveries.setdefault(kind, []).append(seconds)
@@ -135,6 +135,7 @@ def figures(totals: Totals, seconds: float) -> str:
         + ", ".join(f"{tries}: {number}" for tries, number in sorted(totals.tries.items()))
     )
     lines.append(f"damaged text payloads that looked sound (a limit of data_format='raw'): {sums['unnoticed']}")
+    lines.append(f"sockets left open in the module, to be closed when their id is wanted: {sums['left_open']}")
     lines.append(f"violations: {len(totals.failures)}")
     return "\n".join(lines)
 

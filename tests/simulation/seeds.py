@@ -21,4 +21,6 @@ SEEDS = {
     5932: "a data mode that the module denied with ERROR was not escaped from (test_links: data_mode_that)",
     6013: "a clean end was guessed though the peer had sent RST",
     10052: "the answers to the ATs that woke a slow module were taken for later ones (test_bring_up: slow_module)",
+    10281: "an orphan whose close was refused stayed open (test_bring_up: orphans_are_asked_for_again)",
+    12300: "an opening began while the module was at one that had been given up (test_links: given_up_opening)",
 }

@@ -17,9 +17,9 @@ def test_codec(seed: int) -> None:
     fuzz_codec(seed, 150)
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", [*range(20), 1000])
 def test_driver(seed: int) -> None:
-    fuzz_driver(seed, 150)
+    fuzz_driver(seed, 200)
 
 
 def test_inputs_are_of_many_kinds() -> None:
