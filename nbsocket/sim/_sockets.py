@@ -322,7 +322,7 @@ class Sockets:
             self._module.timers.add(now + delay, lambda at: self.opened(entry, event.result, at))
         elif isinstance(event, Arrived):
             self._arrived(entry, event.data, now)
-        elif isinstance(event, Ended):
+        elif not entry.is_forgotten:
             self._put_down(entry, event.is_reset, 0, now)
 
     def _arrived(self, entry: ModuleSocket, data: bytes, now: float) -> None:

@@ -273,3 +273,13 @@ def test_a_forgotten_connection_acknowledges_nothing() -> None:
     bench.run(100)
     assert bench.ask("AT+QISEND=0,0") == ["+QISEND: 4,1,3", "OK"]
     assert bytes(bench.network.connections[0].received) == b"a"
+
+
+def test_a_forgotten_connection_hears_nothing() -> None:
+    bench = Bench(idle_timeout=600.0)
+    bench.open()
+    bench.run(601)
+    bench.say('AT+QISEND=0,3,"ACK"')
+    bench.network.connections[0].send(b"abc")
+    bench.network.connections[0].close()
+    assert bench.run(10) == b""
