@@ -23,4 +23,5 @@ SEEDS = {
     10052: "the answers to the ATs that woke a slow module were taken for later ones (test_bring_up: slow_module)",
     10281: "an orphan whose close was refused stayed open (test_bring_up: orphans_are_asked_for_again)",
     12300: "an opening began while the module was at one that had been given up (test_links: given_up_opening)",
+    22200: "the simulator let a connection that the network had forgotten hear its peer's FIN (sim/test_send)",
 }
