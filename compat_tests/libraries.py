@@ -52,7 +52,11 @@ LIBRARIES = (
         timeouts="`connect_timeout` 5 s → 60; `keepalive` 60 → 300 or more",
     ),
     Library("aiomqtt", "aiomqtt_session", "mqtt", "aiomqtt", timeouts="`timeout` 10 s → 60"),
-    Library("requests", "requests_session", "http", "requests", limits=_FIVE_HTTP, timeouts=f"`timeout` {_NO_TIMEOUT}"),
+    Library(
+        "requests", "requests_session", "http", "requests",
+        limits=_FIVE_HTTP + "; answers that are kept keep their connections",
+        timeouts=f"`timeout` {_NO_TIMEOUT}",
+    ),
     Library("urllib3", "urllib3_session", "http", "urllib3", limits=_FIVE_HTTP, timeouts=f"`timeout` {_NO_TIMEOUT}"),
     Library("httpx", "httpx_session", "http", "httpx", limits=_FIVE_HTTP, timeouts="`timeout` 5 s → 60"),
     Library(
@@ -103,7 +107,7 @@ LIBRARIES = (
         "logging.handlers.SysLogHandler", "syslog_session", "rsyslog", extra=("{file}",),
         limits="records over UDP are at most a segment long",
     ),
-    Library("xmlrpc.client", "xmlrpc_session", "xmlrpc", timeouts=_NO_TIMEOUT),
+    Library("xmlrpc.client", "xmlrpc_session", "xmlrpc", timeouts="has none: `socket.setdefaulttimeout`"),
 )  # fmt: skip
 
 
