@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from compat_tests._servers import Servers
+from compat_tests.libraries import HOST
 from nbsocket._cli._demo_servers import Server, find_mosquitto, make_certificates, start_broker, start_http
 from nbsocket.sim import Options, Simulator
 
@@ -41,6 +43,25 @@ def far_side(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FarSide]:
         brokers = {kind: stack.enter_context(start_broker(folder, certificate, kind=kind)) for kind in kinds}
         http, https = (stack.enter_context(start_http(chosen)) for chosen in (None, certificate))
         yield FarSide(ca_file, wrong_ca_file, brokers, http, https)
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The authority's file, and the key and chain of the libraries' servers."""
+    return make_certificates(tmp_path_factory.mktemp("certificates"), HOST)
+
+
+@pytest.fixture(scope="session")
+def ca_file(certificates: tuple[Path, Path]) -> Path:
+    """The authority's file."""
+    return certificates[0]
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory, certificates: tuple[Path, Path]) -> Iterator[Servers]:
+    """The libraries' servers, each started when first asked for."""
+    with ExitStack() as stack:
+        yield Servers(stack, tmp_path_factory.mktemp("servers"), certificates[1])
 
 
 @pytest.fixture(params=["pty", "sim"])
