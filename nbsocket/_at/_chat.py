@@ -274,10 +274,10 @@ class Chat:
         pending = self._pending
         if pending is not None and line[:2] in ("AT", "at", "At", "aT") and line == pending.line.rstrip():
             return Echo(line)
-        if line in FINAL_RESULTS or is_error(line):
-            return self._read_result(line)
         if has_run_into_urc(line):
             return Damaged(f"a line that has run into a URC: {line[:40]!r}")
+        if line in FINAL_RESULTS or is_error(line):
+            return self._read_result(line)
         prefix, text = split_line(line)
         if pending is not None and prefix in pending.prefixes and self._takes(InfoResponse(prefix, text)):
             return None

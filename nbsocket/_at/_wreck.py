@@ -19,6 +19,7 @@ _MAX_HEADER_DISTANCE = 4
 
 _PRINTABLE_RE = re.compile(r"[ -~]*")
 _PIECE_RE = re.compile(r'QIURC|"recv|recv"')
+_HEADER_END_RE = re.compile(r'"recv", *[0-9]')
 _ALL_DIGITS_RE = re.compile(r"[0-9A-Fa-f]{4,}")
 _OTHER_URC_RE = re.compile(r'\+QIURC: *"([a-z ]+)"((?:, *(?:\d+|"[ !#-~]*"))*)')
 
@@ -32,7 +33,7 @@ def is_wreck(line: str) -> bool:
 
 def has_run_into_urc(line: str) -> bool:
     """Whether a URC that may be one with payload begins in the middle of the line."""
-    return line.find("QIURC", 2) >= 0
+    return line.find("QIURC", 2) >= 0 or (_HEADER_END_RE.search(line) is not None and not line.startswith("+QIURC"))
 
 
 def has_tail_of_payload(line: str) -> bool:

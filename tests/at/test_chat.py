@@ -454,6 +454,16 @@ def test_stall_and_timeout_at_once() -> None:
     assert events[1:] == [done(AT())]
 
 
+@pytest.mark.parametrize("line", ["+CME ERROR: 56", "+CSQ: 20", "+CEREG: 1", "+IP: 10.0.0", "OK", "+QIOPEN: 0,"])
+@pytest.mark.parametrize("header", ['QIURC: "recv",0,2,"6869"', 'RC: "recv",0,2,"6869"'])
+def test_line_that_has_swallowed_received_data_is_no_answer(line: str, header: str) -> None:
+    chat = Chat()
+    chat.send(CSQ(), 0.0)
+    chat.receive_data(f"\r\n{line}{header}\r\n".encode(), 1.0)
+    assert isinstance(chat.next_event(), Damaged)
+    assert not chat.is_idle
+
+
 def test_reset_forgets_an_outcome_that_was_read_ahead() -> None:
     chat = Chat()
     chat.send(AT(), 0.0)
