@@ -24,4 +24,5 @@ SEEDS = {
     10281: "an orphan whose close was refused stayed open (test_bring_up: orphans_are_asked_for_again)",
     12300: "an opening began while the module was at one that had been given up (test_links: given_up_opening)",
     22200: "the simulator let a connection that the network had forgotten hear its peer's FIN (sim/test_send)",
+    30778: "received data that had run into an error result was taken for its text (at/test_chat: swallowed)",
 }
