@@ -1,16 +1,18 @@
 """Fail closed: an audit hook that refuses what would leave this machine past the modem.
 
-It sees every connect, datagram and look-up made through Python's ``_socket``, patched or not; C libraries that call the
-operating system themselves it cannot see. Audit hooks cannot be removed, so this is for whole programs
-(``nbsocket run --strict``).
+It sees every connect, datagram and look-up made through Python's ``_socket``, patched or not. C libraries that call the
+operating system themselves it cannot see, so those that are known are not let in. Audit hooks cannot be removed, so
+this is for whole programs (``nbsocket run --strict``).
 """
 
 from __future__ import annotations
 
 import errno
+import importlib.abc
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from socket import AI_NUMERICHOST
+from types import ModuleType
 from typing import Any
 
 from . import _stdlib
@@ -35,6 +37,27 @@ def refuse_host_network(bypass: Bypass) -> None:
         raise OSError(errno.EACCES, f"refused by --strict: {event} to {host} would go past the modem")
 
     sys.addaudithook(hook)
+
+
+class _Refusal(importlib.abc.MetaPathFinder):
+    """Finds modules that may not be imported."""
+
+    def __init__(self, reasons: Mapping[str, str]) -> None:
+        self._reasons = reasons
+
+    def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
+        """Raise ImportError for one of them; programs that can do without take it for not installed."""
+        if fullname in self._reasons:
+            raise ImportError(f"refused by --strict: {fullname} {self._reasons[fullname]}", name=fullname)
+
+
+def refuse_libraries(reasons: Mapping[str, str]) -> None:
+    """From now on refuse to import these modules.
+
+    Args:
+        reasons: module: what it does past the modem, for the message.
+    """
+    sys.meta_path.insert(0, _Refusal(reasons))
 
 
 def _destination(args: tuple[Any, ...]) -> str | None:

@@ -22,6 +22,9 @@ LIBRARIES = {
     "uvloop": "connects in libuv (use asyncio's own event loop)",
 }
 
+#: Of these, what no audit hook of Python's sees.
+IN_C = {name: LIBRARIES[name] for name in ("grpc", "pycares", "pycurl", "uvloop")}
+
 DNS_PORT = 53
 
 _watched: set[str] = set()

@@ -23,7 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--strict",
         action="store_true",
-        help="refuse every connection, datagram and look-up that would leave over the operating system's own network",
+        help="refuse every connection, datagram and look-up that would leave over the operating system's own network, "
+        "and libraries that do so in C",
     )
     rest = argparse.REMAINDER
     parser.add_argument("-m", dest="module", nargs=rest, metavar="module", help="run a module, as python -m")
@@ -44,9 +45,11 @@ def main(options: argparse.Namespace) -> int | Callable[[], int]:
     os.environ.setdefault("AIOCOAP_CLIENT_TRANSPORT", "simple6:tcpclient:tlsclient")
     if options.strict:
         from nbsocket._bypass import Bypass
-        from nbsocket._guard import refuse_host_network
+        from nbsocket._guard import refuse_host_network, refuse_libraries
+        from nbsocket._unreachable import IN_C
 
         refuse_host_network(Bypass.parse(bypass))
+        refuse_libraries(IN_C)
     return program.execute
 
 

@@ -2,12 +2,14 @@
 
 import _socket
 import errno
+import importlib
 import socket
 from collections.abc import Callable
 
 import nbsocket
 from nbsocket._bypass import Bypass
-from nbsocket._guard import refuse_host_network
+from nbsocket._guard import refuse_host_network, refuse_libraries
+from nbsocket._unreachable import IN_C
 from tests.helpers import echo, tcp_server
 
 # First of all: the hook must come before the tests' own, which refuses more.
@@ -33,6 +35,16 @@ for call in REFUSED:
         assert error.errno == errno.EACCES and "--strict" in str(error), error
     else:
         raise AssertionError(call)
+
+refuse_libraries(IN_C)
+for load in (importlib.import_module, __import__):
+    try:
+        load("uvloop")
+    except ImportError as error:
+        assert str(error).startswith("refused by --strict: uvloop connects in libuv"), error
+    else:
+        raise AssertionError("uvloop")
+assert importlib.import_module("colorsys")
 
 try:
     # Asks nobody, and trio does so with every name.
