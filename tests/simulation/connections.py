@@ -128,6 +128,8 @@ class Connection:
         #: "unseen" when the module cannot know, "told" when the application must be told.
         self.spoilers: set[str] = set()
         self.is_spoiled = False
+        #: What was read is wrong, as the limits of text payload allow; nothing more is checked of it.
+        self.is_misread = False
         self.differing = {"up": 0, "down": 0}
         self._datagram_number = 0
 
@@ -197,7 +199,7 @@ class Connection:
             self._check_datagram(data, self._sent_by_peers(), self.datagrams_read, garbled, "application")
             return
         assert self.peer is not None
-        if self.is_spoiled:
+        if self.is_misread:
             return
         end = self.read + len(data)
         if end > self.peer.sent:

@@ -338,7 +338,7 @@ class World:
             raise Violation("order", f"{link} is connected to nobody")
         link.peers.append(Peer(link, ModelConnection(self.network, 0, link.service, Target("", 0), 0)))
         link.spoilers.add("unseen")
-        link.is_spoiled = True
+        link.is_spoiled = link.is_misread = True
 
     def _connect_failed(self, link: Connection, event: _driver.ConnectFailed) -> None:
         if link.is_("connected", "failed", "aborted", "ended"):
@@ -371,8 +371,7 @@ class World:
             if violation.kind == "order" or self.now > self._unseen_at + 5.0:
                 raise
             self.report.unnoticed += 1
-            link.spoilers.add("unseen")
-            link.is_spoiled = True
+            link.is_misread = True
 
     def _peer_closed(self, link: Connection, event: _driver.PeerClosed) -> None:
         if not link.is_usable and not link.is_("halved"):
@@ -381,7 +380,7 @@ class World:
         assert link.peer is not None
         if link.peer.ended != "fin":
             raise Violation("eof", f"{link}: a clean end that the peer never made ({link.peer.ended or 'open'})")
-        if link.read < link.peer.sent:
+        if link.read < link.peer.sent and not link.is_misread:
             raise Violation("eof", f"{link}: a clean end after {link.read} of {link.peer.sent} bytes")
         link.owed = link.written
         if link.taken < link.written:
@@ -471,7 +470,7 @@ class World:
             peer = link.peer
             if link.is_spoiled and link.is_usable and link.is_tcp and "unseen" not in link.spoilers:
                 raise Violation("up", f"{link}: the peer got garbage and the application was not told")
-            if peer is None or not link.is_tcp or link.is_spoiled or peer.has_been_deaf:
+            if peer is None or not link.is_tcp or link.is_spoiled or link.is_misread or peer.has_been_deaf:
                 continue
             if self.plan.options.get("idle_timeout"):
                 continue
