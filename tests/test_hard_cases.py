@@ -23,7 +23,7 @@ import pytest
 
 import nbsocket
 from nbsocket import Modem, patch
-from tests.helpers import PATIENCE, echo, receive_exactly, tcp_server, udp_server
+from tests.helpers import PATIENCE, echo, receive_exactly, run_isolated, tcp_server, udp_server
 
 TESTS = Path(__file__).parent
 HOST, ADDRESS = "server.example", "198.18.0.1"
@@ -215,6 +215,10 @@ def test_a_stray_answer_of_another_peer_is_told_apart(modem: Modem) -> None:
                 sock.sendto(b"x", (ADDRESS, number))
             answers = {sock.recvfrom(10) for _ in range(2)}
         assert answers == {(b"1x", (ADDRESS, first)), (b"2x", (ADDRESS, second))}
+
+
+def test_multiprocessing_and_subprocesses_stay_as_they_are() -> None:
+    assert run_isolated("multiprocessing_stays.py").splitlines()[-1] == "done"
 
 
 def test_connect_ex_tells_what_dnspython_and_pysocks_want(modem: Modem, port: int) -> None:
