@@ -144,11 +144,12 @@ def _find(settings: Settings, baudrate: int | None) -> Steps[None]:
         yield SetRate(rate)
         if (yield from probe(probes)):
             return
-    for rate in rates[:2]:
+    for rate in rates:
         # It may be in a data mode that an earlier program left, or have been booting all the while.
         yield SetRate(rate)
         yield Write(ESCAPE)
-        if (yield from probe(probes)):
+        yield Pause(len(ESCAPE) * 10 / rate)
+        if (yield from probe(probes if known else 2)):
             return
     where = f"at {known} baud" if known else "at any baud rate"
     raise make_error(

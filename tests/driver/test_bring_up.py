@@ -121,6 +121,23 @@ def test_orphans_are_asked_for_again_when_the_question_is_refused() -> None:
     )
 
 
+def test_data_mode_that_an_earlier_program_left_is_escaped_from_at_every_rate() -> None:
+    bench = Bench(Settings())
+    bench.driver.port_opened(bench.now)
+    rate = 0
+    for _ in range(2000):
+        bench.advance(0.1)
+        written = bench.sent()
+        rate = next((event.rate for event in reversed(bench.events) if isinstance(event, SetBaudrate)), rate)
+        if rate == 57600 and b"\x1b" in written:
+            break
+    else:
+        pytest.fail("not escaped at 57600 baud")
+    bench.say("SEND OK")
+    bench.advance(0.2)
+    bench.dialog(("AT", "OK"), *BRING_UP[1:])
+
+
 def test_slow_module_is_not_taken_for_one_that_slept() -> None:
     """Each OK is for the command before: the answer to the request must not be."""
     bench = Bench(Settings(baudrate=115200, power="psm"))
