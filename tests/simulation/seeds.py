@@ -25,4 +25,5 @@ SEEDS = {
     12300: "an opening began while the module was at one that had been given up (test_links: given_up_opening)",
     22200: "the simulator let a connection that the network had forgotten hear its peer's FIN (sim/test_send)",
     30778: "received data that had run into an error result was taken for its text (at/test_chat: swallowed)",
+    102343: "a data mode left by a killed program was escaped from at two rates only (test_bring_up: escaped_from)",
 }
