@@ -79,12 +79,12 @@ LIBRARIES = (
     ),
     Library(
         "redis-py", "redis_session", "redis", "redis",
-        timeouts="`socket_timeout`, `socket_connect_timeout` → 60",
+        timeouts="`socket_timeout`, `socket_connect_timeout` 5 s → 60",
     ),
     Library("pymodbus", "modbus_session", "modbus", "pymodbus", timeouts="`timeout` 3 s → 30"),
     Library(
         "dnspython", "dns_session", "unbound", "dnspython",
-        limits="a question that is longer than a segment; answers are as long as the module takes",
+        limits="answers over UDP of more than 1024 bytes come in pieces: ask with `payload=1024` or less, or over TCP",
         timeouts="`lifetime` 5 s → 30",
     ),
     Library("ntplib", "ntp_session", "chrony", "ntplib", timeouts="`timeout` 5 s → 30"),
