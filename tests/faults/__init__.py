@@ -1,0 +1,1 @@
+"""Real faults on the real path: threads, descriptors, a pty, processes and loopback servers."""
