@@ -14,6 +14,9 @@ _RECV_HEADER = '+QIURC: "recv",'
 # Two wrong bytes of the type in a +QIURC line.
 _MAX_TYPE_DISTANCE = 2
 
+# Letters of a type that means something else, such as "pdpdeact"; fewer may be what is left of recv.
+_SHORTEST_TYPE = 5
+
 # Of the 15 bytes of the header. The nearest line that means something else, such as +QIND: "abc",1, is 6 away.
 _MAX_HEADER_DISTANCE = 4
 
@@ -21,6 +24,7 @@ _PRINTABLE_RE = re.compile(r"[ -~]*")
 _PIECE_RE = re.compile(r'QIURC|"recv|recv"')
 _HEADER_END_RE = re.compile(r'"recv", *[0-9]')
 _ALL_DIGITS_RE = re.compile(r"[0-9A-Fa-f]{4,}")
+_RECEIVED_RE = re.compile(r', *\d+, *\d+, *"')
 _OTHER_URC_RE = re.compile(r'\+QIURC: *"([a-z ]+)"((?:, *(?:\d+|"[ !#-~]*"))*)')
 
 
@@ -47,7 +51,9 @@ def has_tail_of_payload(line: str) -> bool:
 def is_wreck_of_urc(line: str) -> bool:
     """Whether a line that begins with ``+QIURC:``, but is neither recv nor closed, could have been one of them."""
     match = _OTHER_URC_RE.fullmatch(line)
-    return match is None or min(_whole_distance(kind, match[1]) for kind in ("recv", "closed")) <= _MAX_TYPE_DISTANCE
+    if match is None or len(match[1]) < _SHORTEST_TYPE or _RECEIVED_RE.match(match[2]) is not None:
+        return True
+    return min(_whole_distance(kind, match[1]) for kind in ("recv", "closed")) <= _MAX_TYPE_DISTANCE
 
 
 def distance(pattern: str, text: str) -> int:

@@ -370,3 +370,9 @@ def test_a_late_prompt_is_not_that_of_the_next_command() -> None:
 def test_a_notice_is_no_damage() -> None:
     chat = Chat()
     assert drain(chat, [b'+QIURC: "pdpdeact",1\r\n']) == [Notice('+QIURC: "pdpdeact",1')]
+
+
+@pytest.mark.parametrize("line", [b'+QIURC: "r",0,2,"6869"', b'+QIURC: "v",0', b'+QIURC: "reclosed",0,2,"6869"'])
+def test_a_type_of_which_little_is_left_is_a_wreck(line: bytes) -> None:
+    events = drain(Chat(), [line + b"\r\n"])
+    assert [type(event) for event in events] == [Damaged]
