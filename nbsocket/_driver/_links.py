@@ -60,7 +60,7 @@ OPEN_RETRY_TIME = 1.0
 #: Seconds that CLOSE OK may take (50 ms to 2 s were seen), and how often QICLOSE is tried.
 CLOSE_TIMEOUT = 10.0
 CLOSE_TRIES = 3
-#: Results of QICLOSE that say that there is nothing to close.
+#: Results that say that the socket is closed.
 CLOSED_RESULTS = frozenset({567})
 #: Seconds until QICLOSE is tried again when it was refused for another reason.
 CLOSE_RETRY_TIME = 1.0
@@ -70,6 +70,8 @@ PORT_HOLD_TIME = 70.0
 SEND_TRIES = 4
 #: After no answer at all the module may still be at it: seconds until the second look at its count.
 SECOND_LOOK = 2.0
+#: Times that the count is asked for again when it was garbled or refused.
+LOOKS = 2
 #: Seconds to find out how the peer closed, longer than an opening keeps the line for itself; then it is taken for a
 #: reset: an end that was none would hide what the peer had yet to send.
 JUDGE_TIMEOUT = OPEN_TIMEOUT + 15.0
@@ -460,8 +462,10 @@ class Links:
             link.ready_at = now + 0.25 * 2**link.tries
             link.tries += 1
             self._counters["resent"] += 1
-        elif grown is None and result is not None and result.ok and link.looks < 1:
-            link.looks, link.look_at = 1, now  # a garbled answer: once more
+        elif grown is None and result is not None and result.code not in CLOSED_RESULTS and link.looks < LOOKS:
+            # A garbled answer, or a module that is busy with something else.
+            link.looks = max(link.looks, 0) + 1
+            link.look_at = now if result.ok else now + SECOND_LOOK
         else:
             self._give_up_segment(link, account, result)
 

@@ -325,11 +325,22 @@ def test_datagram_of_unknown_fate_is_lost_and_counted(bench: Bench) -> None:
     source = Pile(is_stream=False)
     key = bench.open(source, "UDP")
     bench.write(key, source, b"one")
-    bench.dialog(('AT+QISEND=0,3,"6F6E65"', "ERROR"), ("AT+QISEND=0,0", "ERROR"))
+    bench.dialog(('AT+QISEND=0,3,"6F6E65"', "ERROR"), ("AT+QISEND=0,0", "+CME ERROR: 567"))
     assert bench.driver.counters["dropped_datagrams"] == 1
     bench.no_events()
     bench.write(key, source, b"two")
     bench.expect('AT+QISEND=0,3,"74776F"')
+
+
+def test_count_that_a_busy_module_refuses_is_asked_for_again(bench: Bench) -> None:
+    source = Pile()
+    key = bench.open(source)
+    bench.write(key, source, b"one")
+    bench.dialog(('AT+QISEND=0,3,"6F6E65"', "ERROR"), ("AT+QISEND=0,0", "ERROR"))
+    assert bench.sent() == b""
+    bench.advance(2.0)
+    bench.dialog(("AT+QISEND=0,0", "+QISEND: 3,3,0", "OK"))
+    bench.no_events()
 
 
 def test_datagrams_are_not_joined(bench: Bench) -> None:
