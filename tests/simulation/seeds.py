@@ -26,4 +26,6 @@ SEEDS = {
     22200: "the simulator let a connection that the network had forgotten hear its peer's FIN (sim/test_send)",
     30778: "received data that had run into an error result was taken for its text (at/test_chat: swallowed)",
     102343: "a data mode left by a killed program was escaped from at two rates only (test_bring_up: escaped_from)",
+    102812: "a stream was reset because a busy module refused to tell its count (test_links: count_that_a_busy)",
+    200842: "a recv URC that had lost three letters of its type was taken for another (at/test_framing: type_of_which)",
 }
