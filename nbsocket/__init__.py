@@ -21,6 +21,16 @@ from __future__ import annotations
 import socket as _socket_module
 from typing import TYPE_CHECKING
 
+from ._driver import (
+    DnsServers,
+    ModuleInfo,
+    ModuleSettings,
+    NetworkStatus,
+    PingReply,
+    PingResult,
+    SocketState,
+)
+from ._engine import ConnectionStats, Stats
 from ._modem import Modem, configure
 from ._namespace import (
     create_connection,
@@ -44,7 +54,16 @@ __all__ = [
     "NB_RAI",
     "NB_UNACKED",
     "SOL_NB",
+    "ConnectionStats",
+    "DnsServers",
     "Modem",
+    "ModuleInfo",
+    "ModuleSettings",
+    "NetworkStatus",
+    "PingReply",
+    "PingResult",
+    "SocketState",
+    "Stats",
     "__version__",
     "configure",
     "create_connection",

@@ -117,3 +117,12 @@ def test_importing_does_nothing_to_the_standard_library() -> None:
         "assert (dict(vars(socket)), dict(vars(socket.socket))) == before; assert threading.active_count() == 1"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_values_that_modem_returns_have_public_names() -> None:
+    for method in vars(nbsocket.Modem).values():
+        answer = inspect.signature(method).return_annotation if inspect.isfunction(method) else ""
+        for name in ("Info", "Settings", "Status", "Servers", "Result", "Reply", "State", "Stats"):
+            if str(answer).strip("]").endswith(name):
+                public = str(answer).strip("]").rpartition("[")[2]
+                assert getattr(nbsocket, public).__name__ == public and public in nbsocket.__all__

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ._hosts import Target
-from ._network import Arrived, Ended, NetworkEvent, Opened
+from ._network import Arrived, NetworkEvent, Opened
 from ._timers import Timer
 
 if TYPE_CHECKING:
