@@ -38,6 +38,9 @@ _MAX_HOST = 255
 #: Received bytes that wait for the application beyond the kernel's buffer, before datagrams are dropped.
 QUEUE_LIMIT = 4 * 1024 * 1024
 
+#: What a waiting datagram costs besides its bytes: without it, empty ones could pile up for ever.
+_FRAME_COST = 64
+
 #: Largest frame that is read: a UDP datagram's limit and a header.
 MAX_FRAME = 65536 + _HEADER.size + _MAX_HOST
 
@@ -236,12 +239,13 @@ class DatagramChannel(Channel):
         if self.peername is not None and peer != (str(self.peername[0]), int(self.peername[1])):
             return
         frame = data if self.peername is not None else _pack(peer, data)
-        if self._queue_size + len(frame) > QUEUE_LIMIT:
+        cost = len(frame) + _FRAME_COST
+        if self._queue_size + cost > QUEUE_LIMIT:
             self.dropped += 1
             return
         self.bytes_down += len(data)
         self._queue.append(frame)
-        self._queue_size += len(frame)
+        self._queue_size += cost
         self._flush()
 
     def _flush(self) -> None:
@@ -254,7 +258,7 @@ class DatagramChannel(Channel):
                 self._queue.clear()
                 self._queue_size = 0
                 return
-            self._queue_size -= len(self._queue.popleft())
+            self._queue_size -= len(self._queue.popleft()) + _FRAME_COST
 
 
 def _pack(peer: Peer, data: bytes) -> bytes:

@@ -32,6 +32,9 @@ SEND_BUFFER_SIZE = 16384
 #: Received bytes that wait for the application beyond the kernel's buffer; the module cannot be told to stop.
 QUEUE_LIMIT = 4 * 1024 * 1024
 
+#: Waiting pieces are joined up to this size.
+PIECE_SIZE = 4096
+
 #: Linux's SO_BUF_LOCK (asm-generic/socket.h), which Python does not name, and its bit for a chosen send buffer.
 SO_BUF_LOCK = 72
 SOCK_SNDBUF_LOCK = 1
@@ -171,10 +174,16 @@ class StreamChannel(Channel):
         """
         with self.lock:
             self.bytes_down += len(data)
-            self._queue.append(memoryview(data))
-            self._queue_size += len(data)
+            self._append(data)
             self._flush()
             return self._queue_size <= QUEUE_LIMIT
+
+    def _append(self, data: bytes) -> None:
+        self._queue_size += len(data)
+        # An object for each byte of a peer that dribbles would cost a hundred times the bytes that are counted.
+        if self._queue and len(self._queue[-1]) + len(data) <= PIECE_SIZE:
+            data = b"".join((self._queue.pop(), data))
+        self._queue.append(memoryview(data))
 
     def flush(self) -> None:
         """Go on delivering; the application's end may have room again."""

@@ -30,6 +30,9 @@ MAX_WAITING = 16
 #: Seconds that what was sent before close() may take to leave.
 CLOSE_LINGER = 60.0
 
+#: Datagrams that one socket may bring at a time: whoever floods one must not keep the thread from the others.
+MAX_AT_ONCE = 64
+
 #: Largest UDP datagram.
 _MAX_DATAGRAM = 65536
 
@@ -297,7 +300,7 @@ class Datagrams:
     def _shadow_ready(self, item: _Socket, ready: Ready) -> None:
         """Datagrams from bypassed addresses, or an error that the network reported."""
         with suppress(BlockingIOError):
-            while not item.is_over:
+            for _ in range(MAX_AT_ONCE):
                 try:
                     data, address = item.channel.shadow.recvfrom(_MAX_DATAGRAM, socket.MSG_DONTWAIT)
                 except BlockingIOError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ from nbsocket._engine._stats import ConnectionStats
 from nbsocket._errors import make_error
 
 __all__ = ["DEFAULT_LINGER", "Streams"]
+
+logger = logging.getLogger("nbsocket")
 
 #: Seconds after close() that data may wait for its acknowledgement, unless SO_LINGER says otherwise: the time that the
 #: network may be away from a moving module.
@@ -179,6 +182,8 @@ class Streams:
         if link.channel.is_over():
             return
         if not link.channel.deliver(event.data):
+            host, port = (link.channel.peername or ("?", 0))[:2]
+            logger.warning("%s port %s is reset: the application does not read what it receives", host, port)
             self._cut(link, make_error(errno.ECONNRESET, "the application does not read what it receives"))
             self._hub.driver.abort(event.key, monotonic())
             return

@@ -214,7 +214,7 @@ def blocked(call: Callable[[], object]) -> tuple[threading.Thread, list[BaseExce
 
 
 def test_close_while_blocked_in_recv(make_simulator: MakeSimulator) -> None:
-    """As with the operating system's sockets the reader stays until its deadline; the connection ends and others live."""
+    """As with the operating system's sockets the reader stays until its deadline; the connection ends."""
     with Modem(make_simulator().path) as modem, tcp_server(echo) as port, connect(modem, port) as other:
         sock = connect(modem, port)
         sock.settimeout(0.5)
