@@ -199,9 +199,10 @@ def test_verbose_shows_the_wire() -> None:
 PROBE = """
 import socket, sys
 connection = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=20)
+print(connection.getpeername(), end=" ")
 connection.sendall(b"hello")
 connection.shutdown(socket.SHUT_WR)
-print(connection.getpeername(), connection.makefile("rb").read(5))
+print(connection.makefile("rb").read(5))
 """
 
 
