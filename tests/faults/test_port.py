@@ -15,7 +15,7 @@ import pytest
 
 from nbsocket import Modem
 from nbsocket.sim import Fault, Options, Simulator
-from tests.faults.load import FAR, connect, load, wait_until
+from tests.faults.load import connect, load, wait_until
 from tests.helpers import echo, tcp_server
 
 ROOT = Path(__file__).parents[2]
