@@ -29,7 +29,8 @@ def test_fixtures(tmp_path: Path) -> None:
     root = str(Path(__file__).parents[2])
     result = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "nbsocket.pytest_plugin", "-p", "no:cacheprovider", str(tmp_path)],
-        env={**os.environ, "PYTHONPATH": root},
+        # Named by -p alone: where nbsocket is installed, its entry point would load it a second time.
+        env={**os.environ, "PYTHONPATH": root, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         cwd=tmp_path,
         capture_output=True,
         text=True,
