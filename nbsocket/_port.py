@@ -143,8 +143,11 @@ class Port:
 
     def abandon_after_fork(self) -> None:
         """Forget the port in a forked child: device, lock and parent are left alone."""
+        # Not closed: pyserial's object would close the number once more, when it may be somebody else's.
         with suppress(OSError):
-            os.close(self._fd)
+            nothing = os.open(os.devnull, os.O_RDWR)
+            os.dup2(nothing, self._fd, inheritable=False)
+            os.close(nothing)
 
     def _lost(self) -> OSError:
         return (self._reason() if self._reason is not None else None) or OSError(

@@ -28,6 +28,7 @@ from nbsocket import _driver
 from nbsocket._channel import Channel, DatagramChannel, State, StreamChannel
 from nbsocket._driver import Driver, GetUnacked, Request, Settings
 from nbsocket._engine._datagrams import Datagrams
+from nbsocket._engine._log import Log
 from nbsocket._engine._loop import Handler, Loop, fail, fulfil
 from nbsocket._engine._poller import Ready
 from nbsocket._engine._questions import Question, Questions, result_of, wait_for
@@ -39,7 +40,7 @@ from nbsocket._port import Port
 
 __all__ = ["Engine"]
 
-logger = logging.getLogger("nbsocket")
+logger = Log("nbsocket")
 
 T = TypeVar("T")
 
@@ -261,7 +262,7 @@ class Engine:
         self._is_closed = True
         done, _ = concurrent.futures.wait([stopped], timeout)
         if not done:
-            logger.warning("the modem at %s is closed before everything was sent", self.url)
+            logger.log(logging.WARNING, "the modem at %s is closed before everything was sent", self.url)
             self._loop.call(self._stop)
         self._loop.join(GRACE)
 
@@ -434,13 +435,13 @@ class Engine:
             port.close()
 
     def _lose_port(self, error: OSError) -> None:
-        logger.warning("%s: every connection is reset", error.strerror or error)
+        logger.log(logging.WARNING, "%s: every connection is reset", error.strerror or error)
         self._close_port()
         self._driver.port_lost(error, monotonic())
 
     def _crashed(self, error: Exception) -> None:
         """An exception that nothing foresaw: begin anew, so that the next call works."""
-        logger.error("internal error, every connection is reset: %r", error, exc_info=error)
+        logger.log(logging.ERROR, "internal error, every connection is reset: %r", error, error=error)
         failure = make_error(errno.ECONNRESET, f"internal error: {error!r}")
         failure.__cause__ = error
         self._close_port()
@@ -460,7 +461,7 @@ class Engine:
         try:
             self._port.set_baudrate(event.rate)
         except OSError as error:
-            logger.info("%s", error.strerror)
+            logger.log(logging.INFO, "%s", error.strerror)
             self._driver.baudrate_refused(event.rate)
 
     def _log(self, event: _driver.Log) -> None:

@@ -12,6 +12,7 @@ from time import monotonic
 from nbsocket._channel import State, StreamChannel
 from nbsocket._driver import Connected, ConnectFailed, ConnectionEnded, ConnectionReset, DataReceived, PeerClosed
 from nbsocket._engine._hub import Hub
+from nbsocket._engine._log import Log
 from nbsocket._engine._loop import fail, fulfil
 from nbsocket._engine._poller import Ready
 from nbsocket._engine._stats import ConnectionStats
@@ -19,7 +20,7 @@ from nbsocket._errors import make_error
 
 __all__ = ["DEFAULT_LINGER", "Streams"]
 
-logger = logging.getLogger("nbsocket")
+logger = Log("nbsocket")
 
 #: Seconds after close() that data may wait for its acknowledgement, unless SO_LINGER says otherwise: the time that the
 #: network may be away from a moving module.
@@ -183,7 +184,8 @@ class Streams:
             return
         if not link.channel.deliver(event.data):
             host, port = (link.channel.peername or ("?", 0))[:2]
-            logger.warning("%s port %s is reset: the application does not read what it receives", host, port)
+            message = "%s port %s is reset: the application does not read what it receives"
+            logger.log(logging.WARNING, message, host, port)
             self._cut(link, make_error(errno.ECONNRESET, "the application does not read what it receives"))
             self._hub.driver.abort(event.key, monotonic())
             return

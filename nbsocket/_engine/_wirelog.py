@@ -9,9 +9,11 @@ from __future__ import annotations
 import logging
 import re
 
+from nbsocket._engine._log import Log
+
 __all__ = ["WireLog"]
 
-logger = logging.getLogger("nbsocket.at")
+logger = Log("nbsocket.at")
 
 #: AT+QISEND=0,3,"313233" with the digits, or the data-mode form without.
 _SEND_RE = re.compile(rb'AT\+QISEND=\d,(\d+),"')
@@ -39,27 +41,27 @@ class WireLog:
     @property
     def is_on(self) -> bool:
         """Whether anybody wants it."""
-        return logger.isEnabledFor(logging.DEBUG)
+        return logger.is_on(logging.DEBUG)
 
     def sent(self, data: bytes) -> None:
         """Log what was written."""
         if not self.is_on:
             return
         if self._log_payload:
-            logger.debug(">> %r", data)
+            logger.log(logging.DEBUG, ">> %r", data)
         elif data[:2].upper() != b"AT":
-            logger.debug(">> <%d bytes>", len(data))
+            logger.log(logging.DEBUG, ">> <%d bytes>", len(data))
         else:
-            logger.debug(">> %r", self._masked_send(data))
+            logger.log(logging.DEBUG, ">> %r", self._masked_send(data))
 
     def received(self, data: bytes) -> None:
         """Log what was read."""
         if not self.is_on:
             return
         if self._log_payload:
-            logger.debug("<< %r", data)
+            logger.log(logging.DEBUG, "<< %r", data)
         elif shown := self._masked_receive(data):
-            logger.debug("<< %r", shown)
+            logger.log(logging.DEBUG, "<< %r", shown)
 
     def clear(self) -> None:
         """Start afresh: the port was reopened."""
