@@ -33,17 +33,21 @@ from nbsocket._errors import make_error
 __all__ = ["PROBES_FIXED", "PROBES_SEARCHING", "Settings", "attach", "bring_up", "come_back", "probe", "wake"]
 
 #: Both are met in the field first; then the rest that AT+IPR can set.
+COMMON_RATES = (115200, 9600)
 SEARCH_ORDER = (115200, 9600, 57600, 38400, 19200, 4800, 2400, 230400, 460800, 28800, 14400)
 
 #: Tries at one rate. A module that boots needs about 8 s, one that sleeps loses the first command.
 PROBES_FIXED = 8
 PROBES_SEARCHING = 3
+PROBES_AGAIN = 2
 #: The same when it answers ERROR, twice a second: for longer than any boot.
 PROBES_BOOTING = 40
 
 #: Seconds that the first three AT may take, and those after them: a slow module that refuses what comes before it has
 #: answered the last one would refuse for ever.
 PATIENCE, MORE_PATIENCE = 1.0, 2.5
+#: Seconds for the first AT at a rate that is seldom met: a port where nothing answers is to be told of soon.
+HASTE = 0.6
 
 #: Ends a data mode that somebody left open: Esc cancels one of open length, the CRs fill one of any fixed length and
 #: are nothing to a module in command mode. What the peer of that send gets is garbage, so its connection is given up.
@@ -139,17 +143,18 @@ def _find(settings: Settings, baudrate: int | None) -> Steps[None]:
     # The last one found counts more: it may have been changed since.
     known = baudrate or settings.baudrate
     rates: tuple[int, ...] = (known,) if known else SEARCH_ORDER
-    probes = PROBES_FIXED if known else PROBES_SEARCHING
     for rate in rates:
         yield SetRate(rate)
-        if (yield from probe(probes)):
+        is_likely = known or rate in COMMON_RATES
+        tries = PROBES_FIXED if known else PROBES_SEARCHING if is_likely else 1
+        if (yield from probe(tries, PATIENCE if is_likely else HASTE)):
             return
     for rate in rates:
         # It may be in a data mode that an earlier program left, or have been booting all the while.
         yield SetRate(rate)
         yield Write(ESCAPE)
         yield Pause(len(ESCAPE) * 10 / rate)
-        if (yield from probe(probes if known else 2)):
+        if (yield from probe(PROBES_SEARCHING if known else PROBES_AGAIN)):
             return
     where = f"at {known} baud" if known else "at any baud rate"
     raise make_error(
@@ -157,13 +162,13 @@ def _find(settings: Settings, baudrate: int | None) -> Steps[None]:
     )
 
 
-def probe(tries: int) -> Steps[int]:
+def probe(tries: int, patience: float = PATIENCE) -> Steps[int]:
     """Say AT until it answers; return how often it was said, 0 when there was no answer."""
     attempt = 0
     while attempt < tries:
         attempt += 1
         try:
-            answer: FinalResult = yield _Probe(PATIENCE if attempt <= 3 else MORE_PATIENCE)
+            answer: FinalResult = yield _Probe(patience if attempt <= 3 else MORE_PATIENCE)
         except Unanswered:
             continue
         if answer.ok:

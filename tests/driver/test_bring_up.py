@@ -312,3 +312,14 @@ def test_shut_down_waits_for_what_is_on_its_way() -> None:
 def test_settings_are_checked(settings: dict[str, object]) -> None:
     with pytest.raises(ValueError):
         Settings(**settings)  # type: ignore[arg-type]  # that is the point
+
+
+@pytest.mark.parametrize(("settings", "limit"), [(Settings(), 50.0), (Settings(baudrate=9600), 25.0)])
+def test_silent_port_is_told_of_soon(settings: Settings, limit: float) -> None:
+    bench = Bench(settings)
+    bench.driver.port_opened(bench.now)
+    bench.driver.submit(GetInfo(), None, bench.now)
+    began = bench.now
+    while not any(isinstance(event, RequestFailed) for event in bench.events):
+        bench.advance(0.5)
+    assert bench.now - began <= limit
