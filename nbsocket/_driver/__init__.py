@@ -2,7 +2,7 @@
 
 ``_driver`` decides what is sent next; ``_links`` knows the connections (``_connection`` is one of them), ``_life`` the
 scripts of bring-up and recovery, ``_requests``, ``_ping``, ``_raw`` and ``_baudrate`` what else the host may ask;
-``_script`` runs scripts; ``_events`` and ``_values`` are what comes out.
+``_tasks`` keeps those requests, ``_script`` runs scripts; ``_events`` and ``_values`` are what comes out.
 """
 
 from __future__ import annotations

@@ -11,23 +11,20 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from enum import Enum, auto
-from errno import ECONNRESET, ENETDOWN, ETIMEDOUT
-from functools import partial
-from itertools import count
-from socket import EAI_AGAIN, gaierror
+from errno import ECONNRESET, ETIMEDOUT
 from typing import Any
 
 from nbsocket import _at
 from nbsocket._at import NEED_DATA, QSCLK, Chat, FinalResult
 from nbsocket._driver._connection import Source
-from nbsocket._driver._events import Event, Log, RequestDone, RequestFailed, RequestProgress, SetBaudrate, Stopped
+from nbsocket._driver._events import Event, Log, SetBaudrate, Stopped
 from nbsocket._driver._life import Settings, attach, bring_up, come_back, wake
 from nbsocket._driver._links import Links, Turn
 from nbsocket._driver._raw import line_of
-from nbsocket._driver._requests import REGISTERED, REGISTRATION, Request, Resolve
+from nbsocket._driver._requests import REGISTERED, REGISTRATION, Request
 from nbsocket._driver._script import Script, SetRate
+from nbsocket._driver._tasks import Tasks
 from nbsocket._errors import make_error
 
 __all__ = ["SAID", "Driver"]
@@ -54,20 +51,6 @@ class Mode(Enum):
     RUNNING = auto()
     #: Bring-up failed; the next wish begins it anew.
     FAILED = auto()
-
-
-@dataclass(eq=False)
-class _Task:
-    """A request on its way."""
-
-    request_id: int
-    request: Request
-    deadline: float | None
-    attach_deadline: float
-    script: Script[Any] | None = None
-    is_in_flight: bool = False
-    #: The caller has been told that it failed; only the module's late outcome is still waited for.
-    is_abandoned: bool = False
 
 
 class Driver:
@@ -109,8 +92,7 @@ class Driver:
         self._life_done: Callable[[Script[Any], float], None] | None = None
         self._attach: Script[tuple[int, str | None]] | None = None
         self._bring_up_tries = 0
-        self._tasks: list[_Task] = []
-        self._request_ids = count(1)
+        self._tasks = Tasks(self._emit, self, settings.attach_timeout)
         self._turn: Turn | None = None
         #: Openings, requests and segments; the front one has waited longest.
         self._pickers: deque[Callable[[float], Turn | None]] = deque(
@@ -206,17 +188,14 @@ class Driver:
 
     def submit(self, request: Request, deadline: float | None, now: float) -> int:
         """Queue a request; RequestDone or RequestFailed follows, the latter at ``deadline`` at the latest."""
-        task = _Task(next(self._request_ids), request, deadline, now + self._settings.attach_timeout)
-        self._tasks.append(task)
+        request_id = self._tasks.submit(request, deadline, now)
         self._ensure_started(now)
         self._pump(now)
-        return task.request_id
+        return request_id
 
     def cancel(self, request_id: int, now: float) -> None:
         """Forget a request: no event will follow."""
-        for task in tuple(self._tasks):
-            if task.request_id == request_id and not task.is_abandoned:
-                self._abandon(task)
+        self._tasks.cancel(request_id)
         self._pump(now)
 
     def baudrate_refused(self, rate: int) -> None:
@@ -259,22 +238,19 @@ class Driver:
             self._chat.handle_timeout(now)
         for script in self._scripts():
             script.handle_timeout(now)
-        for task in tuple(self._tasks):
-            self._check_task(task, now)
+        self._tasks.handle_timeout(now, self.is_ready, self._why_not_attached())
         self._links.handle_timeout(now, self.is_ready, self._why_not_attached())
         self._pump(now)
 
     def _deadlines(self) -> Iterator[float]:
         moments = [self._chat.next_deadline(), *(script.deadline for script in self._scripts())]
-        for task in self._tasks:
-            if not task.is_abandoned:
-                moments += [task.deadline, task.attach_deadline if task.script is None else None]
         yield from (moment for moment in moments if moment is not None)
+        yield from self._tasks.deadlines()
         yield from self._links.deadlines()
 
     def _scripts(self) -> list[Script[Any]]:
-        own = [self._life, self._attach, *(task.script for task in self._tasks)]
-        return [script for script in own if script is not None]
+        own = [script for script in (self._life, self._attach) if script is not None]
+        return own + self._tasks.scripts()
 
     def _emit(self, event: Event) -> None:
         self._events.append(event)
@@ -315,17 +291,15 @@ class Driver:
         if self._begin_exclusive(now):
             return self._choose(now)
         if self._attach is not None and self._attach.command is not None:
-            return Turn(self._attach.command, partial(self._script_answered, self._attach))
+            return Turn(self._attach.command, self._attach.respond)
         return self._fair_turn(now) or self._sleep_turn()
 
     def _begin_exclusive(self, now: float) -> bool:
         """Begin a request that must be alone: as a script of the module's life, which may change the rate too."""
-        for task in self._tasks:
-            if task.request.is_exclusive and task.script is None:
-                task.script = Script(task.request.steps(self), task.request.listens)
-                self._run_life(task.script, lambda script, now: None, now)
-                return True
-        return False
+        script = self._tasks.exclusive_script()
+        if script is not None:
+            self._run_life(script, lambda script, now: None, now)
+        return script is not None
 
     def _fair_turn(self, now: float) -> Turn | None:
         for picker in tuple(self._pickers):
@@ -341,20 +315,7 @@ class Driver:
         return self._links.open_turn(now) if self.is_ready else None
 
     def _task_turn(self, now: float) -> Turn | None:
-        for task in tuple(self._tasks):
-            if task.script is None and self._may_start(task):
-                task.script = Script(task.request.steps(self), task.request.listens)
-                task.script.start(now)
-            if task.script is not None and not task.is_in_flight and task.script.command is not None:
-                task.is_in_flight = True
-                return Turn(task.script.command, partial(self._task_answered, task))
-        return None
-
-    def _may_start(self, task: _Task) -> bool:
-        if task.request.needs_network and not self.is_ready:
-            return False
-        turn = task.request.turn
-        return turn is None or not any(other.script is not None and other.request.turn == turn for other in self._tasks)
+        return self._tasks.turn(now, self.is_ready)
 
     def _sleep_turn(self) -> Turn | None:
         if (
@@ -372,7 +333,7 @@ class Driver:
         self._may_sleep = True
 
     def _has_work(self) -> bool:
-        return self._links.has_work or any(not task.is_abandoned for task in self._tasks)
+        return self._links.has_work or self._tasks.has_work
 
     def _stop_if_asked(self) -> None:
         if self._is_stopping and (self._mode is not Mode.RUNNING or self._is_done):
@@ -382,8 +343,7 @@ class Driver:
     @property
     def _is_done(self) -> bool:
         """Nothing is left that anybody waits for: late outcomes of requests given up do not count."""
-        is_waiting = any(task.is_in_flight or not task.is_abandoned for task in self._tasks)
-        return self._links.is_at_rest and not is_waiting and self._life is None
+        return self._links.is_at_rest and not self._tasks.is_waiting and self._life is None
 
     # -- what the module says
 
@@ -416,12 +376,12 @@ class Driver:
     def _on_opened(self, event: _at.Opened, now: float) -> None:
         if not self._links.is_claimed(event.socket_id):
             self._links.opened(event.socket_id, event.result, now)
-        elif not self._offer(event, now):
+        elif not self._tasks.offer(event, now):
             self._emit(Log(INFO, f"{SAID}{line_of(event)!r}"))
 
     def _on_close_ok(self, event: _at.CloseOk, now: float) -> None:
         is_taken = self._life is not None and self._life.offer(event, now)
-        if not is_taken and (self._links.is_closing or not self._offer(event, now)):
+        if not is_taken and (self._links.is_closing or not self._tasks.offer(event, now)):
             self._links.close_ok(now)
 
     def _on_received(self, event: _at.Received, now: float) -> None:
@@ -437,11 +397,8 @@ class Driver:
             self._links.peer_closed(event.socket_id, now)
 
     def _on_outcome(self, event: object, now: float) -> None:
-        if not self._offer(event, now):
+        if not self._tasks.offer(event, now):
             self._emit(Log(DEBUG, f"{SAID}{line_of(event)!r}"))
-
-    def _offer(self, event: object, now: float) -> bool:
-        return any(task.script is not None and task.script.offer(event, now) for task in self._tasks)
 
     def _on_ready(self, event: _at.Ready, now: float) -> None:
         if self._mode in (Mode.RUNNING, Mode.STARTING):
@@ -505,16 +462,7 @@ class Driver:
 
     def _life_answered(self, result: FinalResult | None, now: float) -> None:
         if self._life is not None:
-            self._script_answered(self._life, result, now)
-
-    def _script_answered(self, script: Script[Any], result: FinalResult | None, now: float) -> None:
-        command = script.command
-        if command is None:
-            return
-        if result is None:
-            script.unanswered(command, now)
-        else:
-            script.answer(result, now)
+            self._life.respond(result, now)
 
     def _step_port(self, now: float) -> bool:
         """Do what the life script wants done with the port itself; return whether there was anything."""
@@ -526,7 +474,7 @@ class Driver:
                 self._emit(SetBaudrate(step.baudrate))
             else:
                 self._out.append(step.data)
-            self._life.answer(None, now)
+            self._life.port_step_done(now)
             is_any = True
         return is_any
 
@@ -570,7 +518,7 @@ class Driver:
             self._emit(Log(WARNING, f"the module restarted ({why}): every connection is reset"))
         error = make_error(ECONNRESET, f"the module restarted ({why})")
         self._links.lost_all(error, now)
-        self._fail_tasks(error, only_started=True)
+        self._tasks.fail_all(error, only_started=True)
         if self._bring_up_tries < BRING_UP_TRIES:
             self._start(now)
         else:
@@ -579,7 +527,7 @@ class Driver:
     def _fail_everything(self, error: OSError, now: float) -> None:
         self._links.lost_all(error, now)
         self._links.refuse_queued(error, now)
-        self._fail_tasks(error, only_started=False)
+        self._tasks.fail_all(error, only_started=False)
 
     def _why_not_attached(self) -> str:
         if self._mode is not Mode.RUNNING:
@@ -587,67 +535,9 @@ class Driver:
         state = REGISTRATION.get(self._registration if self._registration is not None else 2, "unknown")
         return f"the module is not attached to the network: {state}"
 
-    # -- requests
-
-    def _task_answered(self, task: _Task, result: FinalResult | None, now: float) -> None:
-        task.is_in_flight = False
-        if task.script is None or task not in self._tasks:
-            return
-        self._script_answered(task.script, result, now)
-        if task.is_abandoned and task.script.command is not None:
-            self._tasks.remove(task)
-
-    def _check_task(self, task: _Task, now: float) -> None:
-        if task.is_abandoned:
-            return
-        if task.script is None and task.request.needs_network and not self.is_ready and now >= task.attach_deadline:
-            self._fail_task(task, make_error(ENETDOWN, self._why_not_attached()))
-        elif task.deadline is not None and now >= task.deadline:
-            waits = task.script is None and task.request.needs_network and not self.is_ready
-            self._fail_task(
-                task,
-                make_error(
-                    *(
-                        (ENETDOWN, self._why_not_attached())
-                        if waits
-                        else (ETIMEDOUT, "the module gave no answer in time")
-                    )
-                ),
-            )
-
-    def _fail_task(self, task: _Task, error: OSError) -> None:
-        self._emit(RequestFailed(task.request_id, _as_failure_of(task.request, error)))
-        self._abandon(task)
-
-    def _abandon(self, task: _Task) -> None:
-        """Keep it only while the module may still say something that the next of its kind must not take for its own."""
-        task.is_abandoned = True
-        if task.script is None or (
-            not task.is_in_flight and (task.request.turn is None or task.script.command is not None)
-        ):
-            self._tasks.remove(task)
-
-    def _fail_tasks(self, error: OSError, only_started: bool) -> None:
-        for task in tuple(self._tasks):
-            if task.script is None and only_started:
-                continue
-            self._tasks.remove(task)
-            if not task.is_abandoned:
-                self._emit(RequestFailed(task.request_id, _as_failure_of(task.request, error)))
-
     def _reap(self, now: float) -> bool:
         """Deal with scripts that have come to their end; return whether there were any."""
-        for task in self._tasks:
-            while task.script is not None and task.script.reports:
-                value = task.script.reports.popleft()
-                if not task.is_abandoned:
-                    self._emit(RequestProgress(task.request_id, value))
-        done = [task for task in self._tasks if task.script is not None and task.script.is_done]
-        for task in done:
-            self._tasks.remove(task)
-            if not task.is_abandoned:
-                self._emit(_outcome(task))
-        has_changed = bool(done)
+        has_changed = self._tasks.reap()
         if self._attach is not None and self._attach.is_done:
             self._attached(self._attach, now)
             has_changed = True
@@ -696,24 +586,6 @@ class Driver:
     def own_socket_ids(self) -> frozenset[int]:
         """The module's numbers that this process uses."""
         return self._links.own_socket_ids
-
-
-def _outcome(task: _Task) -> Event:
-    assert task.script is not None
-    if task.script.error is not None:
-        return RequestFailed(task.request_id, _as_failure_of(task.request, task.script.error))
-    return RequestDone(task.request_id, task.script.value)
-
-
-def _as_failure_of(request: Request, error: OSError) -> OSError:
-    """A look-up fails with gaierror, whatever was the matter."""
-    if isinstance(request, Resolve) and not isinstance(error, gaierror):
-        failure = gaierror(EAI_AGAIN, f"{request.name!r}: {error.strerror}")
-        failure.__cause__ = error
-        failure.command = getattr(error, "command", None)  # type: ignore[attr-defined]  # as in make_error
-        failure.result = getattr(error, "result", None)  # type: ignore[attr-defined]
-        return failure
-    return error
 
 
 def _shown(command: _at.Command[Any]) -> str:

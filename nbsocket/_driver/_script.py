@@ -106,13 +106,15 @@ class Script(Generic[T]):
         """When the present pause or wait ends."""
         return self._due
 
-    def answer(self, result: FinalResult | None, now: float) -> None:
-        """Give the outcome of the command that the script waits for; None after a ``SetRate`` or ``Write``."""
-        self._advance(result, now)
+    def respond(self, result: FinalResult | None, now: float) -> None:
+        """Give the result of the command that the script waits for, None when the module gave no answer."""
+        command = self.command
+        if command is not None:
+            self._advance(result, now, None if result is not None else Unanswered(command))
 
-    def unanswered(self, command: Command[Any], now: float) -> None:
-        """Tell that the module gave no answer."""
-        self._advance(None, now, Unanswered(command))
+    def port_step_done(self, now: float) -> None:
+        """What ``port_step`` wanted was done."""
+        self._advance(None, now)
 
     def offer(self, event: object, now: float) -> bool:
         """Take an event if the script listens to its class; return whether it did."""

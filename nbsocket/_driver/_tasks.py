@@ -1,0 +1,198 @@
+"""The requests on their way: which may begin, which command of theirs is next, when one has waited long enough."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from errno import ENETDOWN, ETIMEDOUT
+from functools import partial
+from itertools import count
+from socket import EAI_AGAIN, gaierror
+from typing import Any
+
+from nbsocket._at import FinalResult
+from nbsocket._driver._events import Event, RequestDone, RequestFailed, RequestProgress
+from nbsocket._driver._links import Turn
+from nbsocket._driver._requests import Request, Resolve, Surroundings
+from nbsocket._driver._script import Script
+from nbsocket._errors import make_error
+
+__all__ = ["Tasks"]
+
+
+@dataclass(eq=False)
+class _Task:
+    """One request."""
+
+    request_id: int
+    request: Request
+    deadline: float | None
+    attach_deadline: float
+    script: Script[Any] | None = None
+    is_in_flight: bool = False
+    #: The caller has been told that it failed; only the module's late outcome is still waited for.
+    is_abandoned: bool = False
+
+    def waits_for_network(self, is_ready: bool) -> bool:
+        """Whether it cannot begin before the module is registered."""
+        return self.script is None and self.request.needs_network and not is_ready
+
+    def may_be_forgotten(self) -> bool:
+        """Whether the module will say nothing more that the next of its kind must not take for its own."""
+        if self.script is None:
+            return True
+        return not self.is_in_flight and (self.request.turn is None or self.script.command is not None)
+
+
+class Tasks:
+    """All requests of one driver."""
+
+    def __init__(self, emit: Callable[[Event], None], surroundings: Surroundings, attach_timeout: float) -> None:
+        self._emit = emit
+        self._surroundings = surroundings
+        self._attach_timeout = attach_timeout
+        self._tasks: list[_Task] = []
+        self._request_ids = count(1)
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    @property
+    def has_work(self) -> bool:
+        """Somebody waits for an answer."""
+        return any(not task.is_abandoned for task in self._tasks)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Somebody waits, or a command is out; late outcomes of requests given up do not count."""
+        return any(task.is_in_flight or not task.is_abandoned for task in self._tasks)
+
+    def submit(self, request: Request, deadline: float | None, now: float) -> int:
+        """Queue a request and return its number."""
+        task = _Task(next(self._request_ids), request, deadline, now + self._attach_timeout)
+        self._tasks.append(task)
+        return task.request_id
+
+    def cancel(self, request_id: int) -> None:
+        """Forget a request: no event will follow."""
+        for task in tuple(self._tasks):
+            if task.request_id == request_id and not task.is_abandoned:
+                self._abandon(task)
+
+    def scripts(self) -> list[Script[Any]]:
+        """The scripts that have begun."""
+        return [task.script for task in self._tasks if task.script is not None]
+
+    def deadlines(self) -> Iterator[float]:
+        """When a request has waited long enough; what its script waits for comes on top."""
+        for task in self._tasks:
+            if task.is_abandoned:
+                continue
+            if task.deadline is not None:
+                yield task.deadline
+            if task.script is None:
+                yield task.attach_deadline
+
+    def offer(self, event: object, now: float) -> bool:
+        """Give an outcome to the script that waits for it; return whether there was one."""
+        return any(script.offer(event, now) for script in self.scripts())
+
+    # -- turns
+
+    def exclusive_script(self) -> Script[Any] | None:
+        """The script, not yet started, of a request that must be alone on the line; None when there is none."""
+        for task in self._tasks:
+            if task.request.is_exclusive and task.script is None:
+                return self._make_script(task)
+        return None
+
+    def turn(self, now: float, is_ready: bool) -> Turn | None:
+        """The next command of a request."""
+        for task in tuple(self._tasks):
+            if task.script is None and self._may_start(task, is_ready):
+                self._make_script(task).start(now)
+            if task.script is not None and not task.is_in_flight and task.script.command is not None:
+                task.is_in_flight = True
+                return Turn(task.script.command, partial(self._answered, task))
+        return None
+
+    def _make_script(self, task: _Task) -> Script[Any]:
+        task.script = Script(task.request.steps(self._surroundings), task.request.listens)
+        return task.script
+
+    def _may_start(self, task: _Task, is_ready: bool) -> bool:
+        if task.waits_for_network(is_ready):
+            return False
+        turn = task.request.turn
+        return turn is None or not any(other.script is not None and other.request.turn == turn for other in self._tasks)
+
+    def _answered(self, task: _Task, result: FinalResult | None, now: float) -> None:
+        task.is_in_flight = False
+        if task.script is None or task not in self._tasks:
+            return
+        task.script.respond(result, now)
+        if task.is_abandoned and task.script.command is not None:
+            self._tasks.remove(task)
+
+    # -- ends
+
+    def reap(self) -> bool:
+        """Tell what scripts report and how they ended; return whether any has ended."""
+        for task in self._tasks:
+            while task.script is not None and task.script.reports:
+                value = task.script.reports.popleft()
+                if not task.is_abandoned:
+                    self._emit(RequestProgress(task.request_id, value))
+        done = [task for task in self._tasks if task.script is not None and task.script.is_done]
+        for task in done:
+            self._tasks.remove(task)
+            if not task.is_abandoned:
+                self._emit(_outcome(task))
+        return bool(done)
+
+    def handle_timeout(self, now: float, is_ready: bool, why_not_attached: str) -> None:
+        """Fail what has waited long enough."""
+        for task in tuple(self._tasks):
+            is_overdue = task.deadline is not None and now >= task.deadline
+            if task.is_abandoned:
+                continue
+            if task.waits_for_network(is_ready) and (is_overdue or now >= task.attach_deadline):
+                self._fail(task, make_error(ENETDOWN, why_not_attached))
+            elif is_overdue:
+                self._fail(task, make_error(ETIMEDOUT, "the module gave no answer in time"))
+
+    def fail_all(self, error: OSError, only_started: bool) -> None:
+        """Fail every request, or those that have begun."""
+        for task in tuple(self._tasks):
+            if task.script is None and only_started:
+                continue
+            self._tasks.remove(task)
+            if not task.is_abandoned:
+                self._emit(RequestFailed(task.request_id, _as_failure_of(task.request, error)))
+
+    def _fail(self, task: _Task, error: OSError) -> None:
+        self._emit(RequestFailed(task.request_id, _as_failure_of(task.request, error)))
+        self._abandon(task)
+
+    def _abandon(self, task: _Task) -> None:
+        task.is_abandoned = True
+        if task.may_be_forgotten():
+            self._tasks.remove(task)
+
+
+def _outcome(task: _Task) -> Event:
+    assert task.script is not None
+    if task.script.error is not None:
+        return RequestFailed(task.request_id, _as_failure_of(task.request, task.script.error))
+    return RequestDone(task.request_id, task.script.value)
+
+
+def _as_failure_of(request: Request, error: OSError) -> OSError:
+    """A look-up fails with gaierror, whatever was the matter."""
+    if isinstance(request, Resolve) and not isinstance(error, gaierror):
+        failure = gaierror(EAI_AGAIN, f"{request.name!r}: {error.strerror}")
+        failure.__cause__ = error
+        failure.command = getattr(error, "command", None)  # type: ignore[attr-defined]  # as in make_error
+        failure.result = getattr(error, "result", None)  # type: ignore[attr-defined]
+        return failure
+    return error
