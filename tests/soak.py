@@ -9,6 +9,7 @@ nothing was wrong and nothing grew.
 from __future__ import annotations
 
 import argparse
+import gc
 import hashlib
 import json
 import os
@@ -250,6 +251,7 @@ class Soak:
             with suppress(OSError):
                 sockets = len(self._modem.sockets())
             time.sleep(0.2)
+        gc.collect()  # sockets in cycles of the libraries
         memory = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
         return Count(memory, threading.active_count(), len(os.listdir("/proc/self/fd")), sockets)
 
