@@ -327,6 +327,16 @@ class Engine:
         self._watch_port()
         self._driver.port_opened(monotonic())
 
+    def require_service(self) -> None:
+        """Open the port if it is not open, for something new: what comes after the end began would hold it up.
+
+        Raises:
+            OSError: as :meth:`require_port`; ENODEV while the modem is being closed.
+        """
+        if self._stopping is not None:
+            raise make_error(errno.ENODEV, f"the modem at {self.url} was closed")
+        self.require_port()
+
     def watch(self, fd: int, handler: Handler, *, read: bool, write: bool = False) -> None:
         """See :meth:`Loop.watch`."""
         self._loop.watch(fd, handler, read=read, write=write)

@@ -20,6 +20,9 @@ class Hub(Protocol):
     def require_port(self) -> None:
         """Open the port if it is not open; OSError when that cannot be."""
 
+    def require_service(self) -> None:
+        """The same for something new, which is refused while the modem is being closed."""
+
     def watch(self, fd: int, handler: Handler, *, read: bool, write: bool = False) -> None:
         """See :meth:`Loop.watch`."""
 

@@ -82,7 +82,7 @@ class Questions:
     def submit(self, question: Question) -> None:
         """Hand a question to the driver, or fail it."""
         try:
-            self._hub.require_port()
+            self._hub.require_service()
             question.number = self._hub.driver.submit(question.request, question.deadline, monotonic())
         except (OSError, ValueError) as error:
             fail(question.outcome, error)

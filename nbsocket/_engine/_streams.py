@@ -100,7 +100,7 @@ class Streams:
         try:
             if channel.state is not State.CONNECTING:
                 raise make_error(errno.ECONNABORTED, "the connection was given up")
-            self._hub.require_port()
+            self._hub.require_service()
             source = _Source()
             key = self._hub.driver.open("TCP", host, port, local_port, source, monotonic())
         except (OSError, ValueError) as error:

@@ -15,7 +15,7 @@ from tests.faults.load import connect, words_of
 url, port, way = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 modem = Modem(url)
 sock = connect(modem, port)
-waiting = threading.Barrier(3)
+waiting = threading.Barrier(4)
 
 
 def recv() -> None:
@@ -31,12 +31,17 @@ def connect_nowhere() -> None:
     other.connect(("192.0.2.1", 80))
 
 
+def ping() -> None:
+    waiting.wait()
+    modem.ping("192.0.2.1", timeout=100)
+
+
 def quietly(call: object) -> None:
     with contextlib.suppress(OSError, RuntimeError):
         call()  # type: ignore[operator]  # one of those above
 
 
-for call in (recv, connect_nowhere):
+for call in (recv, connect_nowhere, ping):
     threading.Thread(target=quietly, args=(call,), daemon=True).start()
 waiting.wait()
 sock.sendall(words_of(0)[:30_000])
