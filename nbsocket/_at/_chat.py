@@ -275,7 +275,7 @@ class Chat:
         if pending is not None and line[:2] in ("AT", "at", "At", "aT") and line == pending.line.rstrip():
             return Echo(line)
         if has_run_into_urc(line):
-            return Damaged(f"a line that has run into a URC: {line[:40]!r}")
+            return Damaged(f"a line that has run into a URC: {len(line)} characters")
         if line in FINAL_RESULTS or is_error(line):
             return self._read_result(line)
         prefix, text = split_line(line)
@@ -285,14 +285,14 @@ class Chat:
 
     def _read_unknown(self, line: str, prefix: str) -> Event | None:
         if is_wreck(line):
-            return Damaged(f"a line that may have been received data: {line[:40]!r}")
+            return Damaged(f"a line that may have been received data: {len(line)} characters")
         pending = self._pending
         if pending is not None and pending.takes_any_line and self._takes(InfoResponse("", line)):
             return None
         if prefix:
             return Notice(line)
         if has_tail_of_payload(line):
-            return Damaged(f"a line that may have been received data: {line[:40]!r}")
+            return Damaged(f"a line that may have been received data: {len(line)} characters")
         return UnknownLine(line)
 
     def _takes(self, response: InfoResponse) -> bool:

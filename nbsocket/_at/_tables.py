@@ -106,7 +106,7 @@ def _read_urc(text: str, fields: list[str | None]) -> Event | None:
     if fields[0] == "closed" and len(fields) == 2 and fields[1] in ("0", "1", "2", "3", "4"):
         return PeerClosed(int(fields[1]))
     line = f"+QIURC: {text}"
-    return Damaged(f"a URC that may have been received data: {line[:40]!r}") if is_wreck_of_urc(line) else Notice(line)
+    return Damaged(f"a URC that may have been received data: {len(line)} characters") if is_wreck_of_urc(line) else Notice(line)
 
 
 def _read_dns(text: str, fields: list[str | None]) -> Event | None:
