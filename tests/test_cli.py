@@ -114,8 +114,9 @@ def silent_port() -> Iterator[str]:
     os.close(theirs)
 
 
-def test_silent_port(silent_port: str) -> None:
-    fails(ExitCode.MODULE_SILENT, "--port", silent_port, "--baudrate", "115200", "info")
+@pytest.mark.parametrize("words", [["info"], ["run", "app.py"]], ids=" ".join)
+def test_silent_port(silent_port: str, words: list[str]) -> None:
+    fails(ExitCode.MODULE_SILENT, "--port", silent_port, "--baudrate", "115200", *words)
 
 
 class Sim:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Protocol, cast
 
 from nbsocket._cli._exit import CommandError, ExitCode, describe_exit_codes, exit_code_of, sentence_of
-from nbsocket._cli._options import Parser, add_common_options, set_up_logging
+from nbsocket._cli._options import Parser, add_common_options, set_up_logging, show_warnings
 from nbsocket._version import __version__
 
 
@@ -58,7 +58,7 @@ SUBCOMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line ``argv`` (default: ``sys.argv[1:]``) and return the exit code."""
     options = _parse_common(list(sys.argv[1:] if argv is None else argv))
-    set_up_logging(options.verbosity, is_program=options.subcommand == "run")
+    set_up_logging(options.verbosity)
     try:
         outcome = _run_subcommand(options)
         sys.stdout.flush()
@@ -70,6 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _report(error)
     if isinstance(outcome, int):
         return outcome
+    show_warnings()
     try:
         return outcome()
     except CommandError as error:

@@ -58,15 +58,20 @@ def configure_modem(options: argparse.Namespace, **others: Any) -> Modem:
     return nbsocket.configure(options.port, **chosen)
 
 
-def set_up_logging(verbosity: int, *, is_program: bool) -> None:
+def set_up_logging(verbosity: int) -> None:
     """Send the library's log to stderr: with ``-v`` its steps, with ``-vv`` the wire.
 
-    Without either, warnings while a program runs; a subcommand's own failure is told by its one line alone.
+    Without either, nothing: a failure is told by its one line alone.
     """
     logger = logging.getLogger("nbsocket")
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(name)s: %(message)s"))
     logger.addHandler(handler)
     logger.propagate = False
-    quiet = logging.WARNING if is_program else logging.CRITICAL
-    logger.setLevel({0: quiet, 1: logging.INFO}.get(verbosity, logging.DEBUG))
+    logger.setLevel({0: logging.CRITICAL, 1: logging.INFO}.get(verbosity, logging.DEBUG))
+
+
+def show_warnings() -> None:
+    """From here on a program runs, whose user wants to know what becomes of its connections."""
+    logger = logging.getLogger("nbsocket")
+    logger.setLevel(min(logger.level, logging.WARNING))
