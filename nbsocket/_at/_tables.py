@@ -106,7 +106,9 @@ def _read_urc(text: str, fields: list[str | None]) -> Event | None:
     if fields[0] == "closed" and len(fields) == 2 and fields[1] in ("0", "1", "2", "3", "4"):
         return PeerClosed(int(fields[1]))
     line = f"+QIURC: {text}"
-    return Damaged(f"a URC that may have been received data: {len(line)} characters") if is_wreck_of_urc(line) else Notice(line)
+    if is_wreck_of_urc(line):
+        return Damaged(f"a URC that may have been received data: {len(line)} characters")
+    return Notice(line)
 
 
 def _read_dns(text: str, fields: list[str | None]) -> Event | None:

@@ -67,6 +67,7 @@ def test_disk_full_for_the_log(make_simulator: MakeSimulator, monkeypatch: pytes
         logger.removeHandler(handler)
         logger.setLevel(level)
         with open(os.devnull, "w") as nothing:  # what is left in the buffer can be written now
+            assert handler.stream is not None
             os.dup2(nothing.fileno(), handler.stream.fileno())
         handler.close()
     assert len(failed) > 10
