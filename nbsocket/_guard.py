@@ -11,7 +11,7 @@ import errno
 import importlib.abc
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from socket import AI_NUMERICHOST
+from socket import AI_NUMERICHOST, SOCK_STREAM
 from types import ModuleType
 from typing import Any
 
@@ -24,19 +24,30 @@ _LOOPBACK = Bypass.parse("none, 127.0.0.0/8, ::1, localhost")
 
 
 def refuse_host_network(bypass: Bypass) -> None:
-    """From now on refuse every connect, datagram and look-up outside loopback and ``bypass``: OSError EACCES.
+    """From now on refuse every connect, datagram and look-up outside ``bypass``: OSError EACCES.
 
-    The way to the modem itself (a port ``socket://host:4001``) is left open.
+    The way to the modem itself (a port ``socket://host:4001``) is left open. Where ``bypass`` leaves out even loopback,
+    TCP connections there are refused, too; other loopback traffic is that of servers on this machine, and passes.
     """
 
     def hook(event: str, args: tuple[Any, ...]) -> None:
         host_in = _HOSTS.get(event)
         host = host_in(args) if host_in else None
-        if host is None or _LOOPBACK.covers(host) or bypass.covers(host) or is_opening_port():
+        if host is None or bypass.covers(host) or is_opening_port():
+            return
+        if _LOOPBACK.covers(host) and (not _is_tcp_connect(event, args) or _is_own()):
             return
         raise OSError(errno.EACCES, f"refused by --strict: {event} to {host} would go past the modem")
 
     sys.addaudithook(hook)
+
+
+def _is_tcp_connect(event: str, args: tuple[Any, ...]) -> bool:
+    return event == "socket.connect" and int(args[0].type) == SOCK_STREAM
+
+
+def _is_own() -> bool:
+    return _stdlib.own_traffic.is_making_pair or _stdlib.own_traffic.is_module
 
 
 class _Refusal(importlib.abc.MetaPathFinder):

@@ -53,7 +53,6 @@ _PAIR_MAKERS = ("_fallback_socketpair", *(() if hasattr(_socket, "socketpair") e
 
 _lock = threading.Lock()
 _installed: _Installed | None = None
-_inside = threading.local()
 
 
 class Patching:
@@ -132,7 +131,7 @@ def _check_class() -> None:
 def _route() -> Route | None:
     """The route of patched sockets; None while not patched, and where only a pair is being made."""
     state = _installed
-    return None if state is None or getattr(_inside, "is_making_pair", False) else state.route
+    return None if state is None or _stdlib.own_traffic.is_making_pair else state.route
 
 
 # ---- what is put in place
@@ -184,11 +183,11 @@ def _function_wrapper(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _on_pair(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    _inside.is_making_pair = True
+    _stdlib.own_traffic.is_making_pair = True
     try:
         return wrapped(*args, **kwargs)
     finally:
-        _inside.is_making_pair = False
+        _stdlib.own_traffic.is_making_pair = False
 
 
 def _on_init(wrapped: Callable[..., None], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

@@ -8,6 +8,19 @@ from __future__ import annotations
 
 import _socket
 import socket as _socket_module
+import threading
+
+
+class _OwnTraffic(threading.local):
+    """Marks a thread while what it does on the operating system's network is nbsocket's own and stays inside."""
+
+    #: It makes both ends of a pair of connected sockets.
+    is_making_pair = False
+    #: It is the simulated module.
+    is_module = False
+
+
+own_traffic = _OwnTraffic()
 
 #: The C class: its methods are immutable, so no patch can reach them. It is what nbsocket itself uses for real traffic.
 GenuineSocket = _socket.socket

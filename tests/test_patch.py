@@ -587,6 +587,7 @@ def test_a_class_that_was_replaced_is_refused(modem: Modem, monkeypatch: pytest.
         "fork.py",
         "exit_flushes.py",
         "guard.py",
+        "guard_loopback.py",
         "injected_everywhere.py",
     ],
 )

@@ -14,6 +14,8 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from nbsocket._stdlib import own_traffic
+
 from ._link import Line
 from ._module import Module
 
@@ -87,6 +89,7 @@ class Runner:
             os.write(self._waker_write, b"\0")
 
     def _run(self) -> None:
+        own_traffic.is_module = True
         try:
             while not self._is_stopping:
                 self._step()
