@@ -24,7 +24,7 @@ MAX_DATAGRAM_SIZE = 65535
 LINGER_TIME = 10.0
 
 #: Connections the module forgot without telling the peer; beyond this the oldest is really closed.
-MAX_GHOSTS = 64
+MAX_GHOSTS = 16
 
 _SIOCOUTQ = 0x5411
 _SO_NWRITE = 0x1024  # Darwin: bytes not yet acknowledged
