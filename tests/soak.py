@@ -45,8 +45,8 @@ ROUND = 50.0
 #: Seconds in which everything must work again when the faults have stopped.
 RECOVERY = 180.0
 
-#: What may be more at the end than after the first round: the allocator's own, one each of what is being cleared, and the
-#: connections that a simulated module, which restarted, has forgotten without telling the peer.
+#: What may be more at the end than after the first round: the allocator's own, one each of what is being cleared, and
+#: the connections that a simulated module, which restarted, has forgotten without telling the peer.
 MEMORY_SLACK, THREAD_SLACK, FD_SLACK = 16 * 1024 * 1024, 1, 2 + MAX_GHOSTS
 
 FAULTS: dict[str, Callable[[random.Random], Fault]] = {
