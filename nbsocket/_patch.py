@@ -1,8 +1,8 @@
 """patch() and unpatch(): unmodified programs speak through the modem.
 
 Theory of operation: the methods of ``socket.socket`` are wrapped in place, never the class replaced: subclasses
-    (``ssl.SSLSocket``), references
-taken earlier and exact type checks all keep holding, and nothing is left that would quietly use the host's network.
+(``ssl.SSLSocket``), references taken earlier and exact type checks all keep holding, and nothing is left that would
+quietly use the host's network.
 Functions can be taken by ``from socket import getaddrinfo``, so such references in loaded modules are found by
 identity and re-pointed. A wrapper that somebody still holds after :func:`unpatch` does nothing of its own.
 """
