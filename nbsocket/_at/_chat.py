@@ -194,12 +194,12 @@ class Chat:
 
     def handle_timeout(self, now: float) -> None:
         """Queue the events of the deadlines that have passed."""
-        while (event := self._parse()) is not NEED_DATA:
-            self._events.append(event)
+        self._parse_ahead()
         if self._framer.is_mid_payload and now >= self._heard_at + STALL_TIMEOUT:
             self._events.append(self._framer.give_up_payload())
-            while (event := self._parse()) is not NEED_DATA:
-                self._events.append(event)
+            self._parse_ahead()
+        if self._has_prompt:
+            return  # the payload that is asked for starts the timeout again
         deadline = self._command_deadline()
         if deadline is not None and now >= deadline:
             assert self._pending is not None
@@ -246,6 +246,16 @@ class Chat:
         return min(max(self._deadline, self._heard_at + QUIET_TIME), self._deadline + MAX_POSTPONEMENT)
 
     # -- bytes to events
+
+    def _parse_ahead(self) -> None:
+        """Queue what the bytes so far hold, up to a prompt: what follows it depends on its answer."""
+        while not self._has_prompt and (event := self._parse()) is not NEED_DATA:
+            self._events.append(event)
+
+    @property
+    def _has_prompt(self) -> bool:
+        """A prompt is in the queue that nobody has answered yet."""
+        return bool(self._events) and isinstance(self._events[-1], Prompt)
 
     def _parse(self) -> Event | Literal[NeedData.NEED_DATA]:
         while True:

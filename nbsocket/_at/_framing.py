@@ -44,6 +44,8 @@ _COMPACT_SIZE = 65536
 
 _QUOTE, _CR, _LF, _PLUS, _PROMPT = b'"\r\n+>'
 _TEXT_ENDS = frozenset(b"\r\n+")
+_LINE_ENDS = frozenset(b"\r\n")
+_CAPITALS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _HEX_ENDS = frozenset(b'"\r\n+')
 _HEX_DIGITS = frozenset(b"0123456789abcdefABCDEF")
 
@@ -146,8 +148,11 @@ class Framer:
             return self._finish(unhexlify(rest[is_quoted:]), len(rest))
         if self.receives_hex:
             return self._end_hex_wreck(len(self._buffer), "received hex data stopped short")
-        if is_quoted and self._is_quoted is not False and len(rest) == size + 2 and rest[-1] == _QUOTE:
-            return self._finish(rest[1:-1], len(rest))
+        body = rest.removesuffix(b"\r")
+        if is_quoted and self._is_quoted is not False and len(body) == size + 2 and body[-1] == _QUOTE:
+            return self._finish(body[1:-1], len(rest))
+        if self._is_quoted is False and body is not rest and len(body) == size:
+            return self._finish(body, len(rest))
         return self._end_text_wreck(len(rest), "received data stopped short")
 
     # -- lines
@@ -283,15 +288,16 @@ class Framer:
 
     def _read_text(self, quotes: int, available: int) -> Received | Damaged | None:
         if self._is_quoted is False or (self._is_quoted is None and not quotes):
-            return self._read_bare_text(quotes, available)
+            return self._read_bare_text(quotes)
         buffer, start, size = self._buffer, self._position, self._size
         if available < size + 2:
             return None
         end = buffer[start + size + 1]
         if quotes and end == _QUOTE:
-            if available < size + 3:
+            is_end = self._is_text_end(start + size + 2)
+            if is_end is None:
                 return None
-            if buffer[start + size + 2] in _TEXT_ENDS:
+            if is_end:
                 self._is_quoted = True
                 return self._finish(bytes(buffer[start + 1 : start + 1 + size]), size + 2)
             return self._end_text_wreck(size + 3, "received data with missing bytes")
@@ -311,13 +317,27 @@ class Framer:
             return self._finish(body[:-1], size)
         return self._end_text_wreck(size + 2, "received data with missing bytes")
 
-    def _read_bare_text(self, quotes: int, available: int) -> Received | Damaged | None:
-        buffer, start, size = self._buffer, self._position, self._size
-        if available <= size:
+    def _is_text_end(self, position: int) -> bool | None:
+        """Whether a line ends at ``position``, or the next URC begins; None: the bytes so far do not tell."""
+        buffer = self._buffer
+        if position >= len(buffer):
             return None
-        end = buffer[start + size]
+        end = buffer[position]
+        if end == _LF or end not in _TEXT_ENDS:
+            return end == _LF
+        if position + 1 >= len(buffer):
+            return None
+        # A payload that lost, made-up or garbled bytes have moved may well have a CR or a plus sign there by chance.
+        following = buffer[position + 1]
+        return following in _LINE_ENDS if end == _CR else following in _CAPITALS
+
+    def _read_bare_text(self, quotes: int) -> Received | Damaged | None:
+        buffer, start, size = self._buffer, self._position, self._size
+        is_end = self._is_text_end(start + size)
+        if is_end is None:
+            return None
         # LF after CR: one byte is missing, and the payload has swallowed the CR.
-        if end in _TEXT_ENDS and not (end == _LF and buffer[start + size - 1] == _CR):
+        if is_end and not (buffer[start + size] == _LF and buffer[start + size - 1] == _CR):
             if not quotes:
                 self._is_quoted = False
             return self._finish(bytes(buffer[start : start + size]), size)

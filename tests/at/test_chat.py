@@ -454,6 +454,18 @@ def test_stall_and_timeout_at_once() -> None:
     assert events[1:] == [done(AT())]
 
 
+def test_prompt_behind_a_stalled_payload_is_answered_before_what_follows_it_is_read() -> None:
+    chat = Chat()
+    chat.send(DATA, 0.0)
+    drain(chat, [b'+QIURC: "recv",0,50,"abc"\r\n\r\n> \r\nERROR\r\n'], 5.0)
+    chat.handle_timeout(8.0)
+    chat.handle_timeout(8.0)
+    assert isinstance(chat.next_event(), Damaged)
+    assert chat.next_event() == Prompt(DATA)
+    assert chat.send_payload(8.0) == b"hello"
+    assert drain(chat, [b""]) == [FinalResult(DATA, ok=False, text="ERROR")]
+
+
 @pytest.mark.parametrize("line", ["+CME ERROR: 56", "+CSQ: 20", "+CEREG: 1", "+IP: 10.0.0", "OK", "+QIOPEN: 0,"])
 @pytest.mark.parametrize("header", ['QIURC: "recv",0,2,"6869"', 'RC: "recv",0,2,"6869"'])
 def test_line_that_has_swallowed_received_data_is_no_answer(line: str, header: str) -> None:

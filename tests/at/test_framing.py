@@ -103,6 +103,7 @@ TEXT = [
     Case("empty", urc(b"", 0), [Received(0, b"")]),
     Case("empty with one quote", urc(b'"', 0), [Received(0, b"")]),
     Case("empty without a comma", b'\r\n+QIURC: "recv",0,0\r\n', [Received(0, b"")]),
+    Case("line ends lost behind", urc(b'"hello"', 5)[:-1] + urc(b'"hello"', 5), [GOT, GOT]),
     Case("largest", urc(b'"' + b"\r" * MAX_PAYLOAD_SIZE + b'"', MAX_PAYLOAD_SIZE), [Received(0, b"\r" * 4096)]),
 ]
 
@@ -117,6 +118,9 @@ DAMAGED_TEXT = [
     Case("one byte too many", QUOTED + urc(b'"hello!"', 5), [TAUGHT, LOST]),
     Case("opening quote lost", QUOTED + urc(b'hello"', 5), [TAUGHT, LOST]),
     Case("opening quote lost, first of all", urc(b'hello"', 5), [LOST]),
+    Case("opening quote garbled, first of all", urc(b'x"\r"', 2), [LOST, LOST]),
+    Case("a plus sign where it ends, first of all", urc(b'xA+"', 2), [LOST]),
+    Case("two bytes more, a quote and a CR", QUOTED + urc(b'"hello"\rA"', 5), [TAUGHT, LOST, LOST]),
     Case("closing quote lost", QUOTED + urc(b'"hello', 5), [TAUGHT, LOST]),
     Case("bare, one byte lost", BARE + urc(b"hell", 5), [TAUGHT, LOST]),
     Case("bare, one byte too many", BARE + urc(b"hello!", 5), [TAUGHT, LOST]),
@@ -227,6 +231,8 @@ STALLS = [
         "swallowed the next line", QUOTED + b'+QIURC: "recv",0,99,"hel"\r\n\r\nRDY\r\n', [TAUGHT, LOST, Ready()], False
     ),
     Case("complete, no line end", b'+QIURC: "recv",0,5,"hello"', [GOT], False),
+    Case("complete, LF lost", b'+QIURC: "recv",0,5,"hello"\r', [GOT], False),
+    Case("complete, LF lost, bare", BARE + b'+QIURC: "recv",0,5,hello\r', [TAUGHT, GOT], False),
     Case("complete, nothing behind, bare", BARE + b'+QIURC: "recv",0,5,hello', [TAUGHT, LOST], False),
     Case("hex", b'+QIURC: "recv",0,5,"6865', [OWN], True),
     Case("hex, nothing of it", b'+QIURC: "recv",0,5,', [OWN], True),
