@@ -18,20 +18,10 @@ the same for programs that know nothing of it.
 
 from __future__ import annotations
 
+import importlib
 import socket as _socket_module
 from typing import TYPE_CHECKING
 
-from ._driver import (
-    DnsServers,
-    ModuleInfo,
-    ModuleSettings,
-    NetworkStatus,
-    PingReply,
-    PingResult,
-    SocketState,
-)
-from ._engine import ConnectionStats, Stats
-from ._modem import Modem, configure
 from ._namespace import (
     create_connection,
     create_server,
@@ -49,6 +39,19 @@ from ._options import NB_RAI, NB_UNACKED, SOL_NB
 from ._patch import patch, unpatch
 from ._socket import socket
 from ._version import __version__
+
+if TYPE_CHECKING:
+    from ._driver import (
+        DnsServers,
+        ModuleInfo,
+        ModuleSettings,
+        NetworkStatus,
+        PingReply,
+        PingResult,
+        SocketState,
+    )
+    from ._engine import ConnectionStats, Stats
+    from ._modem import Modem, configure
 
 __all__ = [
     "NB_RAI",
@@ -90,9 +93,33 @@ else:
     globals().update((name, getattr(_socket_module, name)) for name in _others)
     __all__ += _others
 
+    #: What is loaded when it is first asked for: the modem with engine and driver takes longer than all the rest.
+    _LATER = {
+        **dict.fromkeys(("Modem", "configure"), "_modem"),
+        **dict.fromkeys(("ConnectionStats", "Stats"), "_engine"),
+        **dict.fromkeys(
+            (
+                "DnsServers",
+                "ModuleInfo",
+                "ModuleSettings",
+                "NetworkStatus",
+                "PingReply",
+                "PingResult",
+                "SocketState",
+            ),
+            "_driver",
+        ),
+    }
+
     def __getattr__(name):
-        """Find what programs use of :mod:`socket` outside its ``__all__``, as SocketIO or _GLOBAL_DEFAULT_TIMEOUT."""
+        """Load what is ours, or find what programs use of :mod:`socket` outside its ``__all__``, as SocketIO."""
+        if name in _LATER:
+            value = globals()[name] = getattr(importlib.import_module(f"{__name__}.{_LATER[name]}"), name)
+            return value
         try:
             return getattr(_socket_module, name)
         except AttributeError:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+
+    def __dir__():
+        return sorted({*globals(), *_LATER})

@@ -10,8 +10,6 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-import wrapt
-
 _MODULE = "aiohttp.resolver"
 
 _is_watched = False
@@ -29,6 +27,8 @@ def keep_look_ups(find_wrap: Callable[[], Wrap | None]) -> None:
     if _MODULE in sys.modules:
         _wrap(find_wrap, sys.modules[_MODULE])
     elif not _is_watched:
+        import wrapt  # only when needed: it takes long to load
+
         # Import hooks stay for good.
         _is_watched = True
         wrapt.register_post_import_hook(lambda module: _wrap(find_wrap, module), _MODULE)

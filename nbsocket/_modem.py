@@ -40,7 +40,7 @@ from nbsocket._driver import (
 from nbsocket._engine import Engine, Stats
 from nbsocket._errors import make_error
 
-__all__ = ["MAX_HOST_SIZE", "Modem", "check_host", "check_ping", "configure", "default_modem"]
+__all__ = ["MAX_HOST_SIZE", "Modem", "check_host", "check_ping", "configure", "default_modem", "look_up"]
 
 T = TypeVar("T")
 
@@ -58,6 +58,9 @@ OUTCOME_TIME = 60.0
 
 #: Seconds that the longest outcome may take: ten pings of 255 s each.
 LONGEST_OUTCOME = 2700.0
+
+#: Longest look-up without a timeout of its own, beyond the time to attach: to boot, and for the network's answer.
+LOOK_UP_TIME = 120.0
 
 #: Seconds in which any command is answered, with those before it. Source: BC260Y-CN TCP/IP guide 1.1 §2.3 (5 s each).
 ANSWER_TIME = 30.0
@@ -403,6 +406,12 @@ class Modem:
         value = self._engine.ask(request, timeout, on_progress)
         assert isinstance(value, kind), value
         return value
+
+
+def look_up(engine: Engine, name: str, timeout: float | None) -> list[str]:
+    """Return the addresses of ``name``, within ``timeout`` seconds; None: as long as attaching and asking may take."""
+    limit = engine.settings.attach_timeout + LOOK_UP_TIME if timeout is None else timeout
+    return list(engine.ask(Resolve(name), limit))
 
 
 def _check_command(text: str, payload: bytes | None = None) -> str:

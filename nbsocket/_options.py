@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import errno
 import socket as _socket_module
 import struct
@@ -14,7 +13,6 @@ from typing import Any
 from ._address import os_error, unsupported
 from ._calls import is_inet, wishes_of
 from ._channel import lookup
-from ._engine import Engine
 from ._route import Route
 from ._stdlib import GenuineSocket, StdlibSocket
 
@@ -81,17 +79,13 @@ def _set_own_option(sock: StdlibSocket, route: Route, optname: int, value: Any) 
     channel = lookup(GenuineSocket.fileno(sock))
     if channel is not None:
         channel.set_option("rai", number)
-        if isinstance(channel.engine, Engine):
-            # What is sent after this call has the new value: wait until the engine has it.
-            concurrent.futures.wait([channel.engine.call(_nothing)], OPTION_SECONDS)
+        if channel.engine is not None:
+            # What is sent after this call has the new value.
+            channel.engine.catch_up(OPTION_SECONDS)
     elif (wishes := wishes_of(sock, make=True)) is not None:
         wishes.rai = number
     else:
         raise os_error(errno.EBADF)
-
-
-def _nothing() -> None:
-    """Run on the engine's thread, tells that it has done what was asked before."""
 
 
 def _own_option(sock: StdlibSocket, optname: int) -> int:
@@ -100,7 +94,7 @@ def _own_option(sock: StdlibSocket, optname: int) -> int:
         wishes = wishes_of(sock)
         return int(channel.options.get("rai", 0)) if channel is not None else wishes.rai if wishes else 0
     if optname == NB_UNACKED and is_inet(sock):
-        if channel is None or not isinstance(channel.engine, Engine):
+        if channel is None or channel.engine is None:
             raise os_error(errno.ENOTCONN)
         return channel.engine.get_unacked(channel)
     raise os_error(errno.ENOPROTOOPT)

@@ -19,18 +19,18 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from types import CellType, ModuleType, TracebackType
-from typing import Any
-
-import wrapt
+from typing import TYPE_CHECKING, Any
 
 from . import _aiohttp, _calls, _options, _resolver, _stdlib, _transfer
 from ._address import INET_FAMILIES
 from ._bypass import Bypass
-from ._modem import Modem
 from ._route import Route
 from ._socket import attach_datagrams, known_kind, socket
 from ._stdlib import GenuineSocket, StdlibSocket
 from ._unreachable import watch_libraries
+
+if TYPE_CHECKING:
+    from ._modem import Modem
 
 _logger = logging.getLogger("nbsocket")
 
@@ -153,6 +153,9 @@ def _install(state: _Installed) -> None:
 
 
 def _wrap(state: _Installed, owner: object, name: str, wrapper: Callable[..., Any]) -> None:
+    # Here and in _remove(): wrapt loads asyncio, longer than all of what `import nbsocket` needs.
+    import wrapt
+
     handle = wrapt.wrap_function_wrapper(owner, name, wrapper)
     state.wrappers.append((owner, name, handle))
 
@@ -256,6 +259,8 @@ def _repoint_trio(state: _Installed) -> None:
 
 
 def _remove(state: _Installed) -> None:
+    import wrapt
+
     for cell, genuine in state.cells:
         cell.cell_contents = genuine
     for module, attribute, old, new in state.references:

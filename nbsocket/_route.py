@@ -17,18 +17,14 @@ from weakref import WeakKeyDictionary
 
 from . import _stdlib
 from ._bypass import NOTHING, Bypass
-from ._driver import Resolve
-from ._modem import Modem, default_modem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ._engine import Engine
+    from ._modem import Modem
 
 #: The module does not tell how long an answer holds; a minute spares the second look-up of one connect.
 CACHE_SECONDS = 60.0
-#: Longest look-up without a timeout of its own, beyond the time to attach: to boot, and for the network's answer.
-LOOK_UP_SECONDS = 120.0
 #: Names held a modem; a program that talks to more over NB-IoT looks some of them up again.
 MAX_CACHED_NAMES = 64
 #: Addresses of bypassed names that are remembered as bypassed, too.
@@ -115,13 +111,11 @@ def _cache_of(modem: Modem) -> NameCache:
     with _caches_lock:
         cache = _caches.get(modem)
         if cache is None:
-            cache = _caches[modem] = NameCache(partial(_ask, modem.engine))
+            from ._modem import look_up
+
+            # Of the engine, not of the modem: that one would never be let go.
+            cache = _caches[modem] = NameCache(partial(look_up, modem.engine))
         return cache
-
-
-def _ask(engine: Engine, name: str, timeout: float | None) -> list[str]:
-    limit = engine.settings.attach_timeout + LOOK_UP_SECONDS if timeout is None else timeout
-    return list(engine.ask(Resolve(name), limit))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,7 +132,12 @@ class Route:
     @property
     def modem(self) -> Modem:
         """The modem; OSError ENODEV when none is configured."""
-        return self.own_modem or default_modem()
+        if self.own_modem is not None:
+            return self.own_modem
+        # Here and not above: modem, engine and driver take several times the rest of the package to load.
+        from ._modem import default_modem
+
+        return default_modem()
 
     def covers(self, host: str) -> bool:
         """Return whether ``host`` stays on the operating system's network."""

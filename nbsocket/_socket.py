@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 from . import _calls, _options, _transfer
 from ._address import INET_FAMILIES, unsupported
 from ._channel import lookup
-from ._modem import Modem
 from ._route import Route
 from ._stdlib import GenuineSocket, StdlibSocket
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer, Self
+
+    from ._modem import Modem
 
 _DEFAULT_ROUTE = Route()
 

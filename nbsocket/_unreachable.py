@@ -8,8 +8,6 @@ from collections.abc import Callable
 from functools import partial
 from types import ModuleType
 
-import wrapt
-
 _logger = logging.getLogger("nbsocket")
 
 #: Module: what it does past the modem.
@@ -33,6 +31,8 @@ _told: set[str] = set()
 
 def watch_libraries(is_patched: Callable[[], bool]) -> None:
     """Warn of each library in LIBRARIES that is loaded, or will be while ``is_patched()``."""
+    import wrapt  # only when needed: it takes long to load
+
     for name in LIBRARIES:
         if name in sys.modules:
             _tell_library(name)

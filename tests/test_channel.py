@@ -38,6 +38,12 @@ class FakeCarrier:
     def set_option(self, channel: Any, name: str, value: float) -> None:
         self.options.append((name, value))
 
+    def catch_up(self, timeout: float) -> None:
+        """Has nothing to catch up with."""
+
+    def get_unacked(self, channel: Any) -> int:
+        raise NotImplementedError
+
     def detach(self, channel: Any) -> None:
         self.detached.append(channel)
         channel.discard()

@@ -126,3 +126,18 @@ def test_values_that_modem_returns_have_public_names() -> None:
             if str(answer).strip("]").endswith(name):
                 public = str(answer).strip("]").rpartition("[")[2]
                 assert getattr(nbsocket, public).__name__ == public and public in nbsocket.__all__
+
+
+def test_import_loads_neither_engine_nor_wrapt() -> None:
+    code = """
+import sys
+import nbsocket
+heavy = {"wrapt", "asyncio", "ssl", "serial", "nbsocket._modem", "nbsocket._engine", "nbsocket._driver", "nbsocket.sim"}
+assert not heavy & set(sys.modules), sorted(heavy & set(sys.modules))
+names = set(dir(nbsocket))
+assert set(nbsocket.__all__) <= names, set(nbsocket.__all__) - names
+from nbsocket import *
+assert Modem is nbsocket.Modem and Modem.__module__ == "nbsocket._modem" and "Modem" in vars(nbsocket)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -58,6 +58,12 @@ class Carrier(Protocol):
     def set_option(self, channel: Any, name: str, value: float) -> None:
         """Tell the driver."""
 
+    def catch_up(self, timeout: float) -> None:
+        """Wait until what was told so far is in force."""
+
+    def get_unacked(self, channel: Any) -> int:
+        """Return how many bytes the peer has not acknowledged."""
+
     def detach(self, channel: Any) -> None:
         """Carry it no more."""
 

@@ -183,6 +183,10 @@ class Engine:
         if self._loop.is_running and not self._is_closed:
             self.call(lambda: self._set_option(channel, name, value))
 
+    def catch_up(self, timeout: float) -> None:
+        """Wait until the thread has done what it was asked for so far, at most ``timeout`` seconds."""
+        concurrent.futures.wait([self.call(lambda: None)], timeout)
+
     def get_unacked(self, channel: Channel, timeout: float = 10.0) -> int:
         """Return how many bytes the peer has not acknowledged; waits for the module.
 
