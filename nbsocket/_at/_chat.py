@@ -23,10 +23,11 @@ from nbsocket._at._events import (
     NeedData,
     Notice,
     Prompt,
+    Received,
     StrayResult,
     UnknownLine,
 )
-from nbsocket._at._framing import Framer, Mark
+from nbsocket._at._framing import MAX_PAYLOAD_SIZE, Framer, Mark
 from nbsocket._at._tables import FINAL_RESULTS, SEND_OUTCOMES, error_code, is_error, read_urc, split_line
 from nbsocket._at._wreck import has_run_into_urc, has_tail_of_payload, is_wreck
 
@@ -108,6 +109,8 @@ class Chat:
         self._framer = Framer()
         self._events: deque[Event] = deque()
         self._heard_at = float("-inf")
+        #: Where text whose frame was lost ends at the latest, as an offset of the framer's; 0 once the modem has paused.
+        self._wreck_end = 0
         self._pending: Command[Any] | None = None
         self._responses: list[InfoResponse] = []
         self._forget_command(State.IDLE)
@@ -172,6 +175,8 @@ class Chat:
     def receive_data(self, data: bytes, now: float) -> None:
         """Store bytes from the modem; :meth:`next_event` makes sense of them."""
         if data:
+            if now >= self._heard_at + QUIET_TIME:
+                self._wreck_end = 0
             self._heard_at = now
             self._framer.feed(data)
 
@@ -196,7 +201,7 @@ class Chat:
         """Queue the events of the deadlines that have passed."""
         self._parse_ahead()
         if self._framer.is_mid_payload and now >= self._heard_at + STALL_TIMEOUT:
-            self._events.append(self._framer.give_up_payload())
+            self._events.append(self._check_received(self._framer.give_up_payload()))
             self._parse_ahead()
         if self._has_prompt:
             return  # the payload that is asked for starts the timeout again
@@ -218,6 +223,7 @@ class Chat:
         self._framer = Framer()
         self._events.clear()
         self._heard_at = float("-inf")
+        self._wreck_end = 0
         self._forget_command(State.IDLE)
 
     # -- state
@@ -264,12 +270,29 @@ class Chat:
                 return NEED_DATA
             if isinstance(frame, bytes):
                 event = self._read_line(frame)
+                if isinstance(event, Damaged):
+                    self._note_wreck(event)
                 if event is not None:
                     return event
             elif isinstance(frame, Mark):
                 return self._read_prompt()
             else:
-                return frame
+                return self._check_received(frame)
+
+    def _check_received(self, frame: Received | Damaged) -> Received | Damaged:
+        """Distrust what looks like received data in the same breath as text whose frame is lost: it may be part of it.
+
+        A peer can write whatever it likes into its text, reports of other peers' data included.
+        """
+        if isinstance(frame, Received) and self._framer.offset <= self._wreck_end:
+            return Damaged("received data among the wreck of other data", frame.socket_id, is_contained=True)
+        if isinstance(frame, Damaged):
+            self._note_wreck(frame)
+        return frame
+
+    def _note_wreck(self, event: Damaged) -> None:
+        if not (event.is_contained or self._framer.receives_hex):
+            self._wreck_end = self._framer.offset + MAX_PAYLOAD_SIZE
 
     def _read_prompt(self) -> Prompt:
         assert self._pending is not None

@@ -82,7 +82,17 @@ class _Reader(Enum):
 class Framer:
     """Cuts bytes into frames; knows nothing of commands."""
 
-    __slots__ = ("_buffer", "_is_quoted", "_position", "_reader", "_scanned", "_size", "_socket_id", "receives_hex")
+    __slots__ = (
+        "_buffer",
+        "_dropped",
+        "_is_quoted",
+        "_position",
+        "_reader",
+        "_scanned",
+        "_size",
+        "_socket_id",
+        "receives_hex",
+    )
 
     def __init__(self) -> None:
         #: The module's <recv_data_format> where it is known; None: told from the bytes.
@@ -92,6 +102,7 @@ class Framer:
     def clear(self) -> None:
         """Forget all bytes and the learned dialect."""
         self._buffer = bytearray()
+        self._dropped = 0
         self._position = 0
         self._scanned = 0
         self._reader = _Reader.LINE
@@ -110,12 +121,19 @@ class Framer:
         """Bytes that are held, those of earlier frames that were not yet thrown away included."""
         return len(self._buffer)
 
+    @property
+    def offset(self) -> int:
+        """Bytes of all that have come that are behind us."""
+        return self._dropped + self._position
+
     def feed(self, data: bytes) -> None:
         """Store bytes."""
         if self._position == len(self._buffer):
+            self._dropped += self._position
             self._buffer.clear()
             self._scanned = self._position = 0
         elif self._position > _COMPACT_SIZE:
+            self._dropped += self._position
             del self._buffer[: self._position]
             self._scanned -= self._position
             self._position = 0

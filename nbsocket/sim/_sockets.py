@@ -28,7 +28,8 @@ MAX_REPORT_SIZE = 1024
 #: Received bytes kept for one socket while the line is busy; then the peer has to wait, as a TCP window makes it.
 RECEIVE_WINDOW = 16384
 
-#: How long AT+QISEND waits for room in a full send buffer before SEND FAIL: the longest answer time of the manual.
+#: How long AT+QISEND waits for room in a full send buffer before SEND FAIL, what SEND OK takes anyway included: the
+#: longest answer time of the manual.
 ROOM_TIMEOUT = 5.0
 _ROOM_INTERVAL = 0.05
 
@@ -235,8 +236,9 @@ class Sockets:
     # ---- up
 
     def send(self, entry: ModuleSocket, data: bytes, now: float, done: Callable[[bool, float], None]) -> None:
-        """Hand ``data`` to the stack and call ``done(is_ok, now)`` once it has taken it, at the latest after 5 s."""
-        self._try_send(entry, data, now, now + ROOM_TIMEOUT, done)
+        """Hand ``data`` to the stack and call ``done(is_ok, now)`` once it has taken it, or soon enough for 5 s in all."""
+        patience = max(0.0, ROOM_TIMEOUT - self._module.options.send_delay)
+        self._try_send(entry, data, now, now + patience, done)
 
     def _try_send(
         self, entry: ModuleSocket, data: bytes, now: float, deadline: float, done: Callable[[bool, float], None]

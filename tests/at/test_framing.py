@@ -22,6 +22,7 @@ from nbsocket._at import (
     StrayResult,
     UnknownLine,
 )
+from nbsocket._at._chat import QUIET_TIME
 from nbsocket._at._framing import MAX_LINE_SIZE, MAX_PAYLOAD_SIZE, Framer
 from tests.at.feeding import drain, every_chunking
 
@@ -114,7 +115,7 @@ DAMAGED_TEXT = [
     Case("one byte lost, first of all", urc(b'"hell"', 5), [LOST]),
     Case("two bytes lost, first of all", urc(b'"hel"', 5), [LOST]),
     Case("three bytes lost, first of all", urc(b'"he"', 5) + b"\r\nRDY\r\n", [LOST, Ready()]),
-    Case("a later quote in its place", QUOTED + urc(b'"abc"', 16) + urc(b'"hello"', 5), [TAUGHT, LOST, GOT]),
+    Case("a later quote in its place", QUOTED + urc(b'"abc"', 16) + urc(b'"hello"', 5), [TAUGHT, LOST, OWN]),
     Case("one byte too many", QUOTED + urc(b'"hello!"', 5), [TAUGHT, LOST]),
     Case("opening quote lost", QUOTED + urc(b'hello"', 5), [TAUGHT, LOST]),
     Case("opening quote lost, first of all", urc(b'hello"', 5), [LOST]),
@@ -363,6 +364,27 @@ def test_byte_by_byte_is_linear(stream: bytes, receives_hex: bool | None) -> Non
         while not isinstance(chat.next_event(), NeedData):
             pass
     assert time.process_time() - began < 3.0
+
+
+def test_data_among_the_wreck_of_text_is_not_trusted() -> None:
+    """A peer's text may hold what looks like a report of another peer's data."""
+    forged = urc(b'"hello"', 5)
+    chat = Chat()
+    chat.receives_hex = False
+    wreck = b'\r\n+Q\x13URC: "recv",1,1024,"ab' + forged + b'"\r\n'
+    assert GOT not in drain(chat, [wreck + forged], 1.0)
+    assert GOT not in drain(chat, [forged], 1.0 + QUIET_TIME - 0.01)
+    assert drain(chat, [forged], 3.0) == [GOT], "it has paused"
+    count = MAX_PAYLOAD_SIZE // len(forged) + 5
+    seen = drain(chat, [wreck + forged * count], 5.0)
+    assert seen[-4:] == [GOT] * 4, "no text is longer than that"
+
+
+def test_hex_data_behind_a_wreck_is_trusted() -> None:
+    chat = Chat()
+    chat.receives_hex = True
+    wreck = b'\r\n+Q\x13URC: "recv",1,5,"%s"\r\n' % HEX
+    assert drain(chat, [wreck + urc(b'"%s"' % HEX, 5)])[-1] == GOT
 
 
 def test_a_late_prompt_is_not_that_of_the_next_command() -> None:
