@@ -57,6 +57,8 @@ OPEN_TIMEOUT = 65.0
 PASSING_RESULTS = frozenset({551, 563, 564, 568})
 OPEN_TRIES = 3
 OPEN_RETRY_TIME = 1.0
+#: The same for ERROR without a number: a socket that was left open may be in the way, as may another reason that lasts.
+NAMELESS_TRIES = 1
 #: Seconds that CLOSE OK may take (50 ms to 2 s were seen), and how often QICLOSE is tried.
 CLOSE_TIMEOUT = 10.0
 CLOSE_TRIES = 3
@@ -373,9 +375,10 @@ class Links:
 
     def _open_failed(self, link: Connection, result: int | None, now: float) -> None:
         assert link.socket_id is not None
-        if result in PASSING_RESULTS and link.tries < OPEN_TRIES:
+        most = NAMELESS_TRIES if result is None else OPEN_TRIES if result in PASSING_RESULTS else 0
+        if link.tries < most:
             link.tries += 1
-            self._dispose(link.socket_id)
+            self._dispose(link.socket_id, is_half_open=result is None)
             link.socket_id, self._opening, self._open_due = None, None, None
             link.ready_at = now + OPEN_RETRY_TIME
             link.move(Phase.QUEUED)
@@ -398,12 +401,12 @@ class Links:
         self._dispose(socket_id)
         self._emit(Log(INFO, f"closing socket {socket_id}, which the module has open and nobody here"))
 
-    def _dispose(self, socket_id: int) -> None:
+    def _dispose(self, socket_id: int, is_half_open: bool = False) -> None:
         """Close a socket of the module that belongs to no connection."""
         orphan = Connection(
             0, "TCP", "", 0, 0, _Nothing(), attach_deadline=0.0, phase=Phase.RELEASING, socket_id=socket_id
         )
-        orphan.is_released = True
+        orphan.is_released, orphan.is_half_open = True, is_half_open
         self._order.append(orphan)
 
     # -- sending

@@ -122,6 +122,21 @@ def test_id_that_is_in_use_in_the_module_is_closed_and_another_taken(bench: Benc
     bench.take(Connected)
 
 
+def test_id_that_may_be_in_use_is_closed_and_another_taken_when_the_error_has_no_number(bench: Bench) -> None:
+    """Firmware without error numbers: a socket that refused closes had left open would refuse the connect."""
+    bench.driver.open("TCP", "10.0.0.9", 80, 0, Pile(), bench.now)
+    bench.dialog(('AT+QIOPEN=0,0,"TCP","10.0.0.9",80', "ERROR"))
+    bench.no_events()
+    bench.expect("AT+QICLOSE=0")
+    bench.say("OK")
+    bench.advance(2.0)
+    assert bench.sent() == b"", "the module may be at the opening that it denies"
+    bench.say("CLOSE OK")
+    bench.dialog(('AT+QIOPEN=0,1,"TCP","10.0.0.9",80', "ERROR"))
+    assert isinstance(bench.take(ConnectFailed).error, ConnectionRefusedError), "it was another reason"
+    bench.expect("AT+QICLOSE=1")
+
+
 def test_chosen_local_port_stays_busy_for_70_seconds(bench: Bench) -> None:
     key = bench.driver.open("TCP", "10.0.0.9", 80, 50000, Pile(), bench.now)
     bench.expect('AT+QIOPEN=0,0,"TCP","10.0.0.9",80,50000,1')
