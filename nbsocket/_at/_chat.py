@@ -139,6 +139,11 @@ class Chat:
     def receives_hex(self, value: bool | None) -> None:
         self._framer.receives_hex = value
 
+    @property
+    def payload_due(self) -> int:
+        """Bytes that a counted payload still wants at the least: before them nothing can happen. 0 outside of one."""
+        return self._framer.payload_due
+
     def send(self, command: Command[Any], now: float, timeout: float | None = None) -> bytes:
         """Encode ``command``, make it the pending one and start its timeout.
 

@@ -117,6 +117,13 @@ class Framer:
         return self._reader is _Reader.PAYLOAD
 
     @property
+    def payload_due(self) -> int:
+        """Bytes that a counted payload still wants at the least; 0 outside of one."""
+        if self._reader is not _Reader.PAYLOAD:
+            return 0
+        return max(0, (2 if self.receives_hex else 1) * self._size - (len(self._buffer) - self._position))
+
+    @property
     def buffered_size(self) -> int:
         """Bytes that are held, those of earlier frames that were not yet thrown away included."""
         return len(self._buffer)

@@ -8,8 +8,10 @@ from typing import Protocol
 
 __all__ = ["Connection", "Phase", "Source"]
 
-#: Seconds that less than a segment may wait for more, unless TCP_NODELAY is set.
+#: Seconds that less than a segment may wait for more; and with TCP_NODELAY, where it is time enough for the second of
+#: two writes in a row, as of a request's headers and body. Another segment costs more than that on any serial line.
 COALESCE_TIME = 0.010
+GATHER_TIME = 0.0005
 
 #: Seconds after a send until the acknowledgement is asked for the first time; doubled each time.
 FIRST_ACK_QUERY = 5.0
@@ -143,11 +145,12 @@ class Connection:
 
     def data_available(self, size: int, segment_size: int, now: float) -> None:
         """Note that the application has ``size`` bytes ready."""
-        if not self.available:
-            hold = self.is_tcp and not self.nodelay and size < segment_size
-            self.ready_at = now + (COALESCE_TIME if hold else 0.0)
-        elif size >= segment_size:
-            self.ready_at = now
+        if self.segment is None:
+            if not self.is_tcp or size >= segment_size:
+                self.ready_at = min(self.ready_at, now)
+            elif not self.available:
+                self.ready_at = now + (GATHER_TIME if self.nodelay else COALESCE_TIME)
+        # Otherwise ready_at is that of the segment, and what comes now travels after it.
         self.available = size
 
     def has_unsent(self, segment_size: int) -> bool:

@@ -209,6 +209,11 @@ class Driver:
         self._chat.receive_data(data, now)
         self._pump(now)
 
+    @property
+    def payload_due(self) -> int:
+        """Bytes that a payload on its way still wants at the least: until they are there, reading changes nothing."""
+        return self._chat.payload_due
+
     def data_to_send(self) -> bytes:
         """Give the bytes to be written now; empty until every SetBaudrate was fetched."""
         if self._rate_changes or not self._out:

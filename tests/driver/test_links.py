@@ -213,7 +213,7 @@ def test_raw_send_without_an_answer_ends_its_stream(prompt: bytes) -> None:
     bench.no_events()
 
 
-def test_small_writes_are_held_back_for_10_ms_unless_nodelay(bench: Bench) -> None:
+def test_small_writes_are_held_back_for_10_ms_and_with_nodelay_for_a_moment(bench: Bench) -> None:
     source = Pile()
     key = bench.open(source)
     source.chunks.append(b"a")
@@ -226,7 +226,29 @@ def test_small_writes_are_held_back_for_10_ms_unless_nodelay(bench: Bench) -> No
     bench.driver.set_option(key, "nodelay", True)
     source.chunks.append(b"c")
     bench.driver.data_available(key, 1, bench.now)
-    bench.expect('AT+QISEND=0,1,"63"')
+    source.chunks.append(b"d")
+    bench.advance(0.0005)
+    bench.expect('AT+QISEND=0,2,"6364"')
+
+
+def test_a_whole_segment_is_not_held_back(bench: Bench) -> None:
+    source = Pile(b"x" * 512)
+    key = bench.open(source)
+    bench.driver.data_available(key, 512, bench.now)
+    bench.expect(f'AT+QISEND=0,512,"{"78" * 512}"')
+
+
+def test_more_data_does_not_hurry_a_segment_that_was_refused(bench: Bench) -> None:
+    source = Pile()
+    key = bench.open(source)
+    bench.write(key, source, b"one")
+    bench.dialog(('AT+QISEND=0,3,"6F6E65"', "ERROR"), ("AT+QISEND=0,0", "+QISEND: 0,0,0", "OK"))
+    source.chunks.append(b"x" * 512)
+    bench.driver.data_available(key, 512, bench.now)
+    bench.advance(0.2)
+    bench.expect()
+    bench.advance(0.1)
+    bench.expect('AT+QISEND=0,3,"6F6E65"')
 
 
 def test_round_robin(bench: Bench) -> None:
