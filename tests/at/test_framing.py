@@ -408,7 +408,11 @@ def test_a_type_of_which_little_is_left_is_a_wreck(line: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("receives_hex", "data"),
-    [(True, urc(b'"' + b"5A" * 300 + b'"', 300)), (False, urc(b'"' + b"Z" * 300 + b'"', 300)), (None, urc(b"Z" * 9, 9))],
+    [
+        (True, urc(b'"' + b"5A" * 300 + b'"', 300)),
+        (False, urc(b'"' + b"Z" * 300 + b'"', 300)),
+        (None, urc(b"Z" * 9, 9)),
+    ],
 )
 def test_payload_due_never_asks_for_more_than_is_still_to_come(receives_hex: bool | None, data: bytes) -> None:
     chat = Chat()
@@ -416,8 +420,7 @@ def test_payload_due_never_asks_for_more_than_is_still_to_come(receives_hex: boo
     assert chat.payload_due == 0
     most = 0
     for number in range(len(data)):
-        chat.receive_data(data[number : number + 1], 0.0)
-        drain(chat)
+        drain(chat, [data[number : number + 1]])
         assert chat.payload_due < len(data) - number
         most = max(most, chat.payload_due)
     assert most == {True: 600, False: 300, None: 9}[receives_hex]
