@@ -30,6 +30,7 @@ from nbsocket._driver import Driver, GetUnacked, Request, Settings
 from nbsocket._engine._datagrams import Datagrams
 from nbsocket._engine._log import Log
 from nbsocket._engine._loop import Handler, Loop, fail, fulfil
+from nbsocket._engine._pace import Pace
 from nbsocket._engine._poller import Ready
 from nbsocket._engine._questions import Question, Questions, result_of, wait_for
 from nbsocket._engine._stats import ConnectionStats, Stats
@@ -104,6 +105,11 @@ class Engine:
         self._driver = self._make_driver(self.settings)
         self._port: Port | None = None
         self._out = bytearray()
+        self._pace = Pace()
+        #: Until when the port is not read, because nothing whole can have arrived.
+        self._nap_end: float | None = None
+        #: What the loop waits for at the most.
+        self._due: float | None = None
         self._failure: OSError | None = None
         self._retry_at = 0.0
         self._retry_delay = FIRST_RETRY
@@ -356,12 +362,20 @@ class Engine:
     # -- the round
 
     def _next_deadline(self) -> float | None:
-        return self._driver.next_deadline() if self._port is not None else None
+        if self._port is None:
+            self._due = None
+        else:
+            moments = (self._driver.next_deadline(), self._nap_end)
+            self._due = min((moment for moment in moments if moment is not None), default=None)
+        return self._due
 
     def _after(self) -> None:
-        deadline = self._next_deadline()
-        if deadline is not None and deadline <= monotonic():
-            self._driver.handle_timeout(monotonic())
+        now = monotonic()
+        if self._due is not None and self._due <= now and self._port is not None:
+            if self._nap_end is not None and self._nap_end <= now:
+                self._nap_end = None
+                self._watch_port()
+            self._driver.handle_timeout(now)
         self._pump()
         if self._stopping is not None:
             self._continue_stop()
@@ -400,7 +414,8 @@ class Engine:
 
     def _watch_port(self) -> None:
         assert self._port is not None
-        self._loop.watch(self._port.fileno(), self._port_ready, read=True, write=bool(self._out))
+        is_awake = self._nap_end is None
+        self._loop.watch(self._port.fileno(), self._port_ready, read=is_awake, write=bool(self._out))
 
     def _port_ready(self, ready: Ready) -> None:
         assert self._port is not None
@@ -419,7 +434,11 @@ class Engine:
             self._retry_delay = FIRST_RETRY
             self._bytes_down += len(data)
             self._wire.received(data)
-            self._driver.receive_data(data, monotonic())
+            now = monotonic()
+            self._driver.receive_data(data, now)
+            self._nap_end = self._pace.nap_after(len(data), self._driver.payload_due, now)
+            if self._nap_end is not None:
+                self._watch_port()
         elif is_hung_up:
             raise make_error(errno.EIO, f"the port {self.url} hung up")
 
@@ -442,6 +461,8 @@ class Engine:
 
     def _close_port(self) -> None:
         port, self._port = self._port, None
+        self._nap_end = None
+        self._pace.set_rate(None)
         self._out.clear()
         if port is not None:
             atexit.unregister(self.close)
@@ -477,6 +498,8 @@ class Engine:
         except OSError as error:
             logger.log(logging.INFO, "%s", error.strerror)
             self._driver.baudrate_refused(event.rate)
+        else:
+            self._pace.set_rate(event.rate)
 
     def _log(self, event: _driver.Log) -> None:
         logger.log(event.level, "%s", event.message)

@@ -10,6 +10,7 @@ import select
 import selectors
 from contextlib import suppress
 from dataclasses import dataclass
+from time import sleep
 from typing import Protocol
 
 __all__ = ["Poller", "Ready", "SelectorPoller", "make_poller"]
@@ -82,6 +83,8 @@ def make_poller() -> Poller:
 
 
 if hasattr(select, "epoll"):
+    #: Seconds.
+    RESOLUTION = 0.001
 
     class EpollPoller:
         """With Linux's epoll."""
@@ -108,6 +111,10 @@ if hasattr(select, "epoll"):
 
         def wait(self, timeout: float | None) -> list[Ready]:
             """See :class:`Poller`."""
+            if timeout is not None and 0 < timeout < RESOLUTION:
+                # epoll counts in milliseconds and rounds up.
+                sleep(timeout)
+                timeout = 0.0
             gone = select.EPOLLHUP | select.EPOLLERR
             return [
                 Ready(fd, bool(mask & select.EPOLLIN), bool(mask & select.EPOLLOUT), bool(mask & gone))
