@@ -138,6 +138,7 @@ class Chat:
     @receives_hex.setter
     def receives_hex(self, value: bool | None) -> None:
         self._framer.receives_hex = value
+        self._wreck_end = 0
 
     @property
     def payload_due(self) -> int:

@@ -101,6 +101,10 @@ class Sockets:
         passing = (SocketState.CONNECTING, SocketState.CLOSING)
         return any(entry.state in passing or entry.on_air_up > 0 or entry.down for entry in self.table.values())
 
+    def by_handle(self, handle: int) -> ModuleSocket | None:
+        """Return the entry that has this connection of the network."""
+        return self._by_handle.get(handle)
+
     def add_orphan(self, socket_id: int, service: str) -> None:
         """Add a socket that a host of earlier times left open."""
         entry = ModuleSocket(socket_id, service, "203.0.113.9", 7, 0, next(self._handles))
@@ -236,7 +240,7 @@ class Sockets:
     # ---- up
 
     def send(self, entry: ModuleSocket, data: bytes, now: float, done: Callable[[bool, float], None]) -> None:
-        """Hand ``data`` to the stack and call ``done(is_ok, now)`` once it has taken it, or soon enough for 5 s in all."""
+        """Hand ``data`` to the stack and call ``done(is_ok, now)`` once it has taken it, in time for 5 s in all."""
         patience = max(0.0, ROOM_TIMEOUT - self._module.options.send_delay)
         self._try_send(entry, data, now, now + patience, done)
 

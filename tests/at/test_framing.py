@@ -380,6 +380,13 @@ def test_data_among_the_wreck_of_text_is_not_trusted() -> None:
     assert seen[-4:] == [GOT] * 4, "no text is longer than that"
 
 
+def test_noise_of_a_boot_is_no_wreck() -> None:
+    chat = Chat()
+    assert drain(chat, [b"\r\n\xff\x00\r\nRDY\r\n"])[-1] == Ready()
+    chat.receives_hex = False
+    assert drain(chat, [urc(b'"hello"', 5)]) == [GOT]
+
+
 def test_hex_data_behind_a_wreck_is_trusted() -> None:
     chat = Chat()
     chat.receives_hex = True

@@ -7,6 +7,7 @@ from random import Random
 from typing import Any
 
 from nbsocket.sim import ModelConnection
+from nbsocket.sim._sockets import ModuleSocket
 from tests.helpers import AT_LOOKALIKES
 
 #: First port of the peers; connection n has the n-th.
@@ -48,9 +49,11 @@ _PIECES: dict[str, Any] = {
 class Peer:
     """The peer's end of one connection of the module."""
 
-    def __init__(self, owner: Connection, link: ModelConnection) -> None:
+    def __init__(self, owner: Connection, link: ModelConnection, entry: ModuleSocket | None = None) -> None:
         self.owner = owner
         self.link = link
+        #: What the module has of it.
+        self._entry = entry
         #: Bytes of a stream that it wrote.
         self.sent = 0
         #: Datagrams that it wrote.
@@ -59,6 +62,16 @@ class Peer:
         self.ended = ""
         self.checked = 0
         self.has_been_deaf = False
+
+    @property
+    def is_forgotten(self) -> bool:
+        """The network has silently forgotten the connection."""
+        return self._entry is not None and self._entry.is_forgotten
+
+    @property
+    def is_on_the_air(self) -> bool:
+        """What the application wrote is still on its way to the peer."""
+        return self._entry is not None and self._entry.on_air_up > 0
 
     def write(self, size: int) -> None:
         """Write the next bytes, or a datagram."""
@@ -122,8 +135,6 @@ class Connection:
         self.owed: int | None = None
         self.linger = 0.0
         self.due: float | None = None
-        #: What happened to it that may end it, with its time.
-        self.causes: list[tuple[float, str]] = []
         #: Why garbage may follow what the peer got (docs/reliability.md); then nothing more is checked of it:
         #: "unseen" when the module cannot know, "told" when the application must be told.
         self.spoilers: set[str] = set()

@@ -89,15 +89,14 @@ class Requests:
             self._check_failure(asked, event.error)
             return
         # Bytes that were garbled or lost on the line can change an answer's text.
-        causes = [cause for _, cause in self._world.global_causes]
-        if not any(cause.endswith((" down", " up")) or cause.startswith("stray") for cause in causes):
+        if not self._world.causes.has(" down$| up$|^stray", self._world.now):
             self._check_value(asked.kind, event.value)
 
     def _check_failure(self, asked: _Asked, error: OSError) -> None:
         world = self._world
         is_timed = asked.deadline is not None and world.now >= asked.deadline - 1e-6
         is_hopeless = asked.kind == "unknown_name" or (asked.kind == "ping" and world.module.options.ping == "total")
-        if world.plan.is_calm and not (is_timed or is_hopeless or world.may_attach_late or world.global_causes):
+        if world.plan.is_calm and not (is_timed or is_hopeless or world.may_attach_late or world.causes):
             raise Violation("lost", f"a request failed for no reason: {asked.kind}: {error}")
 
     def _check_value(self, kind: str, value: Any) -> None:

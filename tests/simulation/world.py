@@ -2,7 +2,8 @@
 
 Exceptions to the promise that are made here, each where it is needed and with its reason in docs/reliability.md:
 ``garbled`` payload bytes, ``spoilers`` of the peers of raw data-mode sends, ``_unseen_at`` for payload whose length
-tells nothing.
+tells nothing. What the application is told of as cut short needs a reason: that it is so in the module or the network,
+or a cause (``causes``) that touches this connection and has not been over for long.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import re
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from errno import ENOENT
+from errno import EMFILE, ENOENT, EPIPE, ETIMEDOUT
 from itertools import count
 from random import Random
 from typing import Any
@@ -24,6 +25,7 @@ from nbsocket._errors import make_error
 from nbsocket.sim import Fault, ModelConnection, ModelNetwork, Module
 from nbsocket.sim._faults import byte_filter
 from nbsocket.sim._hosts import Target
+from tests.simulation.causes import HARMLESS_RE, OWNED_RE, Causes, contained_socket
 from tests.simulation.connections import FIRST_PORT, Connection, Peer, Violation
 from tests.simulation.plan import Plan, Step
 from tests.simulation.requests import Requests
@@ -41,9 +43,7 @@ SETTLE_TIME = 400.0
 #: Most bytes that the driver may keep of what the module says: a line, or a payload in hex, and change.
 MOST_BUFFERED = 90_000
 
-_SOCKET_RE = re.compile(r"AT\+(?:QISEND|QICLOSE)=(\d)|AT\+QISTATE=1,(\d)|AT\+QIOPEN=0,(\d)")
 _OPEN_RE = re.compile(r'AT\+QIOPEN=0,(\d),"(?:TCP|UDP)","[^"]*",(\d+)')
-_LOOK_UP_RE = re.compile(r"AT\+(QIDNSGIP|QPING|QNTP|CSQ|CGMR|CCLK|CGSN)")
 
 
 @dataclass
@@ -103,8 +103,9 @@ class World:
         #: When received payload was hurt in a way that its framing need not show: text, whose own bytes may look like
         #: its end; hex digits of which as many were made up as lost.
         self._unseen_at = float("-inf")
-        #: What happened that may end any connection.
-        self.global_causes: list[tuple[float, str]] = []
+        self.causes = Causes()
+        #: The line that each side is at.
+        self._unended = {"up": b"", "down": b""}
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = count()
         self._commands_seen = 0
@@ -190,8 +191,7 @@ class World:
         self._note(">>", data)
         self._watch_sends(data)
         self._count_commands()
-        for item in tuple(self._filters["up"]):
-            data = self._filter(item, data, "up")
+        data = self._filtered(data, "up")
         pending = self.driver._chat.pending
         if pending is None or pending.payload is None:
             self._spoil_data_mode()
@@ -204,9 +204,7 @@ class World:
         data = self.module.data_to_send(self.now)
         self._watch_faults()
         if data and self._is_port_open:
-            for item in tuple(self._filters["down"]):
-                data = self._filter(item, data, "down")
-            self._cut(data)
+            self._cut(self._filtered(data, "down"))
         if not self._line or self._line[0][0] > self.now:
             return bool(data)
         _, piece = self._line.popleft()
@@ -228,6 +226,15 @@ class World:
             self._line.append((arrival, data[start : start + size]))
             start += size
 
+    def _filtered(self, data: bytes, direction: str) -> bytes:
+        """What becomes of the bytes on the line."""
+        sent = data
+        for item in tuple(self._filters[direction]):
+            data = self._filter(item, data, direction)
+        end = b"\n" if direction == "down" else b"\r"
+        self._unended[direction] = (self._unended[direction] + sent).rpartition(end)[2][-4000:]
+        return data
+
     def _filter(self, item: tuple[Fault, Callable[[bytes], tuple[bytes, bool]]], data: bytes, direction: str) -> bytes:
         fault, change = item
         changed, is_done = change(data)
@@ -236,7 +243,7 @@ class World:
         if changed != data:
             self._note("!!", f"{fault.action} {direction}")
             self.report.faults[f"bytes: {fault.action}"] += 1
-            self.global_causes.append((self.now, f"{fault.action} {direction}"))
+            self.causes.add(self.now, f"{fault.action} {direction}", self._hurt(fault, data, changed, direction))
             if fault.action == "garble":
                 self.garbled[direction] += fault.size
             elif direction == "down" and (not self.plan.settings.is_hex or self._is_balanced(fault, direction)):
@@ -251,15 +258,32 @@ class World:
                 self._last_send.spoilers.add("told")
         return changed
 
+    def _hurt(self, fault: Fault, data: bytes, changed: bytes, direction: str) -> Connection | None:
+        """Whose bytes they certainly were; None: anybody's."""
+        if not self.plan.settings.is_hex:
+            return None
+        line = self._unended[direction]
+        if direction == "down":
+            socket_id = contained_socket(fault, line, data, changed)
+            return None if socket_id is None else self._by_id.get(socket_id)
+        return self._owner((line + data).decode("latin-1"))
+
+    def _owner(self, line: str) -> Connection | None:
+        """The connection that a command is about."""
+        opening = _OPEN_RE.search(line)
+        if opening is not None:
+            return self.connections.get(int(opening[2]) - FIRST_PORT)
+        match = OWNED_RE.search(line)
+        return None if match is None else self._by_id.get(int(next(filter(None, match.groups()))))
+
     def _is_balanced(self, fault: Fault, direction: str) -> bool:
         """Whether as many bytes may have been lost as made up, within one line."""
         self._shifts[direction] = [at for at in self._shifts[direction] if self.now < at + 5.0] + [self.now]
         return len(self._shifts[direction]) > 1
 
     def _watch_sends(self, data: bytes) -> None:
-        match = _SOCKET_RE.match(data[:40].decode("latin-1"))
-        if match is not None and data.startswith(b"AT+QISEND"):
-            self._last_send = self._by_id.get(int(match[1]))
+        if data.startswith(b"AT+QISEND"):
+            self._last_send = self._owner(data[:40].decode("latin-1"))
 
     def _count_commands(self) -> None:
         moment, number = self._commands_now
@@ -286,21 +310,20 @@ class World:
         met.clear()
 
     def _blame(self, moment: float, fault: Fault, line: str) -> None:
-        cause = (moment, f"{fault.action} at {line[:30]}")
-        match = _SOCKET_RE.search(line)
-        if match is None:
-            if not _LOOK_UP_RE.search(line):
-                self.global_causes.append(cause)
+        text = f"{fault.action} at {line[:30]}"
+        if OWNED_RE.search(line) is None:
+            if not HARMLESS_RE.search(line):
+                self.causes.add(moment, text)
             return
-        owner = self._by_id.get(int(next(filter(None, match.groups()))))
+        owner = self._owner(line)
         if owner is not None:
-            owner.causes.append(cause)
+            self.causes.add(moment, text, owner)
         if fault.action.startswith(("silence", "late")):
             self._broken.append(_Disturbance(moment, "answer lost or late"))
 
     def _disturbed(self, kind: str) -> None:
         self.report.faults[kind] += 1
-        self.global_causes.append((self.now, kind))
+        self.causes.add(self.now, kind)
         self._broken.append(_Disturbance(self.now, kind))
 
     # -- what the driver tells
@@ -334,7 +357,7 @@ class World:
             self.driver.data_available(link.key, link.ready, self.now)
 
     def _connected_astray(self, link: Connection) -> None:
-        if not any(cause.endswith(" up") or cause.startswith("stray") for _, cause in self.global_causes):
+        if not self.causes.has(" up$|^stray", self.now):
             raise Violation("order", f"{link} is connected to nobody")
         link.peers.append(Peer(link, ModelConnection(self.network, 0, link.service, Target("", 0), 0)))
         link.spoilers.add("unseen")
@@ -346,11 +369,11 @@ class World:
         link.told.append("failed")
         link.due = None
         del self._by_key[link.key]
-        # A socket left open by refused closes is in the way once, and firmware without error numbers does not say so.
-        is_in_use = self.plan.module_options.errors == "plain" and any(
-            "QICLOSE" in cause for _, cause in self._all_causes()
-        )
-        is_excused = is_in_use or self._has_cause(link) or self._may_time_out(link)
+        patience = self.plan.settings.wait_for_socket
+        has_no_socket = event.error.errno == EMFILE and 0 < patience <= self.now - link.opened_at
+        is_excused = has_no_socket or self.causes.excuse(link, self.now) or self._may_time_out(link)
+        # A radio that has more to send first than goes through in the time that the module gives an opening.
+        is_excused |= bool(self.plan.module_options.radio_rate) and event.error.errno == ETIMEDOUT and not link.peers
         if link.manner not in ("refuse", "silent") and not is_excused:
             raise Violation("isolation", f"{link} failed to connect for no reason: {event.error}")
 
@@ -399,23 +422,28 @@ class World:
         self._check_reset(link, event.error)
 
     def _check_reset(self, link: Connection, error: OSError) -> None:
-        peer = link.peer
-        assert peer is not None
-        is_own = peer.ended or peer.has_been_deaf or link.is_("halved") or self.plan.options.get("idle_timeout")
-        # Text without quotes that itself begins and ends with one, before this module has shown how it puts payload.
-        is_taken_for_quoted = not (self.plan.settings.is_hex or self.plan.module_options.quoted_payload)
-        is_own = is_own or (is_taken_for_quoted and "bytes were lost" in str(error))
-        if not (is_own or self._has_cause(link)):
+        if not (self._is_lost(link) or self.causes.excuse(link, self.now) or self._is_own_doing(link, error)):
             raise Violation("isolation", f"{link} was reset for no reason: {error}")
 
-    def _has_cause(self, link: Connection) -> bool:
-        # Something that happened before may still be felt: an answer that is awaited, bytes on a slow line.
-        return any(moment >= link.opened_at - 40.0 for moment, _ in [*link.causes, *self.global_causes]) or (
-            self.plan.settings.power == "psm"
-        )
+    def _is_lost(self, link: Connection) -> bool:
+        """Whether the module or the network has it no more, or the peer has ended it."""
+        peer = link.peer
+        return peer is not None and bool(peer.ended or peer.link.is_vanished or peer.is_forgotten)
 
-    def _all_causes(self) -> list[tuple[float, str]]:
-        return sum((link.causes for link in self.connections.values()), self.global_causes)
+    def _is_own_doing(self, link: Connection, error: OSError) -> bool:
+        """Whether it is what this peer, or this application, was bound to get."""
+        assert link.peer is not None
+        is_unacknowledged = "acknowledged nothing" in str(error)
+        if link.peer.has_been_deaf and (is_unacknowledged or error.errno == EPIPE):
+            return True
+        if link.is_("halved") and error.errno == ETIMEDOUT and "SHUT_WR" in str(error):
+            return True
+        # Text without quotes that itself begins and ends with one, before this module has shown how it puts payload.
+        is_taken_for_quoted = not (self.plan.settings.is_hex or self.plan.module_options.quoted_payload)
+        if is_taken_for_quoted and "bytes were lost" in str(error):
+            return True
+        # A slow radio that has more to send than goes through in the time that the application gives it.
+        return is_unacknowledged and link.peer.is_on_the_air
 
     def _ended(self, link: Connection, event: _driver.ConnectionEnded) -> None:
         if link.is_("ended", "failed"):
@@ -424,7 +452,7 @@ class World:
             # A datagram connection has no other end than this.
             if link.is_tcp:
                 raise Violation("order", f"{link} ended and the application was not told why")
-            if not self._has_cause(link):
+            if not (self._is_lost(link) or self.causes.excuse(link, self.now)):
                 raise Violation("isolation", f"{link} ended for no reason")
         link.told.append("ended")
         link.due = None
@@ -477,12 +505,11 @@ class World:
                 raise Violation("up", f"{link}: the peer got garbage and the application was not told")
             if peer is None or not link.is_tcp or link.is_spoiled or link.is_misread or peer.has_been_deaf:
                 continue
-            if self.plan.options.get("idle_timeout"):
+            if peer.is_forgotten:
                 continue
             got = len(peer.link.received)
             # What was on its way when the peer had closed its side already may get lost, as in any TCP.
-            is_hurt = any(re.search("broken|registration|restarted", cause) for _, cause in self._all_causes())
-            if link.owed is not None and got < link.owed and not (link.spoilers or is_hurt):
+            if link.owed is not None and got < link.owed and not (link.spoilers or peer.link.is_vanished):
                 raise Violation("eof", f"{link}: a clean end, and the peer got {got} of {link.owed} bytes")
             if link.is_usable and (got < link.written or link.read < peer.sent) and not link.spoilers:
                 raise Violation(
@@ -498,7 +525,7 @@ class World:
             return
         is_fast = options.latency <= 0.3 and not options.radio_rate and options.answer_delay < 0.1
         for link in self.connections.values():
-            if link.peer is None or link.peer.has_been_deaf or self.plan.options.get("idle_timeout"):
+            if link.peer is None or link.peer.has_been_deaf or link.peer.is_forgotten:
                 continue
             if link.is_usable and not link.is_tcp:
                 got, want = link.datagrams_got.total(), link.datagrams.total()
@@ -575,7 +602,7 @@ class World:
     def do_lose_port(self) -> None:
         if self._is_port_open:
             self._disturbed("port lost")
-            self._spoil_data_mode()
+            self._spoil_send()
             self._is_port_open = False
             self._line.clear()
             self.driver.port_lost(make_error(ENOENT, "the port is gone"), self.now)
@@ -587,8 +614,8 @@ class World:
     def do_restart_host(self) -> None:
         """The program is killed, and another one begins."""
         self.report.faults["host restarted"] += 1
-        self.global_causes.append((self.now, "host restarted"))
-        self._spoil_data_mode()
+        self.causes.add(self.now, "host restarted")
+        self._spoil_send()
         for link in self._by_key.values():
             link.told.append("gone")
             link.due = None
@@ -598,6 +625,13 @@ class World:
         self.driver = Driver(self.plan.settings)
         if self._is_port_open:
             self._open_port()
+
+    def _spoil_send(self) -> None:
+        """A raw send that is on its way is left alone: its command may be about to open a data mode."""
+        pending = self.driver._chat.pending
+        if pending is not None and pending.payload is not None and self._last_send is not None:
+            self._last_send.spoilers.add("told")
+        self._spoil_data_mode()
 
     def _spoil_data_mode(self) -> None:
         """Whoever takes the line next writes into a payload that was begun."""
@@ -625,7 +659,7 @@ class World:
 
     def do_stray(self, data: bytes) -> None:
         self.report.faults["stray line"] += 1
-        self.global_causes.append((self.now, f"stray {data!r}"))
+        self.causes.add(self.now, f"stray {data!r}")
         pending = self.driver._chat.pending
         if pending is not None and pending.awaits_outcome and b"SEND OK" in data and self._last_send is not None:
             # Nothing tells it from the outcome of the send that is under way, which may have another.
@@ -639,7 +673,7 @@ class World:
         for socket_id, entry in self.module.sockets.table.items():
             if self._by_id.get(socket_id) is link and entry.is_connected:
                 self.report.faults["connection broken"] += 1
-                link.causes.append((self.now, "broken by the network"))
+                self.causes.add(self.now, "broken by the network", link)
                 self.module.inject(Fault("closed", socket_id=socket_id), self.now)
                 return
 
@@ -702,8 +736,8 @@ class World:
             link = self.connections.get(connection.target.port - FIRST_PORT)
             # Digits of the port can get lost or made up on the way to the module, and nothing tells.
             if link is not None:
-                link.peers.append(Peer(link, connection))
-            elif not any(cause.endswith(" up") for _, cause in self.global_causes):
+                link.peers.append(Peer(link, connection, self.module.sockets.by_handle(connection.handle)))
+            elif not self.causes.has(" up$", self.now):
                 raise Violation("order", f"a connection to port {connection.target.port}")
         self._peers_seen = len(self.network.connections)
 
