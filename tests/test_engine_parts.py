@@ -232,10 +232,10 @@ RAW_TRAFFIC = b'\r\nOK\r\n\r\n+QIURC: "recv",0,12,"SECRET\r\n+SET"\r\n\r\n+CSQ: 
 BARE_TRAFFIC = b'\r\nOK\r\n\r\n+QIURC: "recv",1,6,SECRET\r\n+QIURC: "recv",1,6,SECRET\r\n+CSQ: 20,0\r\n'
 
 
-@pytest.mark.parametrize(("is_hex", "traffic"), [(True, HEX_TRAFFIC), (False, RAW_TRAFFIC), (False, BARE_TRAFFIC)])
+@pytest.mark.parametrize("traffic", [HEX_TRAFFIC, RAW_TRAFFIC, BARE_TRAFFIC])
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 11, 1000])
-def test_received_payload_is_not_logged(at_log: Callable[[], str], is_hex: bool, traffic: bytes, size: int) -> None:
-    log = WireLog(is_hex=is_hex)
+def test_received_payload_is_not_logged(at_log: Callable[[], str], traffic: bytes, size: int) -> None:
+    log = WireLog()
     for start in range(0, len(traffic), size):
         log.received(traffic[start : start + size])
     text = "".join(line[5:-1] for line in at_log().splitlines())
@@ -244,7 +244,7 @@ def test_received_payload_is_not_logged(at_log: Callable[[], str], is_hex: bool,
 
 
 def test_sent_payload_is_not_logged(at_log: Callable[[], str]) -> None:
-    log = WireLog(is_hex=True)
+    log = WireLog()
     log.sent(b'AT+QISEND=0,3,"5365C2",1\r')
     log.sent(b"SECRET")
     log.sent(b'AT+QIOPEN=0,0,"TCP","192.0.2.1",80\r')
@@ -256,14 +256,14 @@ def test_sent_payload_is_not_logged(at_log: Callable[[], str]) -> None:
 
 
 def test_payload_on_request(at_log: Callable[[], str]) -> None:
-    log = WireLog(is_hex=True, log_payload=True)
+    log = WireLog(log_payload=True)
     log.sent(b'AT+QISEND=0,3,"5365C2"\r')
     log.received(HEX_TRAFFIC)
     assert at_log().count("5365C2") == 2
 
 
 def test_reopened_port_begins_afresh(at_log: Callable[[], str]) -> None:
-    log = WireLog(is_hex=False)
+    log = WireLog()
     log.received(b'+QIURC: "recv",0,100,"ab')
     log.clear()
     log.received(b"\r\nRDY\r\n")

@@ -44,7 +44,8 @@ def main(options: argparse.Namespace) -> int:
     """Send the command, or those that are typed until Ctrl-D."""
     if options.payload is not None and options.command is None:
         raise CommandError("at: --payload goes with a command", ExitCode.USAGE)
-    with closing(configure_modem(options, close_orphans=False)) as modem:
+    # What comes for sockets opened by hand is told by the log, and is what one wants to see.
+    with closing(configure_modem(options, close_orphans=False, log_payload=True)) as modem:
         if options.command is not None:
             payload = None if options.payload is None else _unescape(options.payload)
             return _send_one(modem, options.command, payload, options.json)

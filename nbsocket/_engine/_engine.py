@@ -35,7 +35,7 @@ from nbsocket._engine._poller import Ready
 from nbsocket._engine._questions import Question, Questions, result_of, wait_for
 from nbsocket._engine._stats import ConnectionStats, Stats
 from nbsocket._engine._streams import Streams
-from nbsocket._engine._wirelog import WireLog
+from nbsocket._engine._wirelog import WireLog, without_payload
 from nbsocket._errors import make_error
 from nbsocket._port import Port
 
@@ -88,7 +88,7 @@ class Engine:
         self.settings = settings
         self._open_port = open_port
         self._make_driver = make_driver
-        self._wire = WireLog(is_hex=settings.is_hex, log_payload=log_payload)
+        self._wire = WireLog(log_payload=log_payload)
         self._begin_afresh()
         self._loop = Loop(
             f"nbsocket {url}", after=self._after, next_deadline=self._next_deadline, crashed=self._crashed
@@ -502,7 +502,8 @@ class Engine:
             self._pace.set_rate(event.rate)
 
     def _log(self, event: _driver.Log) -> None:
-        logger.log(event.level, "%s", event.message)
+        message = event.message if self._wire.log_payload else without_payload(event.message)
+        logger.log(event.level, "%s", message)
 
     def _stopped(self, event: _driver.Stopped) -> None:
         if self._stopping is not None:

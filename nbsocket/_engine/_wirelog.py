@@ -1,7 +1,8 @@
 """The log of the serial line: every chunk as it was written or read, payload as its length only.
 
-Payload is found by the lengths that the lines themselves state (BC260Y-CN TCP/IP guide 1.1 §2.3.5, §2.4.2), also over
-several chunks. It may be the application's secrets; ``log_payload`` shows it all the same.
+Payload may be the application's secrets; ``log_payload`` shows it all the same. It is found by the lengths that the
+lines themselves state (BC260Y-CN TCP/IP guide 1.1 §2.3.5, §2.4.2), over several chunks, in every form that the codec
+takes: text or hex digits, quoted or not, and echoed commands.
 """
 
 from __future__ import annotations
@@ -11,94 +12,140 @@ import re
 
 from nbsocket._engine._log import Log
 
-__all__ = ["WireLog"]
+__all__ = ["WireLog", "without_payload"]
 
 logger = Log("nbsocket.at")
 
-#: AT+QISEND=0,3,"313233" with the digits, or the data-mode form without.
-_SEND_RE = re.compile(rb'AT\+QISEND=\d,(\d+),"')
-#: +QIURC: "recv",0,3, up to where the payload begins; its first byte must be there to tell whether it is quoted.
-_RECEIVE_RE = re.compile(rb'\+QIURC: ?"recv", ?\d, ?(\d+),(?:"|(?=.))', re.DOTALL)
+#: Digits of the longest length that is believed; with more the rest of the line is hidden.
+_MOST_DIGITS = 4
 
-#: A line that begins like one but is none.
-_NOT_RECEIVE_RE = re.compile(rb"(?!\+(Q(I(U(R(C.*)?)?)?)?)?$)|.*[\r\n]")
+#: A send in command mode: AT+QISEND=0,3,"313233" and what may follow the payload.
+_SEND_RE = re.compile(rb'(AT\+QISEND=[^,\r]*,\s*(\d+)\s*,\s*"?)(.*?)("?(?:,\s*\d)?\s*\r)', re.DOTALL | re.IGNORECASE)
+#: A send in data mode, with the length of the payload that follows unless it is refused; none: it ends with Ctrl-Z.
+_DATA_MODE_RE = re.compile(rb"AT\+QISEND=\s*\d+\s*(?:,\s*(\d+)\s*)?\r", re.IGNORECASE)
+_COMMAND_RE = re.compile(rb"AT[ -~]*\r", re.IGNORECASE)
 
-#: A beginning of a receive line that the next chunk may complete is held back up to this length.
-_LONGEST_PREFIX = len(b'+QIURC: "recv", 0, 4096,"')
+#: +QIURC: "recv",0,3, or an echoed AT+QISEND=0,3, up to where the payload begins; its first byte must be there to tell
+#: whether it is quoted.
+_RECEIVE_RE = re.compile(
+    rb'\+(?:QIURC: {0,4}"?recv"? {0,4},[^,\r\n]{0,10}|QISEND=[^,\r\n]{0,10}),([^,\r\n]{0,10}),(?:"|(?=[^"]))'
+)
+#: A beginning of such a line that the next chunk may complete is held back up to this length.
+_BEGINNING_RE = re.compile(rb"\+(?:Q(?:I(?:U(?:R(?:C(?::[^\r\n]*)?)?)?|S(?:E(?:N(?:D(?:=[^\r\n]*)?)?)?)?)?)?)?\Z")
+_LONGEST_BEGINNING = 64
+
+_HEX_DIGITS = frozenset(b"0123456789abcdefABCDEF")
+_LINE_END_RE = re.compile(rb"[\r\n]")
+
+#: The same within a sentence of the log.
+_SENTENCE_RE = re.compile(r'("?recv"?\s*,[^,]*,[^,]*,|AT\+QISEND=[^,]*,[^,]*,).*', re.DOTALL | re.IGNORECASE)
+
+
+def without_payload(sentence: str) -> str:
+    """Cut off a sentence where a line that it quotes comes to its payload."""
+    return _SENTENCE_RE.sub(r"\1<payload>", sentence)
 
 
 class WireLog:
     """Writes the logger ``nbsocket.at`` at DEBUG: ``>>`` what the host sent, ``<<`` what the module sent."""
 
-    def __init__(self, *, is_hex: bool, log_payload: bool = False) -> None:
-        """Note how payload is written: as digits, two a byte, or as it is."""
-        self._digits = 2 if is_hex else 1
-        self._log_payload = log_payload
-        self._tail = b""
-        #: Bytes of a received payload that are still to come.
-        self._hidden = 0
+    def __init__(self, *, log_payload: bool = False) -> None:
+        """Note whether payload is to be shown."""
+        self.log_payload = log_payload
+        self.clear()
 
     @property
     def is_on(self) -> bool:
         """Whether anybody wants it."""
         return logger.is_on(logging.DEBUG)
 
+    def clear(self) -> None:
+        """Start afresh: the port was reopened."""
+        self._tail = b""
+        #: Bytes of a received payload that are still to come, and as many again if it turns out to be hex digits.
+        self._hidden = self._doubled = 0
+        #: The rest of the line is hidden.
+        self._is_line_hidden = False
+        #: Length of the payload that the module was told of; 0: without saying how long, None: none.
+        self._announced: int | None = None
+
+    # -- what the host sends
+
     def sent(self, data: bytes) -> None:
         """Log what was written."""
         if not self.is_on:
             return
-        if self._log_payload:
+        if self.log_payload:
             logger.log(logging.DEBUG, ">> %r", data)
-        elif data[:2].upper() != b"AT":
+        elif self._is_payload(data):
             logger.log(logging.DEBUG, ">> <%d bytes>", len(data))
         else:
-            logger.log(logging.DEBUG, ">> %r", self._masked_send(data))
+            logger.log(logging.DEBUG, ">> %r", _SEND_RE.sub(rb"\1<\2 bytes>\4", data))
+
+    def _is_payload(self, data: bytes) -> bool:
+        """Whether this is no command line; payload may look like one."""
+        announced, self._announced = self._announced, None
+        if _COMMAND_RE.match(data) is None or (announced is not None and len(data) == announced):
+            return True
+        if announced is not None and _COMMAND_RE.fullmatch(data) is None:
+            return True
+        found = _DATA_MODE_RE.fullmatch(data)
+        if found is not None:
+            self._announced = int(found[1] or 0)
+        return False
+
+    # -- what the module sends
 
     def received(self, data: bytes) -> None:
         """Log what was read."""
         if not self.is_on:
             return
-        if self._log_payload:
+        if self.log_payload:
             logger.log(logging.DEBUG, "<< %r", data)
         elif shown := self._masked_receive(data):
             logger.log(logging.DEBUG, "<< %r", shown)
 
-    def clear(self) -> None:
-        """Start afresh: the port was reopened."""
-        self._tail, self._hidden = b"", 0
-
-    @staticmethod
-    def _masked_send(data: bytes) -> bytes:
-        found = _SEND_RE.match(data)
-        if found is None:
-            return data
-        size = int(found[1])
-        return found[0] + b"<%d bytes>" % size + data[found.end() + 2 * size :]
-
     def _masked_receive(self, data: bytes) -> bytes:
         shown = bytearray()
-        data = self._tail + data
-        self._tail = b""
-        while data:
-            if self._hidden:
-                skipped = min(self._hidden, len(data))
-                self._hidden -= skipped
-                data = data[skipped:]
-                continue
+        data, self._tail = self._tail + data, b""
+        while data := self._without_hidden(data):
             found = _RECEIVE_RE.search(data)
             if found is None:
                 shown += self._without_beginning(data)
                 break
-            size = int(found[1])
-            shown += data[: found.end()] + b"<%d bytes>" % size
-            self._hidden = size * self._digits
+            shown += data[: found.end()]
+            shown += self._begin_hiding(found[1].strip(b" "))
             data = data[found.end() :]
         return bytes(shown)
 
+    def _begin_hiding(self, digits: bytes) -> bytes:
+        self._is_line_hidden = not digits.isdigit() or len(digits) > _MOST_DIGITS
+        if self._is_line_hidden:
+            return b"<payload>"
+        self._hidden = self._doubled = int(digits)
+        return b"<%d bytes>" % self._hidden
+
+    def _without_hidden(self, data: bytes) -> bytes:
+        """Cut off what belongs to a payload."""
+        while data and (self._hidden or self._doubled or self._is_line_hidden):
+            if self._hidden:
+                skipped = min(self._hidden, len(data))
+                self._hidden -= skipped
+                data = data[skipped:]
+            elif self._doubled:
+                # A text payload is followed by a quote or the line's end, half of the digits by a digit.
+                self._hidden = self._doubled if data[0] in _HEX_DIGITS else 0
+                self._doubled = 0
+            else:
+                end = _LINE_END_RE.search(data)
+                self._is_line_hidden = end is None
+                data = b"" if end is None else data[end.start() :]
+        return data
+
     def _without_beginning(self, data: bytes) -> bytes:
-        """Keep back what may be the beginning of a receive line, until the rest is there."""
-        start = data.rfind(b"+", max(0, len(data) - _LONGEST_PREFIX))
-        if start < 0 or _NOT_RECEIVE_RE.match(data, start):
+        """Keep back what may be the beginning of a line with payload, until the rest is there."""
+        start = data.rfind(b"+", max(0, len(data) - _LONGEST_BEGINNING))
+        if start < 0 or _BEGINNING_RE.match(data, start) is None:
             return data
         self._tail = data[start:]
         return data[:start]
