@@ -5,8 +5,8 @@ wait for an answer (its turns), and over nbsocket with a tap between it and the 
 the least: the shortest legal form of each command of BC260Y-CN TCP/IP guide 1.1 that they need, and the module's
 answers. Nothing that nbsocket sent is part of that reckoning, but what the module said unasked is, as it said it
 (received data, "closed", the address of a name): how the module cuts received data is not the host's choice. A look-up
-counts where the program asked for one. The manual advises to ask, before a TCP connection is closed, whether everything is acknowledged
-(§4.2.9): the least is without that, and a note says how things stand with it.
+counts where the program asked for one. The manual advises to ask, before a TCP connection is closed, whether everything
+is acknowledged (§4.2.9): the least is without that, and a note says how things stand with it.
 """
 
 from __future__ import annotations
