@@ -39,6 +39,9 @@ MAX_PAYLOAD_SIZE = 4096
 # What may follow the digits of a damaged hex payload before the search for the line's end is given up.
 _HEX_SLACK = 256
 
+# Damaged texts in a row after which what was learned of the module's quotes may be wrong.
+_MOST_DOUBTS = 2
+
 # Consumed bytes are thrown away when there are as many: del on a bytearray moves what is left.
 _COMPACT_SIZE = 65536
 
@@ -84,6 +87,7 @@ class Framer:
 
     __slots__ = (
         "_buffer",
+        "_doubts",
         "_dropped",
         "_is_quoted",
         "_position",
@@ -91,12 +95,15 @@ class Framer:
         "_scanned",
         "_size",
         "_socket_id",
+        "learns",
         "receives_hex",
     )
 
     def __init__(self) -> None:
         #: The module's <recv_data_format> where it is known; None: told from the bytes.
         self.receives_hex: bool | None = None
+        #: Whether what comes now may show how this module puts text; what is among a wreck may not.
+        self.learns = True
         self.clear()
 
     def clear(self) -> None:
@@ -108,6 +115,8 @@ class Framer:
         self._reader = _Reader.LINE
         # Whether this module puts text payloads in quotes; None until a payload has shown it without doubt.
         self._is_quoted: bool | None = None
+        # Damaged texts since the last sound one.
+        self._doubts = 0
         self._socket_id: int | None = None
         self._size = 0
 
@@ -323,7 +332,7 @@ class Framer:
             if is_end is None:
                 return None
             if is_end:
-                self._is_quoted = True
+                self._learn(is_quoted=True)
                 return self._finish(bytes(buffer[start + 1 : start + 1 + size]), size + 2)
             return self._end_text_wreck(size + 3, "received data with missing bytes")
         if self._is_quoted is None:
@@ -364,7 +373,7 @@ class Framer:
         # LF after CR: one byte is missing, and the payload has swallowed the CR.
         if is_end and not (buffer[start + size] == _LF and buffer[start + size - 1] == _CR):
             if not quotes:
-                self._is_quoted = False
+                self._learn(is_quoted=False)
             return self._finish(bytes(buffer[start : start + size]), size)
         return self._end_text_wreck(size + 1, "received data with missing bytes")
 
@@ -374,6 +383,7 @@ class Framer:
         The last, so that as little as possible of a payload is taken for traffic.
         """
         start = self._position
+        self._doubts += 1
         end_mark = b"\r" if self._is_quoted is False else b'"\r'
         end = self._buffer.rfind(end_mark, start, start + seen)
         if end >= 0:
@@ -381,7 +391,14 @@ class Framer:
         else:
             self._position = start + max(seen - 1, 0)
             self._reader = _Reader.REST_OF_LINE
+        if self._doubts >= _MOST_DOUBTS:
+            self._is_quoted = None
         return Damaged(reason)
+
+    def _learn(self, is_quoted: bool) -> None:
+        self._doubts = 0
+        if self.learns:
+            self._is_quoted = is_quoted
 
     def _finish(self, data: bytes, consumed: int) -> Received | Damaged:
         self._resume_at(self._position + consumed)

@@ -380,6 +380,24 @@ def test_data_among_the_wreck_of_text_is_not_trusted() -> None:
     assert seen[-4:] == [GOT] * 4, "no text is longer than that"
 
 
+def test_quotes_are_not_learned_from_a_wreck() -> None:
+    chat = Chat()
+    chat.receives_hex = False
+    wreck = b'\r\n+Q\x13URC: "recv",1,1024,ab' + urc(b'"hello"', 5) + b"\r\n"
+    assert GOT not in drain(chat, [wreck], 1.0)
+    assert drain(chat, [urc(b"hello", 5) + urc(b"hello", 5)], 3.0) == [GOT, GOT]
+
+
+@pytest.mark.parametrize("learned, payload", [(QUOTED, b"hello"), (BARE, b'"hello"')])
+def test_quotes_that_were_learned_wrongly_are_learned_anew(learned: bytes, payload: bytes) -> None:
+    chat = Chat()
+    chat.receives_hex = False
+    assert drain(chat, [learned], 1.0) == [TAUGHT]
+    assert GOT not in drain(chat, [urc(payload, 5)], 2.0)
+    assert GOT not in drain(chat, [urc(payload, 5)], 3.0)
+    assert drain(chat, [urc(payload, 5)], 4.0) == [GOT]
+
+
 def test_noise_of_a_boot_is_no_wreck() -> None:
     chat = Chat()
     assert drain(chat, [b"\r\n\xff\x00\r\nRDY\r\n"])[-1] == Ready()
