@@ -1,0 +1,59 @@
+"""Line use: goodput against what the line can carry in this data format, at the pace of real serial lines."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator
+
+from benchmarks._bench import Bench, DataFormat, ServersProcess, Service, bench
+from benchmarks._report import Effort, Row, compared
+from benchmarks._transfer import FLOOR, MAX_BURST, OURS, Direction
+from benchmarks._wire import REPORT_SIZE, SEGMENT_SIZES, limit_down, limit_up
+
+TARGET = 0.97
+
+FORMATS: tuple[DataFormat, ...] = ("hex", "raw")
+SERVICES: tuple[Service, ...] = ("TCP", "UDP")
+DIRECTIONS: tuple[Direction, ...] = ("up", "down")
+
+
+def run(effort: Effort) -> Iterator[Row]:
+    """At 115200 baud everything; at the other rates as much as time allows."""
+    with ServersProcess() as servers:
+        for baudrate in (115200, 460800, 9600):
+            with bench(baudrate, servers) as stage:
+                for direction in DIRECTIONS:
+                    for data_format in FORMATS:
+                        for service in SERVICES:
+                            if effort.is_quick and (baudrate != 115200 or service == "UDP"):
+                                continue
+                            yield _measure(stage, baudrate, direction, data_format, service, effort)
+
+
+def _measure(
+    stage: Bench, baudrate: int, direction: Direction, data_format: DataFormat, service: Service, effort: Effort
+) -> Row:
+    limit = (limit_up if direction == "up" else limit_down)(data_format, baudrate)
+    piece = SEGMENT_SIZES[data_format] if direction == "up" else REPORT_SIZE
+    seconds = min(effort.seconds, 1.0) if baudrate > 9600 else 3.0
+    segments = max(4, round(limit * seconds / piece) + 1)
+    if service == "UDP" and direction == "down":
+        segments = min(segments, MAX_BURST)
+    repeats = 1 if baudrate == 9600 else min(effort.repeats, 3)
+    ours, least = [], []
+    simulator_cpu = 0.0
+    for _ in range(repeats):
+        transfer = OURS[direction](stage, data_format, service, segments)
+        ours.append(transfer.rate)
+        simulator_cpu = max(simulator_cpu, transfer.simulator_cpu / transfer.seconds)
+        least.append(FLOOR[direction](stage, data_format, service, segments).rate)
+    return compared(
+        "line use",
+        f"{direction}, {data_format}, {service}, {baudrate} baud",
+        ours,
+        "B/s",
+        limit,
+        "limit",
+        at_least=TARGET,
+        note=f"floor {statistics.median(least) / limit:.3f} of the limit; simulator {simulator_cpu:.0%} of a core",
+    )
