@@ -118,6 +118,11 @@ class Connection:
     #: Something arrived since the last send.
     is_answered: bool = True
     acked: int = 0
+    #: When QIOPEN went out; and seconds from there to its outcome, with TCP one round trip at the least.
+    opening_at: float = 0.0
+    round_trip: float = 0.0
+    #: When the module took the last segment.
+    sent_at: float = 0.0
     #: When anything was acknowledged last, or sending began.
     progress_at: float = 0.0
     ack_query_at: float | None = None
@@ -190,6 +195,7 @@ class Connection:
         """The module has taken the segment."""
         assert self.segment is not None
         self.sent += len(self.segment)
+        self.sent_at = now
         self.segment, self.tries, self.is_in_doubt, self.refusal = None, 0, False, None
         if self.is_tcp:
             if self.is_acked:
@@ -205,8 +211,19 @@ class Connection:
         """Plan the first question after a send."""
         self.ack_interval = min(FIRST_ACK_QUERY, self.user_timeout / 4)
         if self.is_finished:
-            self.ack_interval = FIRST_CLOSE_QUERY
+            self.ack_interval = max(FIRST_CLOSE_QUERY, self._patience)
         self.ack_query_at = now + self.ack_interval
+
+    def ask_before_close(self, now: float) -> None:
+        """Plan the question whether everything was acknowledged, for when it can have been."""
+        self.ack_interval = max(FIRST_CLOSE_QUERY, self._patience) / 2
+        moment = max(now, self.sent_at + self._patience)
+        self.ack_query_at = moment if self.ack_query_at is None else min(self.ack_query_at, moment)
+
+    @property
+    def _patience(self) -> float:
+        """Seconds after a send in which its acknowledgement cannot come."""
+        return min(self.round_trip, LONGEST_CLOSE_QUERY)
 
     def note_ack(self, sent: int, acked: int, unacked: int, now: float) -> None:
         """Take the module's account of what the peer has acknowledged."""
@@ -241,7 +258,7 @@ class Connection:
         due: list[float | None] = [self.close_due, self.judge_due]
         if self.phase is Phase.QUEUED:
             due += [self.attach_deadline, self.socket_deadline, self.ready_at]
-        if self.is_in_doubt or self.phase is Phase.RELEASING:
+        if self.is_in_doubt or self.phase in (Phase.RELEASING, Phase.JUDGING):
             due.append(self.look_at)
         if self.phase is Phase.OPEN:
             due += [self.ack_query_at, self.linger_deadline]

@@ -74,6 +74,9 @@ SEND_TRIES = 4
 SECOND_LOOK = 2.0
 #: Times that the count is asked for again when it was garbled or refused.
 LOOKS = 2
+#: Seconds after the report that the peer has closed until the module is asked how. A program that knows that it has got
+#: everything closes by itself meanwhile, and then there is nothing to ask.
+JUDGE_DELAY = 0.03
 #: Seconds to find out how the peer closed, longer than an opening keeps the line for itself; then it is taken for a
 #: reset: an end that was none would hide what the peer had yet to send.
 JUDGE_TIMEOUT = OPEN_TIMEOUT + 15.0
@@ -176,7 +179,7 @@ class Links:
         link.available = max(link.available, 1)
         link.ready_at = min(link.ready_at, now)
         if link.phase is Phase.JUDGING:
-            self._release(link)
+            self._finish_closed(link)
 
     def half_close(self, key: int, linger: float, now: float) -> None:
         """The application will write no more but still reads."""
@@ -300,6 +303,8 @@ class Links:
         if link.phase is Phase.RELEASING:
             return self._close_turn(link, now) if now >= link.look_at and not is_closing else None
         if link.phase is Phase.JUDGING:
+            if now < link.look_at:
+                return None
             command = QISENDQuery(link.socket_id) if link.is_state_known else QISTATE(link.socket_id)
             return Turn(command, partial(self._judge, link))
         if link.phase is not Phase.OPEN:
@@ -318,7 +323,7 @@ class Links:
         if link is None:
             return None
         link.socket_id = self._free_ids.popleft()
-        link.socket_deadline = None
+        link.socket_deadline, link.opening_at = None, now
         link.move(Phase.OPENING)
         self._opening, self._open_due = link, now + OPEN_TIMEOUT
         self._counters["opens"] += 1
@@ -367,6 +372,7 @@ class Links:
             return
         self._opening = self._open_due = None
         link.tries = 0
+        link.round_trip = now - link.opening_at
         link.move(Phase.OPEN)
         self._emit(Connected(link.key))
         for data in link.early or ():
@@ -513,9 +519,7 @@ class Links:
         if not link.is_finished or link.phase is not Phase.OPEN or link.has_unsent(self._segment_size):
             return
         if link.is_tcp and not link.is_acked:
-            if link.ack_query_at is None or link.ack_query_at > now:
-                link.ack_query_at = now
-                link.ack_interval = 0.125
+            link.ask_before_close(now)
             return
         self._release(link)
 
@@ -548,7 +552,7 @@ class Links:
                 self._reset(link, make_error(ECONNRESET, "the connection was closed with data on its way", result=567))
             else:
                 link.move(Phase.JUDGING)
-                link.looks = 0
+                link.looks, link.look_at = 0, now + JUDGE_DELAY
                 link.judge_due = now + JUDGE_TIMEOUT
 
     def _finish_closed(self, link: Connection) -> None:

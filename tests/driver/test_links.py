@@ -16,6 +16,7 @@ from nbsocket._driver import (
     Resolve,
     Settings,
 )
+from nbsocket._driver._links import JUDGE_DELAY
 from tests.driver.bench import Bench, Pile
 
 
@@ -422,6 +423,7 @@ def test_data_mode_that_the_module_denied_is_escaped_from() -> None:
 def test_data_comes_in_order_and_before_the_end(bench: Bench) -> None:
     key = bench.open()
     bench.feed(b'\r\n+QIURC: "recv",0,3,"616263"\r\n\r\n+QIURC: "recv",0,1,"64"\r\n\r\n+QIURC: "closed",0\r\n')
+    bench.advance(JUDGE_DELAY)
     assert bench.take(DataReceived) == DataReceived(key, b"abc")
     assert bench.take(DataReceived) == DataReceived(key, b"d")
     bench.dialog(("AT+QISTATE=1,0", '+QISTATE: 0,"TCP","10.0.0.9",80,0,4,0,1', "OK"))
@@ -434,6 +436,7 @@ def test_writing_before_the_end_is_told_makes_it_a_reset(bench: Bench) -> None:
     source = Pile()
     key = bench.open(source)
     bench.say('+QIURC: "closed",0')
+    bench.advance(JUDGE_DELAY)
     bench.write(key, source, b"abc")
     bench.dialog(("AT+QISTATE=1,0", '+QISTATE: 0,"TCP","10.0.0.9",80,0,4,0,1', "OK"))
     assert bench.take(ConnectionReset).key == key
@@ -446,6 +449,7 @@ def test_peer_that_closes_before_the_outcome_of_the_last_send(bench: Bench, outc
     key = bench.open(source)
     bench.write(key, source, b"one")
     bench.dialog(('AT+QISEND=0,3,"6F6E65"', "OK", '+QIURC: "recv",0,1,"31"', '+QIURC: "closed",0', outcome))
+    bench.advance(JUDGE_DELAY)
     assert bench.take(DataReceived) == DataReceived(key, b"1")
     bench.dialog(("AT+QISTATE=1,0", '+QISTATE: 0,"TCP","10.0.0.9",80,0,4,0,1', "OK"))
     assert type(bench.events[0]) is kind
@@ -462,6 +466,7 @@ def test_data_before_the_outcome_of_qiopen_is_kept(bench: Bench) -> None:
 def test_reset_by_the_peer(bench: Bench) -> None:
     key = bench.open()
     bench.say('+QIURC: "closed",0')
+    bench.advance(JUDGE_DELAY)
     bench.dialog(("AT+QISTATE=1,0", '+QISTATE: 0,"TCP","10.0.0.9",80,0,0,0,1', "OK"))
     reset = bench.take(ConnectionReset)
     assert reset.key == key and isinstance(reset.error, ConnectionResetError)
@@ -477,6 +482,7 @@ def test_end_of_unknown_kind_is_judged_by_acknowledgement(bench: Bench, count: s
     bench.write(key, source, b"one")
     bench.dialog(('AT+QISEND=0,3,"6F6E65"', "OK", "SEND OK"))
     bench.say('+QIURC: "closed",0')
+    bench.advance(JUDGE_DELAY)
     bench.dialog(*[("AT+QISTATE=1,0", "OK")] * 2, ("AT+QISEND=0,0", count, "OK"))
     assert type(bench.events[0]) is kind
 
@@ -484,6 +490,7 @@ def test_end_of_unknown_kind_is_judged_by_acknowledgement(bench: Bench, count: s
 def test_end_is_not_guessed_when_the_question_was_not_answered(bench: Bench) -> None:
     key = bench.open()
     bench.say('+QIURC: "closed",0')
+    bench.advance(JUDGE_DELAY)
     bench.expect("AT+QISTATE=1,0")
     bench.advance(5.2)
     bench.no_events()
@@ -496,6 +503,7 @@ def test_end_is_not_guessed_when_the_question_was_not_answered(bench: Bench) -> 
 def test_end_is_not_guessed_from_a_garbled_answer(bench: Bench, garbled: str) -> None:
     key = bench.open()
     bench.say('+QIURC: "closed",0')
+    bench.advance(JUDGE_DELAY)
     bench.dialog(
         ("AT+QISTATE=1,0", garbled, "OK"),
         ("AT+QISTATE=1,0", '+QISTATE: 0,"TCP","10.0.0.9",80,0,0,0,1', "OK"),
@@ -506,6 +514,7 @@ def test_end_is_not_guessed_from_a_garbled_answer(bench: Bench, garbled: str) ->
 def test_end_is_not_guessed_when_the_question_is_refused(bench: Bench) -> None:
     key = bench.open()
     bench.say('+QIURC: "closed",0')
+    bench.advance(JUDGE_DELAY)
     bench.dialog(*[("AT+QISTATE=1,0", "+CME ERROR: 567")] * 3)
     assert bench.take(ConnectionReset).key == key
 
@@ -515,6 +524,7 @@ def test_end_is_not_guessed_while_an_opening_has_the_line(bench: Bench) -> None:
     bench.driver.open("TCP", "10.0.0.9", 81, 0, Pile(), bench.now)
     bench.dialog(('AT+QIOPEN=0,1,"TCP","10.0.0.9",81', "OK"))
     bench.say('+QIURC: "closed",0')
+    bench.advance(JUDGE_DELAY)
     bench.advance(50.0)
     bench.no_events()
     bench.say("+QIOPEN: 1,0")
@@ -526,8 +536,53 @@ def test_end_is_not_guessed_while_an_opening_has_the_line(bench: Bench) -> None:
 def test_end_of_unknown_kind_with_nothing_outstanding_is_an_end(bench: Bench) -> None:
     bench.open()
     bench.say('+QIURC: "closed",0')
+    bench.advance(JUDGE_DELAY)
     bench.dialog(*[("AT+QISTATE=1,0", "OK")] * 2)
     bench.take(PeerClosed)
+
+
+def test_a_program_that_closes_by_itself_needs_no_question(bench: Bench) -> None:
+    key = bench.open()
+    bench.say('+QIURC: "recv",0,2,"6869"', '+QIURC: "closed",0')
+    bench.expect()
+    bench.advance(JUDGE_DELAY / 2)
+    bench.driver.end_of_data(key, 60.0, bench.now)
+    bench.dialog(("AT+QICLOSE=0", "OK", "CLOSE OK"))
+    bench.take(DataReceived)
+    assert bench.take(ConnectionEnded).key == key
+    bench.advance(120.0)
+    bench.expect()
+
+
+def test_data_left_when_a_program_closes_after_the_peer_is_told_in_the_log(bench: Bench) -> None:
+    source = Pile()
+    key = bench.open(source)
+    bench.say('+QIURC: "closed",0')
+    source.chunks.append(b"late")
+    bench.driver.data_available(key, 4, bench.now)
+    bench.driver.end_of_data(key, 60.0, bench.now)
+    bench.expect("AT+QICLOSE=0")
+    assert any("closed with data on its way" in line for line in bench.logs)
+
+
+def test_acknowledgement_is_asked_for_a_round_trip_after_the_last_send(bench: Bench) -> None:
+    source = Pile(b"abc")
+    key = bench.driver.open("TCP", "10.0.0.9", 80, 0, source, bench.now)
+    bench.expect('AT+QIOPEN=0,0,"TCP","10.0.0.9",80')
+    bench.say("OK")
+    bench.advance(1.5)
+    bench.say("+QIOPEN: 0,0")
+    bench.driver.data_available(key, 3, bench.now)
+    bench.driver.end_of_data(key, 60.0, bench.now)
+    bench.dialog(('AT+QISEND=0,3,"616263"', "OK", "SEND OK"))
+    bench.advance(1.4)
+    bench.expect()
+    bench.advance(0.1)
+    bench.dialog(("AT+QISEND=0,0", "+QISEND: 3,0,3", "OK"))
+    bench.advance(1.4)
+    bench.expect()
+    bench.advance(0.1)
+    bench.dialog(("AT+QISEND=0,0", "+QISEND: 3,3,0", "OK"), ("AT+QICLOSE=0", "OK", "CLOSE OK"))
 
 
 def test_closed_with_unsent_data_is_a_reset(bench: Bench) -> None:
@@ -535,6 +590,7 @@ def test_closed_with_unsent_data_is_a_reset(bench: Bench) -> None:
     key = bench.open(source)
     bench.driver.data_available(key, 3, bench.now)
     bench.say('+QIURC: "closed",0')
+    bench.advance(JUDGE_DELAY)
     assert bench.take(ConnectionReset).key == key
 
 
