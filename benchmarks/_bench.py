@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -158,7 +158,8 @@ def switches(pid: int | str = "self") -> int:
     """Return how often the threads of a process gave the processor up to wait. Source: proc(5), /proc/pid/status."""
     total = 0
     for thread in Path(f"/proc/{pid}/task").iterdir():
-        for line in (thread / "status").read_text(encoding="utf-8").splitlines():
-            if line.startswith("voluntary_ctxt_switches:"):
-                total += int(line.split()[1])
+        with suppress(OSError):  # the thread has ended meanwhile
+            for line in (thread / "status").read_text(encoding="utf-8").splitlines():
+                if line.startswith("voluntary_ctxt_switches:"):
+                    total += int(line.split()[1])
     return total

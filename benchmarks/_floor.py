@@ -87,7 +87,7 @@ class Floor:
         return more
 
     def receive(self, size: int, got: int = 0) -> tuple[float, int, float]:
-        """Read until ``got`` is ``size``; return when the first came, how much it was then, and the time of the last."""
+        """Read until ``got`` is ``size``; return when the first came, how much there was, and when the last came."""
         got += self._read()
         first_size = got
         first = time.monotonic()

@@ -1,0 +1,59 @@
+"""Throughput of a line that is as fast as it goes: against the floor, and against what a user would pick instead."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator
+
+from benchmarks._bench import Bench, DataFormat, ServersProcess, Service, bench
+from benchmarks._report import Effort, Row, compared
+from benchmarks._transfer import FLOOR, MAX_BURST, OURS, Direction, Transfer
+
+FLOOR_TARGET = 0.5
+
+#: Segments of a first try that tells how many take the time that was asked for.
+_TRIAL = 64
+
+
+def run(effort: Effort) -> Iterator[Row]:
+    """Every direction, format and service."""
+    with ServersProcess() as servers, bench(None, servers) as stage:
+        directions: tuple[Direction, ...] = ("up", "down")
+        formats: tuple[DataFormat, ...] = ("hex", "raw")
+        services: tuple[Service, ...] = ("TCP", "UDP")
+        for direction in directions:
+            for data_format in formats:
+                for service in services:
+                    if not (effort.is_quick and service == "UDP"):
+                        yield _measure(stage, direction, data_format, service, effort)
+
+
+def _measure(stage: Bench, direction: Direction, data_format: DataFormat, service: Service, effort: Effort) -> Row:
+    segments = _enough(FLOOR[direction](stage, data_format, service, _TRIAL), min(effort.seconds, 1.0))
+    if service == "UDP" and direction == "down":
+        segments = MAX_BURST
+    ours: list[Transfer] = []
+    least: list[Transfer] = []
+    for _ in range(effort.repeats):
+        ours.append(OURS[direction](stage, data_format, service, segments))
+        least.append(FLOOR[direction](stage, data_format, service, segments))
+    return compared(
+        "throughput",
+        f"{direction}, {data_format}, {service}, unpaced",
+        [item.rate / 1e6 for item in ours],
+        "MB/s",
+        [item.rate / 1e6 for item in least],
+        "floor",
+        at_least=FLOOR_TARGET,
+        note=f"{_shares(ours)}; floor {_shares(least)}",
+    )
+
+
+def _enough(trial: Transfer, seconds: float) -> int:
+    return max(_TRIAL, round(_TRIAL * trial.rate * seconds / trial.payload))
+
+
+def _shares(transfers: list[Transfer]) -> str:
+    own = statistics.median(item.cpu / item.seconds for item in transfers)
+    simulator = statistics.median(item.simulator_cpu / item.seconds for item in transfers)
+    return f"own {own:.0%} of a core, simulator {simulator:.0%}"
