@@ -44,11 +44,11 @@ Consumer = Callable[[Sequence[bytes]], int]
 def run(effort: Effort) -> Iterator[Row]:
     """Measure streams of received data, answers to commands, encoding, and parser work."""
     for is_hex in (False, True):
-        for size in URC_SIZES:
+        for size in URC_SIZES[:1] if effort.is_quick else URC_SIZES:
             yield from _streams(effort, is_hex, size)
     yield from _answers(effort)
     yield from _encoding(effort)
-    yield from _work()
+    yield from _work(effort)
 
 
 # -- received data
@@ -232,11 +232,11 @@ def _calls_a_second(call: Callable[[], bytes], seconds: float) -> float:
 # -- work
 
 
-def _work() -> Iterator[Row]:
+def _work(effort: Effort) -> Iterator[Row]:
     for is_hex in (False, True):
         data_format = "hex" if is_hex else "raw"
         consume = _codec(is_hex)
-        for size in (1024, 64):
+        for size in (1024,) if effort.is_quick else (1024, 64):
             stream, total = make_stream(size, WORK_STREAM_SIZE, is_hex)
             single, pieces = split(stream, 1), split(stream, 1024)
             works = []

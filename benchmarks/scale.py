@@ -35,12 +35,14 @@ MEMORY_A_CONNECTION = 65536
 FLATNESS = 0.2
 STARTUP_MS = 60.0
 
+_ROUND_SIZE = 16384
+
 
 def run(effort: Effort) -> Iterator[Row]:
     """Measure processor time, memory and start-up."""
     yield from _startup(effort)
     with ServersProcess() as servers:
-        yield from _memory(servers)
+        yield from _memory(effort, servers)
         yield from _processor(effort, servers)
 
 
@@ -96,11 +98,14 @@ def _simulators(count: int, *options: str) -> Process:
 # -- memory
 
 
-def _memory(servers: ServersProcess) -> Iterator[Row]:
-    plain, traced = _stages(servers), _stages(servers, "trace")
+def _memory(effort: Effort, servers: ServersProcess) -> Iterator[Row]:
+    rounds = 1 if effort.is_quick else 4
+    plain, traced = _stages(servers, rounds), _stages(servers, rounds, "trace")
     yield from _memory_of_modems(plain, traced)
     total = MODEMS[-1] * CONNECTIONS
-    for stage, what in (("connected", "an idle connection"), ("used", "an idle connection that has carried 64 KiB")):
+    carried = rounds * _ROUND_SIZE // 1024
+    used = f"an idle connection that has carried {carried} KiB each way"
+    for stage, what in (("connected", "an idle connection"), ("used", used)):
         grown = (plain[stage]["rss"] - plain["16"]["rss"]) / total
         objects = (traced[stage]["traced"] - traced["16"]["traced"]) / total
         yield judged(
@@ -146,7 +151,7 @@ def _memory_of_modems(plain: dict[str, Any], traced: dict[str, Any]) -> Iterator
     )
 
 
-def _stages(servers: ServersProcess, *arguments: str) -> dict[str, Any]:
+def _stages(servers: ServersProcess, rounds: int, *arguments: str) -> dict[str, Any]:
     """Open modem after modem, then connections, then use them; return what is in use at each stage."""
     with _simulators(MODEMS[-1]) as simulators, Process(["-m", "benchmarks._scale_app", *arguments]) as app:
         app.ask(do="measure")
@@ -160,8 +165,8 @@ def _stages(servers: ServersProcess, *arguments: str) -> dict[str, Any]:
             stages[str(count)] = app.ask(do="measure")
         app.ask(do="connect", port=servers.port("TCP", "echo"), count=CONNECTIONS)
         stages["connected"] = app.ask(do="measure")
-        for _ in range(4):
-            app.ask(do="exchange", size=16384)
+        for _ in range(rounds):
+            app.ask(do="exchange", size=_ROUND_SIZE)
         stages["used"] = app.ask(do="measure")
         app.ask(do="close")
     return stages
@@ -183,7 +188,7 @@ def _startup(effort: Effort) -> Iterator[Row]:
             "program": [str(program)],
             "run": over_modem,
         }
-        times, used = _times_in_turn(commands, 9 if effort.is_quick else 31)
+        times, used = _times_in_turn(commands, 5 if effort.is_quick else 31)
         yield _beside(
             "import nbsocket", times["import"], times["plain"], "python -c pass", _costs(commands["import"])
         )
