@@ -381,7 +381,9 @@ class Driver:
     def _on_opened(self, event: _at.Opened, now: float) -> None:
         if not self._links.is_claimed(event.socket_id):
             self._links.opened(event.socket_id, event.result, now)
-        elif not self._tasks.offer(event, now):
+            return
+        self._links.claim_opened(event.socket_id)
+        if not self._tasks.offer(event, now):
             self._emit(Log(INFO, f"{SAID}{line_of(event)!r}"))
 
     def _on_close_ok(self, event: _at.CloseOk, now: float) -> None:
@@ -579,9 +581,9 @@ class Driver:
         """The rate that the port refused last."""
         return self._refused_baudrate
 
-    def claim_socket(self, socket_id: int) -> None:
-        """The user opens this socket of the module: it is not ours."""
-        self._links.claim(socket_id)
+    def claim_socket(self, socket_id: int) -> bool:
+        """The user opens this socket of the module: it is not ours. Return whether it was free."""
+        return self._links.claim(socket_id, is_opening=True)
 
     def release_socket(self, socket_id: int, is_closed: bool) -> None:
         """The user closes it; ``is_closed``: it is closed already, CLOSE OK will not come."""

@@ -13,7 +13,7 @@ that.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from errno import EADDRINUSE, ECONNREFUSED, ECONNRESET, EMFILE, ENETDOWN, EPIPE, ETIMEDOUT
 from functools import partial
 from itertools import count
@@ -121,6 +121,9 @@ class Links:
         #: Opened by the user's own raw commands; and those of them whose CLOSE OK is due.
         self._claimed_ids: set[int] = set()
         self._closing_claims: deque[int] = deque()
+        #: Those that are being opened, and until when the outcome may come, once somebody waits for it: the module may
+        #: refuse another QIOPEN meanwhile.
+        self._claims_opening: dict[int, float | None] = {}
         self._opening: Connection | None = None
         self._open_due: float | None = None
         self._port_free_at: dict[tuple[str, int], float] = {}
@@ -144,13 +147,17 @@ class Links:
 
     def _socket_deadline(self, service: str, now: float) -> float | None:
         """None when there is a socket for one more; else when to give up waiting, if that is asked for."""
-        in_use = sum(not (link.is_released or link.is_finished) for link in self._order)
-        if in_use + len(self._claimed_ids) < len(SOCKET_IDS):
+        if self._has_socket_besides(self._order):
             return None
         # For a datagram the engine closes another peer's socket instead.
         if service != "TCP" or not self._settings.wait_for_socket:
             raise make_error(EMFILE, f"the module has only {len(SOCKET_IDS)} sockets and all are in use")
         return now + self._settings.wait_for_socket
+
+    def _has_socket_besides(self, links: Iterable[Connection]) -> bool:
+        """Whether these and the user's own leave a socket, as soon as those that are being closed are free."""
+        in_use = sum(not (link.is_released or link.is_finished) for link in links)
+        return in_use + len(self._claimed_ids) < len(SOCKET_IDS)
 
     def _check_local_port(self, service: str, local_port: int, now: float) -> None:
         if any(link.service == service and link.local_port == local_port for link in self._order):
@@ -217,16 +224,25 @@ class Links:
 
     # -- sockets that belong to nobody here
 
-    def claim(self, socket_id: int) -> None:
-        """The user opens a socket of the module by a raw command: leave it alone."""
-        if socket_id in self._free_ids:
-            self._free_ids.remove(socket_id)
-            self._claimed_ids.add(socket_id)
+    def claim(self, socket_id: int, is_opening: bool = False) -> bool:
+        """A socket of the module is not ours: leave it alone. Return whether that is new, and it was free."""
+        if socket_id not in self._free_ids:
+            return False
+        self._free_ids.remove(socket_id)
+        self._claimed_ids.add(socket_id)
+        if is_opening:
+            self._claims_opening[socket_id] = None
+        return True
+
+    def claim_opened(self, socket_id: int) -> None:
+        """``+QIOPEN: id,result`` came for a socket of the user's."""
+        self._claims_opening.pop(socket_id, None)
 
     def disclaim(self, socket_id: int, is_closed: bool) -> None:
         """The user closes it; without ``is_closed`` CLOSE OK is still to come."""
         if socket_id not in self._claimed_ids:
             return
+        self._claims_opening.pop(socket_id, None)
         if not is_closed:
             self._closing_claims.append(socket_id)
             return
@@ -283,6 +299,7 @@ class Links:
         """When anything is due."""
         if self._open_due is not None:
             yield self._open_due
+        yield from (due for due in self._claims_opening.values() if due is not None)
         for link in self._order:
             yield from link.timers()
 
@@ -320,7 +337,7 @@ class Links:
         if self._opening is not None or not self._free_ids or any(link.is_half_open for link in self._order):
             return None
         link = next((link for link in self._order if link.phase is Phase.QUEUED and now >= link.ready_at), None)
-        if link is None:
+        if link is None or self._awaits_claims(now):
             return None
         link.socket_id = self._free_ids.popleft()
         link.socket_deadline, link.opening_at = None, now
@@ -329,6 +346,12 @@ class Links:
         self._counters["opens"] += 1
         command = QIOPEN(link.socket_id, link.service, link.host, link.port, link.local_port)
         return Turn(command, partial(self._open_answered, link))
+
+    def _awaits_claims(self, now: float) -> bool:
+        for socket_id, due in tuple(self._claims_opening.items()):
+            if due is None:
+                self._claims_opening[socket_id] = now + OPEN_TIMEOUT
+        return bool(self._claims_opening)
 
     def send_turn(self, now: float) -> Turn | None:
         """The next segment, round robin."""
@@ -674,11 +697,17 @@ class Links:
             self._fail(self._opening, make_error(ETIMEDOUT, "the module gave no outcome of AT+QIOPEN", result=569))
         for link in tuple(self._order):
             self._handle_timeout_of(link, now, is_attached, why_not)
+        for socket_id, due in tuple(self._claims_opening.items()):
+            if due is not None and now >= due:
+                del self._claims_opening[socket_id]
 
     def _handle_timeout_of(self, link: Connection, now: float, is_attached: bool, why_not: str) -> None:
         if link.phase is Phase.QUEUED and now >= link.attach_deadline and not is_attached:
             self._refuse(link, make_error(ENETDOWN, why_not), now)
         elif link.phase is Phase.QUEUED and link.socket_deadline is not None and now >= link.socket_deadline:
+            if self._has_socket_besides(other for other in self._order if other.key < link.key):
+                link.socket_deadline = None  # there is one, and only the line is not free
+                return
             patience = self._settings.wait_for_socket
             self._refuse(link, make_error(EMFILE, f"none of the module's sockets became free in {patience:g} s"), now)
         elif link.close_due is not None and now >= link.close_due and link.phase is Phase.CLOSING:

@@ -55,10 +55,11 @@ class RawCommand(Plain):
 
     def steps(self, surroundings: Surroundings) -> Steps[list[str]]:
         match = _ID_RE.fullmatch(self.text.upper())
-        if match is not None and not match[1]:
-            surroundings.claim_socket(int(match[2]))
+        is_close = match is not None and bool(match[1])
+        is_new = match is not None and not is_close and surroundings.claim_socket(int(match[2]))
         answer: FinalResult = yield Raw(self.text, self.data)
-        if match is not None and (match[1] or not answer.ok):
+        # Opening one that is open already fails, and changes nothing.
+        if match is not None and (is_close or (is_new and not answer.ok)):
             surroundings.release_socket(int(match[2]), is_closed=not answer.ok)
         lines: list[str] = list(checked(answer))
         if not self.wants_outcome:

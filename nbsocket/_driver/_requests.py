@@ -107,8 +107,8 @@ class Surroundings(Protocol):
     def refused_baudrate(self) -> int | None:
         """The rate that the port refused last."""
 
-    def claim_socket(self, socket_id: int) -> None:
-        """The user opens this socket of the module: it is not ours."""
+    def claim_socket(self, socket_id: int) -> bool:
+        """The user opens this socket of the module: it is not ours. Return whether it was free."""
 
     def release_socket(self, socket_id: int, is_closed: bool) -> None:
         """The user closes it; ``is_closed``: it is closed already, CLOSE OK will not come."""

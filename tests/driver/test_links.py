@@ -111,6 +111,27 @@ def test_sixth_connection_is_refused_until_one_is_closed(bench: Bench) -> None:
     assert bench.take(Connected).key == sixth
 
 
+def test_wait_for_a_socket_ends_when_there_is_one_and_only_the_line_is_not_free() -> None:
+    bench = Bench(Settings(baudrate=115200, wait_for_socket=10.0))
+    bench.start()
+    keys = [bench.open() for _ in range(4)]
+    bench.driver.open("TCP", "10.0.0.9", 80, 0, Pile(), bench.now)
+    bench.dialog(('AT+QIOPEN=0,4,"TCP","10.0.0.9",80', "OK"))
+    sixth = bench.driver.open("TCP", "10.0.0.9", 81, 0, Pile(), bench.now)
+    seventh = bench.driver.open("TCP", "10.0.0.9", 82, 0, Pile(), bench.now)
+    bench.advance(1.0)
+    bench.driver.abort(keys[0], bench.now)
+    bench.advance(10.0)
+    failed = bench.take(ConnectFailed)
+    assert failed.key == seventh and failed.error.errno == errno.EMFILE
+    bench.no_events()
+    bench.say("+QIOPEN: 4,0")
+    bench.take(Connected)
+    bench.dialog(("AT+QICLOSE=0", "OK", "CLOSE OK"), ('AT+QIOPEN=0,0,"TCP","10.0.0.9",81', "OK", "+QIOPEN: 0,0"))
+    bench.take(ConnectionEnded)
+    assert bench.take(Connected).key == sixth
+
+
 def test_id_that_is_in_use_in_the_module_is_closed_and_another_taken(bench: Bench) -> None:
     bench.driver.open("TCP", "10.0.0.9", 80, 0, Pile(), bench.now)
     bench.expect('AT+QIOPEN=0,0,"TCP","10.0.0.9",80')
@@ -193,6 +214,7 @@ def test_raw_sends_after_the_prompt() -> None:
     bench.expect("AT+QISEND=0,3")
     bench.feed(b"\r\nOK\r\n\r\n>\r\n")
     assert bench.sent() == b"end"
+
 
 @pytest.mark.parametrize("prompt", [b"", b"\r\n> "])
 def test_raw_send_without_an_answer_ends_its_stream(prompt: bytes) -> None:

@@ -327,6 +327,37 @@ def test_socket_of_a_raw_command_is_left_alone_until_it_is_closed(bench: Bench) 
     assert not bench.driver._links.is_claimed(0)
 
 
+def test_socket_of_a_raw_command_is_the_users_still_when_it_is_opened_again(bench: Bench) -> None:
+    text = 'AT+QIOPEN=0,0,"TCP","10.0.0.9",80'
+    assert ask(bench, RawCommand(text), (text, "OK")) == []
+    bench.say("+QIOPEN: 0,0")
+    bench.driver.submit(RawCommand(text), None, bench.now)
+    bench.dialog((text, "+CME ERROR: 563"))
+    assert isinstance(bench.take(RequestFailed).error, OSError)
+    assert bench.driver._links.is_claimed(0)
+
+
+def test_opening_waits_for_the_outcome_of_a_raw_one(bench: Bench) -> None:
+    """The module may refuse an opening while it is at another one."""
+    text = 'AT+QIOPEN=0,4,"TCP","10.0.0.9",80'
+    assert ask(bench, RawCommand(text), (text, "OK")) == []
+    bench.driver.open("TCP", "10.0.0.9", 81, 0, Pile(), bench.now)
+    assert bench.sent() == b""
+    bench.say("+QIOPEN: 4,566")
+    bench.expect('AT+QIOPEN=0,0,"TCP","10.0.0.9",81')
+
+
+def test_opening_does_not_wait_for_ever_for_the_outcome_of_a_raw_one(bench: Bench) -> None:
+    text = 'AT+QIOPEN=0,4,"TCP","10.0.0.9",80'
+    assert ask(bench, RawCommand(text), (text, "OK")) == []
+    bench.driver.open("TCP", "10.0.0.9", 81, 0, Pile(), bench.now)
+    bench.advance(64.0)
+    assert bench.sent() == b""
+    bench.advance(2.0)
+    bench.expect('AT+QIOPEN=0,0,"TCP","10.0.0.9",81')
+    assert bench.driver._links._claims_opening == {}
+
+
 def test_raw_send_in_data_mode(bench: Bench) -> None:
     bench.driver.submit(RawCommand("AT+QISEND=4", b"hello"), None, bench.now)
     bench.expect("AT+QISEND=4")
