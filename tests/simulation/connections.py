@@ -266,9 +266,7 @@ class Connection:
                 f"{self}: byte {start + first} is wrong: {got[first : first + 40]!r} for {right[first : first + 40]!r}",
             )
 
-    def _check_datagram(
-        self, data: bytes, sent: Counter[bytes], got: Counter[bytes], garbled: int, where: str
-    ) -> None:
+    def _check_datagram(self, data: bytes, sent: Counter[bytes], got: Counter[bytes], garbled: int, where: str) -> None:
         if garbled and data not in sent:
             data = next((other for other in sent if _distance(data, other) <= garbled), data)
         got[data] += 1

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
 from nbsocket._driver import Settings
 from nbsocket.sim import Options
+from tests.simulation.seeds import SEEDS
 from tests.simulation.variety import random_options, random_settings
 
 #: Connections of one plan; a port of the peers' side each, so that every byte has an owner.
@@ -53,6 +54,9 @@ TARGETS = (
     r"AT$",
     r"AT",
 )
+
+#: Rates that a plan may change to.
+CHANGED_RATES = (9600, 57600, 115200, 460800)
 
 #: Lines that the module may say for no reason.
 STRAY_LINES = (
@@ -122,7 +126,32 @@ def make_plan(seed: int) -> Plan:
     random = Random(seed)
     settings = random_settings(random)
     options = random_options(random, settings)
-    return Plan(seed, settings, options, _random_cut(random), tuple(_Writer(random, settings, options).steps()))
+    plan = Plan(seed, settings, options, _random_cut(random), tuple(_Writer(random, settings, options).steps()))
+    # What was added later has dice of its own, so that the rest of a seed stays what it was.
+    return plan if seed in SEEDS else _with_more(plan, Random(seed ^ 0xADD5))
+
+
+def _with_more(plan: Plan, random: Random) -> Plan:
+    """Add what is rare: waits for a socket, sockets of the user's own, changes of the baud rate, lost reports."""
+    settings, options, steps = plan.settings, plan.options, list(plan.steps)
+    if random.random() < 0.25:
+        settings = replace(settings, wait_for_socket=random.choice((1.0, 10.0, 60.0, 300.0)))
+    if settings.is_hex and random.random() < 0.05:
+        options = options | {"data_mode_urcs": "lose"}
+    length = max((step.at for step in steps), default=0.0)
+    moments = iter(lambda: round(random.uniform(0.0, length), 3), None)
+    if random.random() < 0.15:
+        for _ in range(random.choice((1, 1, 2, 4))):
+            fields = {"socket_id": random.randrange(5)}
+            services = {"service": random.choice(("TCP", "UDP"))}
+            first, second = sorted((next(moments), next(moments)))
+            steps += [Step(first, "raw_open", fields | services), Step(second, "raw_close", fields)]
+    # Text that is garbled at another rate keeps its length (docs/reliability.md).
+    if random.random() < 0.1 and (settings.is_hex or not options.get("strict_baud")):
+        for _ in range(random.choice((1, 1, 3))):
+            kind, timeout = f"rate_{random.choice(CHANGED_RATES)}", random.choice((None, None, 1.0, 100.0))
+            steps.append(Step(next(moments), "request", {"kind": kind, "timeout": timeout}))
+    return replace(plan, settings=settings, options=options, steps=tuple(sorted(steps, key=lambda step: step.at)))
 
 
 def _random_cut(random: Random) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nbsocket import _driver
 from tests.simulation.connections import Violation
+from tests.simulation.plan import CHANGED_RATES
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -28,6 +30,7 @@ REQUESTS: dict[str, Any] = {
     "ping": lambda: _driver.Ping("10.0.0.1", 5, 3),
     "time": lambda: _driver.SyncTime("ntp.example"),
     "attached": _driver.WaitAttached,
+    **{f"rate_{rate}": partial(_driver.ChangeBaudrate, rate) for rate in CHANGED_RATES},
 }
 
 
@@ -95,7 +98,9 @@ class Requests:
     def _check_failure(self, asked: _Asked, error: OSError) -> None:
         world = self._world
         is_timed = asked.deadline is not None and world.now >= asked.deadline - 1e-6
-        is_hopeless = asked.kind == "unknown_name" or (asked.kind == "ping" and world.module.options.ping == "total")
+        # A socket of the user's own may be one that is in use.
+        is_hopeless = asked.kind in ("unknown_name", "raw_open", "raw_close")
+        is_hopeless = is_hopeless or (asked.kind == "ping" and world.module.options.ping == "total")
         if world.plan.is_calm and not (is_timed or is_hopeless or world.may_attach_late or world.causes):
             raise Violation("lost", f"a request failed for no reason: {asked.kind}: {error}")
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 import heapq
 import re
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from errno import EMFILE, ENOENT, EPIPE, ETIMEDOUT
+from errno import EADDRINUSE, EMFILE, ENOENT, EPIPE, ETIMEDOUT
 from itertools import count
 from random import Random
 from typing import Any
@@ -25,6 +25,7 @@ from nbsocket._errors import make_error
 from nbsocket.sim import Fault, ModelConnection, ModelNetwork, Module
 from nbsocket.sim._faults import byte_filter
 from nbsocket.sim._hosts import Target
+from nbsocket.sim._sockets import MAX_SOCKETS
 from tests.simulation.causes import HARMLESS_RE, OWNED_RE, Causes, contained_socket
 from tests.simulation.connections import FIRST_PORT, Connection, Peer, Violation
 from tests.simulation.plan import Plan, Step
@@ -39,6 +40,9 @@ CLOSE_BOUND = 240.0
 
 #: Seconds without new steps after which everything has had its chance.
 SETTLE_TIME = 400.0
+
+#: Where sockets lead that the user opens by commands.
+RAW_PORT = 900
 
 #: Most bytes that the driver may keep of what the module says: a line, or a payload in hex, and change.
 MOST_BUFFERED = 90_000
@@ -114,6 +118,8 @@ class World:
         self._peers_seen = 0
         self._broken: list[_Disturbance] = []
         self._last_send: Connection | None = None
+        #: What may have left a socket open in the module.
+        self._left_behind = 0
 
     # -- the run
 
@@ -243,6 +249,7 @@ class World:
         if changed != data:
             self._note("!!", f"{fault.action} {direction}")
             self.report.faults[f"bytes: {fault.action}"] += 1
+            self._left_behind += direction == "up"
             self.causes.add(self.now, f"{fault.action} {direction}", self._hurt(fault, data, changed, direction))
             if fault.action == "garble":
                 self.garbled[direction] += fault.size
@@ -301,6 +308,8 @@ class World:
             match = _OPEN_RE.search(self.module.commands[-back])
             if match is not None and int(match[2]) - FIRST_PORT in self.connections:
                 self._by_id[int(match[1])] = self.connections[int(match[2]) - FIRST_PORT]
+            elif match is not None and int(match[2]) == RAW_PORT:
+                self._by_id.pop(int(match[1]), None)
         self._commands_seen = total
         met = self.module.met_faults
         for moment, fault, line in list(met):
@@ -311,6 +320,7 @@ class World:
 
     def _blame(self, moment: float, fault: Fault, line: str) -> None:
         text = f"{fault.action} at {line[:30]}"
+        self._left_behind += line.startswith(("AT+QICLOSE", "AT+QISTATE?"))
         if OWNED_RE.search(line) is None:
             if not HARMLESS_RE.search(line):
                 self.causes.add(moment, text)
@@ -336,6 +346,7 @@ class World:
         if isinstance(event, _driver.SetBaudrate):
             if self.plan.module_options.strict_baud:
                 self.module.set_host_rate(event.rate)
+                self.causes.add(self.now, "rate changed")
         elif isinstance(event, (_driver.RequestDone, _driver.RequestFailed)):
             self.requests.handle(event)
         elif type(event) in _HANDLERS:
@@ -369,13 +380,22 @@ class World:
         link.told.append("failed")
         link.due = None
         del self._by_key[link.key]
-        patience = self.plan.settings.wait_for_socket
-        has_no_socket = event.error.errno == EMFILE and 0 < patience <= self.now - link.opened_at
+        has_no_socket = event.error.errno == EMFILE and self._has_waited_for_socket(link)
         is_excused = has_no_socket or self.causes.excuse(link, self.now) or self._may_time_out(link)
         # A radio that has more to send first than goes through in the time that the module gives an opening.
         is_excused |= bool(self.plan.module_options.radio_rate) and event.error.errno == ETIMEDOUT and not link.peers
         if link.manner not in ("refuse", "silent") and not is_excused:
             raise Violation("isolation", f"{link} failed to connect for no reason: {event.error}")
+
+    def _has_waited_for_socket(self, link: Connection) -> bool:
+        patience = self.plan.settings.wait_for_socket
+        earlier = [other for other in self._by_key.values() if other.key < link.key]
+        return 0 < patience <= self.now - link.opened_at + 1e-6 and self._busy_sockets(earlier) >= MAX_SOCKETS
+
+    def _busy_sockets(self, links: Iterable[Connection]) -> int:
+        """How many sockets these and the user's own have, those that are about to be free left out."""
+        busy = sum(not link.is_("finished", "aborted", "closed", "reset") for link in links)
+        return busy + len(self.driver._links._claimed_ids)
 
     @property
     def may_attach_late(self) -> bool:
@@ -541,6 +561,8 @@ class World:
         for link in self.connections.values():
             if link.is_("open") and not link.is_("failed", "ended", "aborted", "gone", "finished"):
                 self.do_close(link.number, 5.0)
+        for socket_id in sorted(self.driver._links._claimed_ids):
+            self.do_raw_close(socket_id)
         self._run_until(self.now + CLOSE_BOUND + 10.0)
 
     def _check_works(self) -> None:
@@ -576,9 +598,10 @@ class World:
             raise Violation("rest", f"not at rest: {[str(link) for link in self._by_key.values()]}")
         if sorted(links._free_ids) != [0, 1, 2, 3, 4]:
             raise Violation("leak", f"free socket ids: {sorted(links._free_ids)}")
-        # Two refusals of QICLOSE in a row are believed; such a socket is closed when its id is wanted again.
+        # A module that says that a socket is closed, or twice that it will not close it, is believed; such a socket is
+        # closed when its id is wanted again.
         self.report.left_open = len(self.module.sockets.table)
-        if self.module.sockets.table and self.plan.is_calm:
+        if len(self.module.sockets.table) > self._left_behind:
             raise Violation("leak", f"the module has sockets left: {sorted(self.module.sockets.table)}")
         if driver.next_deadline() is not None:
             raise Violation("idle", f"an idle driver wants to wake up in {driver.next_deadline() - self.now:.1f} s")  # type: ignore[operator]
@@ -659,6 +682,7 @@ class World:
 
     def do_stray(self, data: bytes) -> None:
         self.report.faults["stray line"] += 1
+        self._left_behind += b"CLOSE OK" in data
         self.causes.add(self.now, f"stray {data!r}")
         pending = self.driver._chat.pending
         if pending is not None and pending.awaits_outcome and b"SEND OK" in data and self._last_send is not None:
@@ -715,10 +739,10 @@ class World:
         return self._by_key.get(link.key) is link
 
     def _check_refused(self, link: Connection, local_port: int, error: OSError) -> None:
-        busy = sum(not other.is_("finished", "aborted", "closed", "reset") for other in self._by_key.values())
-        if error.errno == 24 and busy < 5:
+        busy = self._busy_sockets(self._by_key.values())
+        if error.errno == EMFILE and busy < MAX_SOCKETS:
             raise Violation("leak", f"{link}: {error}; the applications have {busy} connections")
-        if error.errno == 98 and not local_port:
+        if error.errno == EADDRINUSE and not local_port:
             raise Violation("order", f"{link}: {error}")
 
     def _try_port(self) -> None:
@@ -737,7 +761,7 @@ class World:
             # Digits of the port can get lost or made up on the way to the module, and nothing tells.
             if link is not None:
                 link.peers.append(Peer(link, connection, self.module.sockets.by_handle(connection.handle)))
-            elif not self.causes.has(" up$", self.now):
+            elif connection.target.port != RAW_PORT and not self.causes.has(" up$", self.now):
                 raise Violation("order", f"a connection to port {connection.target.port}")
         self._peers_seen = len(self.network.connections)
 
@@ -822,6 +846,18 @@ class World:
         if cancel_after is not None:
             self._at(self.now + cancel_after, lambda: self.requests.cancel(number))
         self._try_port()
+
+    def do_raw_open(self, socket_id: int, service: str) -> None:
+        """The user opens a socket by a command of their own."""
+        command = f'AT+QIOPEN=0,{socket_id},"{service}","10.0.0.50",{RAW_PORT}'
+        self.requests.ask(_driver.RawCommand(command, wants_outcome=True), "raw_open")
+        self._try_port()
+
+    def do_raw_close(self, socket_id: int) -> None:
+        """The user closes it, if it became theirs."""
+        if socket_id in self.driver._links._claimed_ids:
+            self.requests.ask(_driver.RawCommand(f"AT+QICLOSE={socket_id}", wants_outcome=True), "raw_close")
+            self._try_port()
 
 
 _HANDLERS: dict[type, Callable[[World, Connection, Any], None]] = {
