@@ -11,7 +11,7 @@ __all__ = ["Connection", "Phase", "Source"]
 #: Seconds that less than a segment may wait for more; and with TCP_NODELAY, where it is time enough for the second of
 #: two writes in a row, as of a request's headers and body. Another segment costs more than that on any serial line.
 COALESCE_TIME = 0.010
-GATHER_TIME = 0.0005
+GATHER_TIME = 0.0003
 
 #: Seconds after a send until the acknowledgement is asked for the first time; doubled each time.
 FIRST_ACK_QUERY = 5.0
@@ -101,6 +101,8 @@ class Connection:
     refusal: int | None = None
     #: How often the segment was sent.
     tries: int = 0
+    #: Service in bytes up to which it was served, on a scale that all connections share.
+    served: int = 0
     #: Bytes that the module has certainly taken.
     sent: int = 0
     #: Received before the module said that the connection is open.

@@ -68,6 +68,8 @@ CLOSED_RESULTS = frozenset({567})
 CLOSE_RETRY_TIME = 1.0
 #: Seconds that a chosen local port stays busy after its close. Source: the same, note 4.
 PORT_HOLD_TIME = 70.0
+#: What a segment costs besides its bytes: the command around it, and the module's time for it.
+SEND_COST = 128
 #: Times that the module may refuse the same segment.
 SEND_TRIES = 4
 #: After no answer at all the module may still be at it: seconds until the second look at its count.
@@ -115,8 +117,9 @@ class Links:
         self._settings = settings
         self._keys = count(1)
         self._by_key: dict[int, Connection] = {}
-        #: Round robin: the front one has waited longest.
         self._order: deque[Connection] = deque()
+        #: Service, in bytes, at which the last segment was begun: see send_turn.
+        self._service = 0
         self._free_ids: deque[int] = deque(SOCKET_IDS)
         #: Opened by the user's own raw commands; and those of them whose CLOSE OK is due.
         self._claimed_ids: set[int] = set()
@@ -354,16 +357,19 @@ class Links:
         return bool(self._claims_opening)
 
     def send_turn(self, now: float) -> Turn | None:
-        """The next segment, round robin."""
-        for link in tuple(self._order):
-            if not link.wants_to_send(now):
-                continue
+        """The next segment: of the connection that was served least, so that a few bytes do not wait behind many."""
+        waiting = [link for link in self._order if link.wants_to_send(now)]
+        # Start-time fair queueing. Who was idle, or writes little, has no more than one segment saved up.
+        least = self._service - self._segment_size - SEND_COST
+        waiting.sort(key=lambda link: max(link.served, least))
+        for link in waiting:
             segment = link.next_segment(self._segment_size)
             if segment is None:
                 self._flushed(link, now)
                 continue
-            self._order.remove(link)
-            self._order.append(link)
+            start = max(link.served, least)
+            self._service = max(start, self._service)
+            link.served = start + len(segment) + SEND_COST
             link.is_sending = True
             return Turn(self._send_command(link, segment), partial(self._sent, link))
         return None

@@ -250,7 +250,7 @@ def test_small_writes_are_held_back_for_10_ms_and_with_nodelay_for_a_moment(benc
     source.chunks.append(b"c")
     bench.driver.data_available(key, 1, bench.now)
     source.chunks.append(b"d")
-    bench.advance(0.0005)
+    bench.advance(0.0003)
     bench.expect('AT+QISEND=0,2,"6364"')
 
 
@@ -285,6 +285,60 @@ def test_round_robin(bench: Bench) -> None:
         order.append(bench.sent()[10:11])
         bench.say("OK", "SEND OK")
     assert order == [b"0", b"1", b"2"] * 3
+
+
+def served(bench: Bench, turns: int) -> list[bytes]:
+    """Let the module take so many segments; give their ids."""
+    order = []
+    for _ in range(turns):
+        order.append(bench.sent()[10:11])
+        bench.say("OK", "SEND OK")
+    return order
+
+
+def test_a_conversation_does_not_wait_behind_bulk(bench: Bench) -> None:
+    sources = [Pile(), Pile(), Pile(), Pile(), Pile()]
+    keys = [bench.open(source) for source in sources]
+    for key, source in zip(keys[:4], sources, strict=False):
+        source.chunks.append(b"x" * 100_000)
+        bench.driver.data_available(key, len(source), bench.now)
+    assert served(bench, 4) == [b"0", b"1", b"2", b"3"]
+    bulk = b""
+    for _ in range(20):
+        # It comes while a segment is on the line, and is the next.
+        bench.driver.set_option(keys[4], "nodelay", True)
+        sources[4].chunks.append(b"ping")
+        bench.driver.data_available(keys[4], 4, bench.now)
+        bench.advance(0.001)
+        before, own = served(bench, 2)
+        assert before in b"0123" and own == b"4"
+        bulk += before
+    assert sorted(map(bulk.count, b"0123")) == [5, 5, 5, 5]
+
+
+def test_many_small_segments_take_no_more_than_their_share(bench: Bench) -> None:
+    sources = [Pile(), Pile()]
+    keys = [bench.open(source, "UDP") for source in sources]
+    sources[0].chunks.extend([b"x" * 512] * 100)
+    sources[1].chunks.extend([b"y" * 32] * 400)
+    for source in sources:
+        source.is_stream = False
+    bench.driver.data_available(keys[0], 512, bench.now)
+    bench.driver.data_available(keys[1], 32, bench.now)
+    order = served(bench, 100)
+    assert order.count(b"1") == 4 * order.count(b"0")
+
+
+def test_who_was_idle_has_saved_nothing_up(bench: Bench) -> None:
+    sources = [Pile(), Pile()]
+    keys = [bench.open(source) for source in sources]
+    sources[0].chunks.append(b"x" * 20_000)
+    bench.driver.data_available(keys[0], 20_000, bench.now)
+    assert served(bench, 20) == [b"0"] * 20
+    sources[1].chunks.append(b"x" * 20_000)
+    bench.driver.data_available(keys[1], 20_000, bench.now)
+    order = served(bench, 20)
+    assert order.count(b"0") in (9, 10, 11)
 
 
 def test_send_fail_with_a_count_that_did_not_grow_is_sent_again(bench: Bench) -> None:
