@@ -69,7 +69,7 @@ class Module:
         self.hosts = HostTable(options.hosts, options.dns)
         self.timers = Timers()
         self.radio = Radio(options.latency, options.radio_rate, options.loss, options.seed)
-        self.uart = Uart(options.baudrate or 115200, is_paced=options.baudrate is not None)
+        self.uart = Uart(options.baudrate or 115200, options.baudrate is not None, options.grain)
         self.sockets = Sockets(self)
         self.life = Life(self, now)
         self.is_echoing = options.echo

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from ._hosts import check_rule, is_address
+from ._uart import GRAIN
 
 if TYPE_CHECKING:
     import argparse
@@ -141,6 +142,11 @@ class Options:
     # the serial line
     baudrate: int | None = _option(
         None, _number(300, 4_000_000, optional=True), "pace the serial line at this rate (none: as fast as it goes)"
+    )
+    grain: float = _option(
+        GRAIN,
+        _number(0.0001, 0.1, float),
+        "seconds' worth of a paced line's bytes that reach the host at a time, as the adapters of serial ports do it",
     )
     strict_baud: bool = _option(False, _flag(), "only understand a host whose own rate is the module's")
     echo: bool = _option(True, _flag(), "echo is on at start (after a boot it always is)")

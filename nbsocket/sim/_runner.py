@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import selectors
 import threading
 import time
@@ -18,8 +19,12 @@ from nbsocket._stdlib import own_traffic
 
 from ._link import Line
 from ._module import Module
+from ._uart import Lateness
 
 _READ_SIZE = 4096
+
+#: Descriptors below this number are fit for select().
+_FD_SETSIZE = 1024
 
 #: Where the network has no file descriptor of its own to wait for.
 _FALLBACK_INTERVAL = 0.01
@@ -41,6 +46,7 @@ class Runner:
         self._is_stopping = False
         self._unsent = b""
         self._line_mask = 0
+        self._lateness = Lateness()
         self.wakeups = 0
         self.error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="nbsocket-sim", daemon=True)
@@ -117,13 +123,21 @@ class Runner:
         self._wait(now)
 
     def _wait(self, now: float) -> None:
-        for key, mask in self._selector.select(self._timeout(now)):
+        for key, mask in self._select(self._timeout(now)):
             if key.fd == self._waker_read:
                 os.read(self._waker_read, 512)
             elif key.fd == self._line.fd and mask & selectors.EVENT_READ:
                 self._read()
         self.wakeups += 1
         self._module.handle_timeout(time.monotonic())
+
+    def _select(self, timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
+        """Wait to the microsecond: epoll rounds up to milliseconds, which are a dozen bytes of a paced line each."""
+        fileno = getattr(self._selector, "fileno", None)
+        if timeout and fileno is not None and fileno() < _FD_SETSIZE:
+            select.select([fileno()], [], [], timeout)
+            timeout = 0.0
+        return self._selector.select(timeout)
 
     def _timeout(self, now: float) -> float | None:
         deadline = self._module.next_deadline()
@@ -158,7 +172,7 @@ class Runner:
             data = b""
         if data:
             self._look_at_rate()
-            self._module.receive_data(data, time.monotonic())
+            self._module.receive_data(data, self._lateness.date(time.monotonic()))
         else:
             self.unplug()
 
@@ -177,6 +191,8 @@ class Runner:
                 self.unplug()
                 return
             self._unsent = self._unsent[size:]
+            if not self._unsent and self._module.uart.is_paced:
+                self._lateness.hand_over(self._module.uart.outbound.through_at, time.monotonic())
         if self._line.fd < 0:
             self._unsent = b""
 

@@ -2,7 +2,8 @@
 
 Theory of operation: each direction is a queue of bytes and a clock. The clock is the time at which the last byte that
 left the queue was through; the next one is through ``1 / bytes_per_second`` later. Without a rate all of them are
-through at once. Wake-ups are kept few: the next deadline is that of QUANTUM seconds worth of bytes, or of the last one.
+through at once. Wake-ups are kept few: the next deadline is that of a grain, some seconds' worth of bytes, or of the
+last one.
 """
 
 from __future__ import annotations
@@ -11,10 +12,18 @@ from collections.abc import Callable
 
 #: Start bit, eight data bits, stop bit.
 BITS_PER_BYTE = 10
-QUANTUM = 0.01
+
+#: Seconds' worth of bytes that are looked at together, unless the option "grain" says otherwise.
+GRAIN = 0.01
+
+#: Seconds' worth of bytes for the host beyond which received data waits in the module.
+BUSY_TIME = 0.02
 
 #: What a host at another baud rate sees of a byte: never a letter, digit or line end.
 _GARBLE = bytes(0x80 | (value ^ 0x55) for value in range(256))
+
+#: A host that answers later than this has taken its own time.
+REACTION_TIME = 0.01
 
 Filter = Callable[[bytes], bytes]
 
@@ -22,9 +31,10 @@ Filter = Callable[[bytes], bytes]
 class Direction:
     """One direction of the line."""
 
-    def __init__(self, rate: int | None) -> None:
+    def __init__(self, rate: int | None, grain: float) -> None:
         self.rate = rate
         self.total = 0
+        self._grain = grain
         self.filters: list[Filter] = []
         self._queue = bytearray()
         self._clock = float("-inf")
@@ -53,6 +63,11 @@ class Direction:
         self.total += size
         return data
 
+    @property
+    def through_at(self) -> float:
+        """When the last byte that was taken was through."""
+        return self._clock
+
     def next_deadline(self) -> float | None:
         """Return when the next bytes are through."""
         if not self._queue:
@@ -60,7 +75,7 @@ class Direction:
         if self.rate is None:
             return self._clock
         speed = self.rate / BITS_PER_BYTE
-        return self._clock + min(len(self._queue), max(1, int(speed * QUANTUM))) / speed
+        return self._clock + min(len(self._queue), max(1, int(speed * self._grain))) / speed
 
     def clear(self) -> None:
         """Lose what is on the line."""
@@ -70,9 +85,9 @@ class Direction:
 class Uart:
     """Both directions: ``inbound`` from the host, ``outbound`` to the host."""
 
-    def __init__(self, rate: int | None, is_paced: bool) -> None:
-        self.inbound = Direction(None)
-        self.outbound = Direction(None)
+    def __init__(self, rate: int | None, is_paced: bool, grain: float = GRAIN) -> None:
+        self.inbound = Direction(None, GRAIN)
+        self.outbound = Direction(None, grain)
         self.is_paced = is_paced
         self.rate = rate
         self.host_rate: int | None = None
@@ -94,7 +109,7 @@ class Uart:
         """Enough is queued for the host: received data can wait, so that an answer need not."""
         if self.outbound.rate is None:
             return len(self.outbound) >= 4096
-        return len(self.outbound) > self.outbound.rate / BITS_PER_BYTE * QUANTUM * 2
+        return len(self.outbound) > self.outbound.rate / BITS_PER_BYTE * BUSY_TIME
 
     def take_inbound(self, now: float) -> bytes:
         """Return what has arrived from the host."""
@@ -105,3 +120,26 @@ class Uart:
         """Return what the host has got by now."""
         data = self.outbound.take(now)
         return data.translate(_GARBLE) if self.is_garbled else data
+
+
+class Lateness:
+    """Dates what the host says in answer to bytes that it was handed late.
+
+    A thread wakes up some time after the last bit was through, and a line that is waited for in turns would be slower
+    by that much each time than its rate. A host that answers at once would have done so as much sooner, so what it says
+    is dated as much earlier; the time that the host itself takes counts in full.
+    """
+
+    def __init__(self) -> None:
+        self._lateness = 0.0
+        self._handed_over = float("-inf")
+
+    def hand_over(self, due: float, now: float) -> None:
+        """Bytes that were through at ``due`` reach the host at ``now``."""
+        self._lateness = min(max(0.0, now - due), REACTION_TIME)
+        self._handed_over = now
+
+    def date(self, now: float) -> float:
+        """Return when what the host says ``now`` would have come from a line that is never late."""
+        lateness, self._lateness = self._lateness, 0.0
+        return now - lateness if now - self._handed_over < REACTION_TIME else now

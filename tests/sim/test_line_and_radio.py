@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from nbsocket.sim._uart import REACTION_TIME, Lateness
 from tests.sim.bench import OK, SENT, Bench, lines
 
 
@@ -40,6 +41,35 @@ def test_throughput_of_received_data_is_that_of_the_line() -> None:
         output += bench.module.data_to_send(bench.now)
     total = len(output)
     assert bench.now - start == pytest.approx(total * 10 / 115200, rel=0.01)
+
+
+@pytest.mark.parametrize("grain", [0.001, 0.01, 0.05])
+def test_bytes_reach_the_host_a_grain_at_a_time(grain: float) -> None:
+    bench = Bench(baudrate=115200, grain=grain, receive_format="text")
+    bench.open(host="203.0.113.1")
+    bench.run(1)
+    bench.network.connections[0].send(b"\x00" * 1024)
+    sizes = []
+    while deadline := bench.module.next_deadline():
+        bench.now = max(deadline, bench.now)
+        sizes.append(len(bench.module.data_to_send(bench.now)))
+        if sum(sizes) > 1024:
+            break
+    assert set(filter(None, sizes[:-1])) == {int(11520 * grain)}
+
+
+def test_what_a_late_thread_delays_is_not_charged_to_the_host() -> None:
+    lateness = Lateness()
+    assert lateness.date(5.0) == 5.0
+    lateness.hand_over(due=6.0, now=6.003)
+    assert lateness.date(6.004) == pytest.approx(6.001)
+    assert lateness.date(6.005) == 6.005, "once a hand-over"
+    lateness.hand_over(due=7.0, now=7.003)
+    assert lateness.date(8.0) == 8.0, "the host took its time"
+    lateness.hand_over(due=9.0, now=9.5)
+    assert lateness.date(9.501) == pytest.approx(9.501 - REACTION_TIME), "at most as long as a host may take to react"
+    lateness.hand_over(due=10.0, now=9.999)
+    assert lateness.date(10.0) == 10.0
 
 
 def test_coarse_steps_give_the_same_as_fine_ones() -> None:
