@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from nbsocket._at import (
     CloseOk,
@@ -24,7 +24,7 @@ from nbsocket._at import (
     Raw,
     Received,
 )
-from nbsocket._driver._requests import OUTCOME_TIMEOUT, Plain, Surroundings, checked
+from nbsocket._driver._requests import OUTCOME_TIMEOUT, Surroundings, checked
 from nbsocket._driver._script import Await, Report, Steps
 
 __all__ = ["RawCommand", "check_raw_command", "line_of"]
@@ -41,7 +41,7 @@ CLOSE_TIMEOUT = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class RawCommand(Plain):
+class RawCommand:
     """Gives the information lines of any command: list[str]. Fails with OSError on an error result.
 
     With ``wants_outcome`` the lines that come after the OK of AT+QIOPEN, AT+QICLOSE, AT+QIDNSGIP, AT+QPING and AT+QNTP
@@ -51,7 +51,25 @@ class RawCommand(Plain):
     text: str
     data: bytes | None = None
     wants_outcome: bool = False
-    listens: ClassVar[tuple[type, ...]] = (Opened, CloseOk, DnsResult, DnsAddress, NtpResult, PingReply, PingSummary)
+    needs_network: ClassVar[bool] = False
+    is_exclusive: ClassVar[bool] = False
+
+    @property
+    def turn(self) -> str | None:
+        """That of the request which uses the same facility."""
+        outcome = self._outcome
+        return outcome.turn if outcome is not None else None
+
+    @property
+    def listens(self) -> tuple[type, ...]:
+        """Only to the outcome of its own command: those of others are waited for elsewhere."""
+        outcome = self._outcome
+        return outcome.kinds if outcome is not None and self.wants_outcome else ()
+
+    @property
+    def _outcome(self) -> _Outcome | None:
+        name = _NAME_RE.match(self.text.upper())
+        return _OUTCOMES.get(name[1]) if name is not None else None
 
     def steps(self, surroundings: Surroundings) -> Steps[list[str]]:
         match = _ID_RE.fullmatch(self.text.upper())
@@ -67,16 +85,12 @@ class RawCommand(Plain):
         for line in lines:
             yield Report(line)
         yield Report(answer.text)
-        for event in (yield from self._outcome()):
+        outcome = self._outcome
+        for event in (yield from outcome.wait(self.text)) if outcome is not None else ():
             if isinstance(event, CloseOk):
                 surroundings.release_socket(int(match[2]) if match else -1, is_closed=True)
             lines.append(line_of(event))
         return lines
-
-    def _outcome(self) -> Steps[list[object]]:
-        name = _NAME_RE.match(self.text.upper())
-        waiter = _OUTCOMES.get(name[1]) if name is not None else None
-        return (yield from waiter(self.text)) if waiter is not None else []
 
 
 def _one(kind: type, seconds: float) -> Callable[[str], Steps[list[object]]]:
@@ -116,13 +130,26 @@ def _wait_for_pings(text: str) -> Steps[list[object]]:
     return events
 
 
-_OUTCOMES: dict[str, Callable[[str], Steps[list[object]]]] = {
-    "+QIOPEN": _one(Opened, OUTCOME_TIMEOUT + 5.0),
-    "+QICLOSE": _one(CloseOk, CLOSE_TIMEOUT),
-    "+QIDNSGIP": _wait_for_addresses,
-    "+QDNSGIP": _wait_for_addresses,
-    "+QPING": _wait_for_pings,
-    **{name: _one(NtpResult, OUTCOME_TIMEOUT) for name in ("+QNTP", "+QNTPT", "+QNTTP")},
+class _Outcome(NamedTuple):
+    """What comes after the OK of a command."""
+
+    turn: str
+    kinds: tuple[type, ...]
+    wait: Callable[[str], Steps[list[object]]]
+
+
+_ADDRESSES = _Outcome("dns", (DnsResult, DnsAddress), _wait_for_addresses)
+_TIME = _Outcome("ntp", (NtpResult,), _one(NtpResult, OUTCOME_TIMEOUT))
+
+_OUTCOMES: dict[str, _Outcome] = {
+    "+QIOPEN": _Outcome("open", (Opened,), _one(Opened, OUTCOME_TIMEOUT + 5.0)),
+    "+QICLOSE": _Outcome("close", (CloseOk,), _one(CloseOk, CLOSE_TIMEOUT)),
+    "+QIDNSGIP": _ADDRESSES,
+    "+QDNSGIP": _ADDRESSES,
+    "+QPING": _Outcome("ping", (PingReply, PingSummary), _wait_for_pings),
+    "+QNTP": _TIME,
+    "+QNTPT": _TIME,
+    "+QNTTP": _TIME,
 }
 
 

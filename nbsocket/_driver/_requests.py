@@ -118,10 +118,15 @@ class Request(Protocol):
     """One request: a frozen dataclass that knows its script."""
 
     needs_network: ClassVar[bool]
-    #: Facility of the module that serves one at a time, or None.
-    turn: ClassVar[str | None]
-    #: Event classes that the script waits for.
-    listens: ClassVar[tuple[type, ...]]
+
+    @property
+    def turn(self) -> str | None:
+        """Facility of the module that serves one at a time, or None."""
+
+    @property
+    def listens(self) -> tuple[type, ...]:
+        """Event classes that the script waits for."""
+
     #: Nothing else may be sent while it runs.
     is_exclusive: ClassVar[bool]
 

@@ -310,6 +310,25 @@ def test_raw_command_with_its_outcome(bench: Bench, text: str, lines: list[str])
     assert bench.take(RequestDone).value == lines
 
 
+def test_raw_command_leaves_the_outcomes_of_others_alone(bench: Bench) -> None:
+    bench.driver.submit(RawCommand("AT+QICLOSE=4", wants_outcome=True), None, bench.now)
+    bench.dialog(("AT+QICLOSE=4", "OK"))
+    looked_up = bench.driver.submit(Resolve("a.example"), None, bench.now)
+    bench.dialog(('AT+QIDNSGIP=0,"a.example"', "OK", "+QIDNSGIP: 0,1,0", "+QIDNSGIP: 198.18.0.1"))
+    bench.take(RequestProgress)
+    assert bench.take(RequestDone) == RequestDone(looked_up, ["198.18.0.1"])
+    bench.say("CLOSE OK")
+    assert bench.take(RequestProgress).value == "CLOSE OK"
+
+
+def test_raw_command_waits_for_its_turn(bench: Bench) -> None:
+    """Two outcomes of one kind could not be told apart."""
+    bench.driver.submit(Resolve("a.example"), None, bench.now)
+    bench.driver.submit(RawCommand('AT+QIDNSGIP=0,"b.example"', wants_outcome=True), None, bench.now)
+    bench.dialog(('AT+QIDNSGIP=0,"a.example"', "OK", "+QIDNSGIP: 565"))
+    bench.expect('AT+QIDNSGIP=0,"b.example"')
+
+
 def test_socket_of_a_raw_command_is_left_alone_until_it_is_closed(bench: Bench) -> None:
     text = 'AT+QIOPEN=0,0,"TCP","10.0.0.9",80'
     assert ask(bench, RawCommand(text), (text, "OK")) == []
