@@ -249,7 +249,7 @@ class World:
         if changed != data:
             self._note("!!", f"{fault.action} {direction}")
             self.report.faults[f"bytes: {fault.action}"] += 1
-            self._left_behind += direction == "up"
+            self._left_behind += direction == "up" or self._asks_for_orphans()
             self.causes.add(self.now, f"{fault.action} {direction}", self._hurt(fault, data, changed, direction))
             if fault.action == "garble":
                 self.garbled[direction] += fault.size
@@ -264,6 +264,10 @@ class World:
                 # A send cut in two may be the beginning of a data-mode send.
                 self._last_send.spoilers.add("told")
         return changed
+
+    def _asks_for_orphans(self) -> bool:
+        pending = self.driver._chat.pending
+        return pending is not None and pending.line == "AT+QISTATE?"
 
     def _hurt(self, fault: Fault, data: bytes, changed: bytes, direction: str) -> Connection | None:
         """Whose bytes they certainly were; None: anybody's."""
