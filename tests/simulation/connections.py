@@ -25,21 +25,26 @@ class Violation(AssertionError):
         self.kind = kind
 
 
-def content(kind: str, seed: str) -> bytes:
-    """The bytes of one direction: every position tells itself from its neighbours, whatever they look like."""
-    random = Random(seed)
-    if kind == "random":
-        return random.randbytes(CONTENT_SIZE)
-    pieces: list[bytes] = []
-    size = 0
-    while size < CONTENT_SIZE:
-        piece = _PIECES[kind](random)
-        pieces.append(piece)
-        size += len(piece)
-    return b"".join(pieces)[:CONTENT_SIZE]
+class Content:
+    """The bytes of one direction, made as far as they are wanted.
+
+    Every position tells itself from its neighbours, whatever they look like.
+    """
+
+    def __init__(self, kind: str, seed: str) -> None:
+        self._random = Random(seed)
+        self._make = _PIECES[kind]
+        self._made = bytearray()
+
+    def __getitem__(self, part: slice) -> bytes:
+        end = min(part.stop, CONTENT_SIZE)
+        while len(self._made) < end:
+            self._made += self._make(self._random)
+        return bytes(self._made[part.start : end])
 
 
 _PIECES: dict[str, Any] = {
+    "random": lambda random: random.randbytes(64),
     "traffic": lambda random: random.randbytes(3) + random.choice(AT_LOOKALIKES),
     "quotes": lambda random: bytes(random.choices(b'"\r\n>+,5A', k=64)),
     "digits": lambda random: b"%030X" % random.getrandbits(120),
@@ -115,8 +120,8 @@ class Connection:
         self.number = number
         self.service = service
         self.manner = manner
-        self.up = content(kind, f"{seed} {number} up")
-        self.down = content(kind, f"{seed} {number} down")
+        self.up = Content(kind, f"{seed} {number} up")
+        self.down = Content(kind, f"{seed} {number} down")
         self.key = 0
         self.opened_at = 0.0
         #: Everything that the driver said, and what the application did: "open", "connected", "failed", "closed",
@@ -163,7 +168,7 @@ class Connection:
             "closed", "reset", "ended", "finished", "aborted", "gone", "halved"
         )
 
-    def next_datagram(self, stuff: bytes, size: int) -> bytes:
+    def next_datagram(self, stuff: Content, size: int) -> bytes:
         """A datagram unlike the others, as far as its size allows."""
         self._datagram_number += 1
         start = (self._datagram_number * 997) % (CONTENT_SIZE - 1024)
