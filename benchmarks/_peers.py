@@ -62,6 +62,8 @@ class Peer(ABC):
     note: str = ""
     #: As tutorials or the library's documentation have it; False: by an expert, and close to the floor.
     is_usual = True
+    #: It needs seconds, whatever it carries.
+    is_slow = False
     #: Most bytes that it is given to send and to receive.
     max_up, max_down = 1 << 30, 1 << 30
 
@@ -196,6 +198,7 @@ class _ByHand(Peer):
     name: str = ""
     note: str = ""
     is_usual: bool = True
+    is_slow: bool = False
     max_up: int = 1 << 30
     max_down: int = 1 << 30
     link: type[_SerialLink] = _SerialLink
@@ -247,6 +250,7 @@ class _ClientLink(Link):
 class _PyAtCommand(Peer):
     name = "pyatcommand"
     note = "polls the port every 0.1 s; timeout=0, its fastest, and SEND OK is not waited for"
+    is_slow = True
     max_up = 16 * HEX_SEGMENT
     max_down = 1 << 16
 
@@ -369,6 +373,7 @@ class _FonaLink(Link):
 class _Fona(Peer):
     name = "adafruit fona"
     note = "SIM800, to a responder; waits 0.5 s of silence before each command"
+    is_slow = True
     max_up = 2 * 1460
     max_down = 3 * 1460
 
@@ -414,12 +419,13 @@ def ppp_obstacle() -> str | None:
 
 
 PEERS: tuple[Peer, ...] = (
-    _ByHand("pyserial, readline", "a tutorial's loop without its sleeps: readline until SEND OK", max_up=1 << 18),
+    _ByHand("pyserial, readline", "a tutorial's loop without its sleeps: readline until SEND OK", max_down=1 << 17),
     _ByHand(
         "pyserial, sleep(0.1)",
         "a tutorial's loop: write, sleep, read what is there",
+        is_slow=True,
         max_up=16 * HEX_SEGMENT,
-        max_down=1 << 16,
+        max_down=1 << 15,
         link=_SleepyLink,
     ),
     _PyAtCommand(),
