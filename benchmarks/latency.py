@@ -56,7 +56,7 @@ def run(effort: Effort) -> Iterator[Row]:
 
 
 def _measure(stage: Bench, case: _Case, effort: Effort) -> Iterator[Row]:
-    trips = round((150 if case.baudrate else 1000) * min(effort.seconds, 2.0) / 2)
+    trips = max(1, round((75 if case.baudrate else 500) * min(effort.seconds, 2.0)))
     ours: list[list[float]] = []
     least: list[list[float]] = []
     for _ in range(effort.repeats):
