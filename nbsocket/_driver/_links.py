@@ -76,8 +76,8 @@ SEND_TRIES = 4
 SECOND_LOOK = 2.0
 #: Times that the count is asked for again when it was garbled or refused.
 LOOKS = 2
-#: Seconds after the report that the peer has closed until the module is asked how. A program that knows that it has got
-#: everything closes by itself meanwhile, and then there is nothing to ask.
+#: Seconds after the report that a peer has closed that had answered, until the module is asked how it closed. A program
+#: that knows that the answer is whole closes by itself meanwhile, and then there is nothing to ask.
 JUDGE_DELAY = 0.03
 #: Seconds to find out how the peer closed, longer than an opening keeps the line for itself; then it is taken for a
 #: reset: an end that was none would hide what the peer had yet to send.
@@ -581,7 +581,7 @@ class Links:
                 self._reset(link, make_error(ECONNRESET, "the connection was closed with data on its way", result=567))
             else:
                 link.move(Phase.JUDGING)
-                link.looks, link.look_at = 0, now + JUDGE_DELAY
+                link.looks, link.look_at = 0, now + (JUDGE_DELAY if link.sent and link.is_answered else 0.0)
                 link.judge_due = now + JUDGE_TIMEOUT
 
     def _finish_closed(self, link: Connection) -> None:

@@ -618,7 +618,10 @@ def test_end_of_unknown_kind_with_nothing_outstanding_is_an_end(bench: Bench) ->
 
 
 def test_a_program_that_closes_by_itself_needs_no_question(bench: Bench) -> None:
-    key = bench.open()
+    source = Pile()
+    key = bench.open(source)
+    bench.write(key, source, b"hello")
+    bench.dialog(('AT+QISEND=0,5,"68656C6C6F"', "OK", "SEND OK"))
     bench.say('+QIURC: "recv",0,2,"6869"', '+QIURC: "closed",0')
     bench.expect()
     bench.advance(JUDGE_DELAY / 2)
@@ -633,7 +636,9 @@ def test_a_program_that_closes_by_itself_needs_no_question(bench: Bench) -> None
 def test_data_left_when_a_program_closes_after_the_peer_is_told_in_the_log(bench: Bench) -> None:
     source = Pile()
     key = bench.open(source)
-    bench.say('+QIURC: "closed",0')
+    bench.write(key, source, b"a")
+    bench.dialog(('AT+QISEND=0,1,"61"', "OK", "SEND OK"))
+    bench.say('+QIURC: "recv",0,1,"61"', '+QIURC: "closed",0')
     source.chunks.append(b"late")
     bench.driver.data_available(key, 4, bench.now)
     bench.driver.end_of_data(key, 60.0, bench.now)
