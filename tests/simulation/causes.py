@@ -60,9 +60,9 @@ class Causes:
         """Whether a cause whose text matches may be felt now, whomever it touches."""
         return any(now <= cause.at + lasting and re.search(pattern, cause.text) for cause in self._causes)
 
-    def count(self, pattern: str) -> int:
-        """How many causes of the whole run match."""
-        return sum(re.search(pattern, cause.text) is not None for cause in self._causes)
+    def has_come(self, pattern: str, begin: float, end: float) -> bool:
+        """Whether a cause whose text matches came in this time, whomever it touches."""
+        return any(begin <= cause.at <= end and re.search(pattern, cause.text) for cause in self._causes)
 
 
 def contained_socket(fault: Fault, line: bytes, data: bytes, changed: bytes) -> int | None:

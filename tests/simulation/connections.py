@@ -138,6 +138,7 @@ class Connection:
         self.peer: Peer | None = None
         #: What the application must have had delivered when it was told of a clean end.
         self.owed: int | None = None
+        self.closed_at = float("-inf")
         self.linger = 0.0
         self.due: float | None = None
         #: Why garbage may follow what the peer got (docs/reliability.md); then nothing more is checked of it:

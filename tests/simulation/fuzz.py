@@ -300,10 +300,11 @@ class Fuzzed:
         if kind == 0:
             deadline = self.now + random.choice((0.1, 5.0, 200.0))
             number = driver.submit(random.choice(REQUESTS), deadline, self.now)
-            if random.randrange(8):
-                self.deadlines[number] = deadline
-            else:
-                driver.cancel(number, self.now)
+            self.deadlines[number] = deadline
+            if not random.randrange(8):
+                self._settle()  # tells the outcome of one that was done at once
+                if self.deadlines.pop(number, None) is not None:
+                    driver.cancel(number, self.now)
         elif kind == 7:
             if not random.randrange(16):
                 self._lose_port()

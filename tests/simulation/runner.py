@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import signal
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
+from itertools import islice
 from statistics import median
 from typing import Any
 
@@ -15,6 +18,9 @@ from tests.simulation.connections import Violation
 from tests.simulation.plan import make_plan
 from tests.simulation.shrink import failure_of, shrink
 from tests.simulation.world import World
+
+#: Seeds that a process is given at a time.
+CHUNK_SIZE = 20
 
 #: Last lines of a failing run that its story shows.
 STORY_LINES = 60
@@ -73,13 +79,48 @@ def run_seed(seed: int) -> Totals:
     return totals
 
 
-def run_seeds(seeds: Iterable[int], jobs: int = 1) -> Iterator[Totals]:
-    """Run them all; gives the totals of each as it ends."""
+class WorkerDied(Exception):
+    """A process of several has died, and what it was at is not known any better than the message says."""
+
+
+def run_seeds(seeds: Iterable[int], jobs: int = 1) -> Generator[Totals, None, None]:
+    """Run them all; gives the totals of a seed, or with several processes of a few, as they end.
+
+    Raises:
+        WorkerDied: a process died; what it did not finish is lost.
+    """
     if jobs == 1:
         yield from map(run_seed, seeds)
         return
-    with multiprocessing.Pool(jobs) as pool:
-        yield from pool.imap_unordered(run_seed, seeds, chunksize=20)
+    left = iter(seeds)
+    at_work: dict[Future[Totals], list[int]] = {}
+    pool = ProcessPoolExecutor(jobs, initializer=_leave_interrupts_to_the_parent)
+    try:
+        while True:
+            while len(at_work) < 2 * jobs and (chunk := list(islice(left, CHUNK_SIZE))):
+                at_work[pool.submit(_run_chunk, chunk)] = chunk
+            if not at_work:
+                return
+            for done in wait(at_work, return_when=FIRST_COMPLETED).done:
+                totals = done.result()
+                del at_work[done]
+                yield totals
+    except BrokenProcessPool as error:
+        ranges = ", ".join(f"{chunk[0]} to {chunk[-1]}" for chunk in at_work.values())
+        raise WorkerDied(f"a process died at one of the seeds {ranges}") from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _run_chunk(seeds: list[int]) -> Totals:
+    totals = Totals()
+    for seed in seeds:
+        totals.add(run_seed(seed))
+    return totals
 
 
 def story(seed: int) -> str:
@@ -113,6 +154,25 @@ def _told(world: World) -> list[str]:
 def _short(what: object) -> str:
     text = str(what)
     return text if len(text) <= 140 else f"{text[:140]}... ({len(text)})"
+
+
+def as_data(totals: Totals, seconds: float) -> dict[str, Any]:
+    """The totals as what JSON can hold."""
+    return {
+        "schedules": totals.schedules,
+        "calm": totals.calm,
+        "seconds": seconds,
+        "steps": totals.steps,
+        "virtual_seconds": totals.virtual_seconds,
+        "faults": dict(sorted(totals.faults.items())),
+        "sums": dict(sorted(totals.sums.items())),
+        "recoveries": {
+            kind: {"median": median(times), "worst": max(times), "times": len(times)}
+            for kind, times in sorted(totals.recoveries.items())
+        },
+        "tries": {str(tries): number for tries, number in sorted(totals.tries.items())},
+        "failures": [{"seed": seed, "kind": kind, "sentence": sentence} for seed, kind, sentence in totals.failures],
+    }
 
 
 def figures(totals: Totals, seconds: float) -> str:

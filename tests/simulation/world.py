@@ -26,7 +26,7 @@ from nbsocket.sim import Fault, ModelConnection, ModelNetwork, Module
 from nbsocket.sim._faults import byte_filter
 from nbsocket.sim._hosts import Target
 from nbsocket.sim._sockets import MAX_SOCKETS
-from tests.simulation.causes import HARMLESS_RE, OWNED_RE, Causes, contained_socket
+from tests.simulation.causes import HARMLESS_RE, LASTING, OWNED_RE, Causes, contained_socket
 from tests.simulation.connections import FIRST_PORT, Connection, Peer, Violation
 from tests.simulation.plan import Plan, Step
 from tests.simulation.requests import Requests
@@ -434,7 +434,7 @@ class World:
             raise Violation("eof", f"{link}: a clean end that the peer never made ({link.peer.ended or 'open'})")
         if link.read < link.peer.sent and not link.is_misread:
             raise Violation("eof", f"{link}: a clean end after {link.read} of {link.peer.sent} bytes")
-        link.owed = link.written
+        link.owed, link.closed_at = link.written, self.now
         if link.taken < link.written:
             raise Violation("eof", f"{link}: a clean end with {link.written - link.taken} bytes never sent")
 
@@ -533,7 +533,10 @@ class World:
                 continue
             got = len(peer.link.received)
             # What was on its way when the peer had closed its side already may get lost, as in any TCP.
-            if link.owed is not None and got < link.owed and not (link.spoilers or peer.link.is_vanished):
+            is_lost = peer.link.is_vanished or self.causes.has_come(
+                "broken|registration|restarted", link.closed_at, link.closed_at + LASTING
+            )
+            if link.owed is not None and got < link.owed and not (link.spoilers or is_lost):
                 raise Violation("eof", f"{link}: a clean end, and the peer got {got} of {link.owed} bytes")
             if link.is_usable and (got < link.written or link.read < peer.sent) and not link.spoilers:
                 raise Violation(
