@@ -130,7 +130,9 @@ class Connection:
     ack_query_at: float | None = None
     ack_interval: float = FIRST_ACK_QUERY
 
-    #: JUDGING: QISTATE was asked; and when to decide without an answer.
+    #: JUDGING: answers of QISTATE in a row that had nothing of this socket.
+    absences: int = 0
+    #: QISTATE was asked; and when to decide without an answer.
     is_state_known: bool = False
     judge_due: float | None = None
     #: Times that the count was looked at while in doubt, and when to look again (or, RELEASING, to close again).

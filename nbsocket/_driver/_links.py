@@ -600,14 +600,15 @@ class Links:
         rows = _rows(result)
         if rows is None and (result is None or link.looks < STATE_TRIES):
             link.looks += 1
+            link.absences = 0
             return  # it is asked again
         if rows is None:
             self._verdict(link, is_clean=False)
             return
         state = next((row.state for row in rows if row.socket_id == link.socket_id), None)
-        if state is None and not link.looks:
-            link.looks += 1
-            return  # the line may have been hurt
+        if state is None and not link.absences:
+            link.absences += 1
+            return  # the line may have been hurt, or this was the end of the answer before
         link.is_state_known = True
         if state == STATE_REMOTE_CLOSING:
             self._verdict(link, is_clean=True)

@@ -587,6 +587,18 @@ def test_end_is_not_guessed_from_a_garbled_answer(bench: Bench, garbled: str) ->
     assert bench.take(ConnectionReset).key == key
 
 
+def test_end_is_not_guessed_when_the_answers_are_one_behind(bench: Bench) -> None:
+    """An OK that was made up has cut the first answer in two."""
+    key = bench.open()
+    bench.say('+QIURC: "closed",0')
+    bench.advance(JUDGE_DELAY)
+    bench.dialog(("AT+QISTATE=1,0", '+QISTATE: 0,"TCP","10.0.0.9",80', "OK"))
+    bench.say(",0,0,0,1", "OK")
+    bench.expect("AT+QISTATE=1,0", "AT+QISTATE=1,0")
+    bench.say('+QISTATE: 0,"TCP","10.0.0.9",80,0,0,0,1', "OK")
+    assert bench.take(ConnectionReset).key == key
+
+
 def test_end_is_not_guessed_when_the_question_is_refused(bench: Bench) -> None:
     key = bench.open()
     bench.say('+QIURC: "closed",0')
