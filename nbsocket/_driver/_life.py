@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from errno import EIO, ENODEV
-from typing import Literal
+from typing import Any, Literal
 
 from nbsocket._at import (
     AT,
@@ -20,6 +20,7 @@ from nbsocket._at import (
     CFUNRead,
     CGDCONTRead,
     CloseOk,
+    Command,
     FinalResult,
     IpAssigned,
     QICFGRead,
@@ -48,6 +49,11 @@ PROBES_BOOTING = 40
 PATIENCE, MORE_PATIENCE = 1.0, 2.5
 #: Seconds for the first AT at a rate that is seldom met: a port where nothing answers is to be told of soon.
 HASTE = 0.6
+
+#: Results that say "not now", as firmware without error numbers does with ERROR alone (None); and how often, and after
+#: how many seconds, a command that got one is given again.
+BUSY_RESULTS = frozenset({None, 551, 564, 568})
+BUSY_TRIES, BUSY_PAUSE = 4, 1.0
 
 #: Ends a data mode that somebody left open: Esc cancels one of open length, the CRs fill one of any fixed length and
 #: are nothing to a module in command mode. What the peer of that send gets is garbage, so its connection is given up.
@@ -117,26 +123,31 @@ def bring_up(settings: Settings, baudrate: int | None) -> Steps[frozenset[int]]:
     ``baudrate`` is where it was found last, None when it was not.
     """
     yield from _find(settings, baudrate)
-    yield from _stop_echo()
+    # Echo would be taken for the sign of a restart.
+    yield from _insist(ATE0(), None)
     yield CMEE(1)
     yield QSCLK(0)
     yield from _set_data_format(settings)
     yield CEREG(1)
-    radio: FinalResult = yield CFUNRead()
+    radio = yield from _insist(CFUNRead())
     if radio.ok and checked(radio) != 1:
-        checked((yield CFUN(1)))
+        checked((yield from _insist(CFUN(1))))
     if settings.apn is not None:
         yield from _set_apn(settings.apn)
     return (yield from _close_orphans(settings.close_orphans))
 
 
-def _stop_echo() -> Steps[None]:
-    """Echo would be taken for the sign of a restart; a refusal may be meant for an AT before."""
-    for _ in range(3):
-        answer: FinalResult = yield ATE0()
-        if answer.ok:
-            return
-        yield Pause(1.0)
+def _insist(
+    command: Command[Any], refusals: frozenset[int | None] | None = BUSY_RESULTS, pause: float = BUSY_PAUSE
+) -> Steps[FinalResult]:
+    """Give a command until it is carried out, or refused with another result than these (None: than any)."""
+    answer: FinalResult = yield command
+    for _ in range(BUSY_TRIES - 1):
+        if answer.ok or (refusals is not None and answer.code not in refusals):
+            break
+        yield Pause(pause)
+        answer = yield command
+    return answer
 
 
 def _find(settings: Settings, baudrate: int | None) -> Steps[None]:
@@ -183,34 +194,26 @@ def probe(tries: int, patience: float = PATIENCE) -> Steps[int]:
 
 
 def _set_data_format(settings: Settings) -> Steps[None]:
-    for _ in range(4):
-        answer: FinalResult = yield QICFGRead()
-        if answer.ok:
-            break
-        yield Pause(2.0)
-    else:
+    answer = yield from _insist(QICFGRead(), None, 2.0)
+    if not answer.ok:
         raise make_error(
             EIO, 'the module does not know AT+QICFG="dataformat": is it a BC260Y-CN?', command=QICFGRead().line
         )
     have = checked(answer)
     if (have.send_hex, have.receive_hex) != (settings.is_hex, settings.is_hex):
-        checked((yield QICFG(settings.is_hex, settings.is_hex)))
+        checked((yield from _insist(QICFG(settings.is_hex, settings.is_hex))))
 
 
 def _set_apn(apn: str) -> Steps[None]:
-    answer: FinalResult = yield CGDCONTRead()
+    answer = yield from _insist(CGDCONTRead())
     if answer.ok and any(row.cid == 1 and row.apn == apn for row in checked(answer)):
         return
-    checked((yield CGDCONT(1, "IP", apn)))
+    checked((yield from _insist(CGDCONT(1, "IP", apn))))
 
 
 def _close_orphans(is_wanted: bool) -> Steps[frozenset[int]]:
     """Sockets survive a restart of the host: close what an earlier program left open, or return what it was."""
-    for _ in range(3):
-        answer: FinalResult = yield QISTATERead()
-        if answer.ok:
-            break
-        yield Pause(1.0)
+    answer = yield from _insist(QISTATERead(), None)
     rows = checked(answer) if answer.ok else []
     if not is_wanted:
         return frozenset(row.socket_id for row in rows)
@@ -267,7 +270,7 @@ def wake() -> Steps[None]:
     if not tries:
         raise make_error(ENODEV, "the module does not wake up", command="AT")
     yield ATE0()
-    checked((yield QSCLK(0)))
+    checked((yield from _insist(QSCLK(0))))
     if tries > 1:
         # It may only have been slow: then every OK so far was for the command before, and this is the end of them.
         yield QICFGRead()

@@ -108,6 +108,41 @@ def test_rate_that_gives_an_error_is_the_right_one() -> None:
     assert [event for event in bench.events if isinstance(event, SetBaudrate)] == [SetBaudrate(115200)]
 
 
+@pytest.mark.parametrize("refusal", ["+CME ERROR: 568", "ERROR"])
+def test_a_busy_module_is_told_its_configuration_again(refusal: str) -> None:
+    bench = Bench(Settings(baudrate=115200, apn="iot"))
+    bench.driver.port_opened(bench.now)
+    bench.dialog(
+        *BRING_UP[:4],
+        ('AT+QICFG="dataformat"', '+QICFG: "dataformat",0,0', "OK"),
+        ('AT+QICFG="dataformat",1,1', refusal),
+    )
+    bench.expect()
+    bench.advance(1.0)
+    bench.dialog(
+        ('AT+QICFG="dataformat",1,1', "OK"),
+        ("AT+CEREG=1", "OK"),
+        ("AT+CFUN?", "+CFUN: 0", "OK"),
+        ("AT+CFUN=1", refusal),
+    )
+    bench.advance(1.0)
+    bench.dialog(("AT+CFUN=1", "OK"), ("AT+CGDCONT?", "OK"), ('AT+CGDCONT=1,"IP","iot"', refusal))
+    bench.advance(1.0)
+    bench.dialog(('AT+CGDCONT=1,"IP","iot"', "OK"), ("AT+QISTATE?", "OK"), *ATTACH)
+    assert bench.driver.is_ready
+
+
+def test_a_refusal_that_will_not_pass_is_told_at_once() -> None:
+    bench = Bench(Settings(baudrate=115200, apn="iot"))
+    request = bench.driver.submit(GetInfo(), None, bench.now)
+    bench.driver.port_opened(bench.now)
+    bench.dialog(*BRING_UP[:-1], ("AT+CGDCONT?", "OK"), ('AT+CGDCONT=1,"IP","iot"', "+CME ERROR: 50"))
+    bench.expect()
+    bench.take(SetBaudrate)
+    failed = bench.take(RequestFailed)
+    assert failed.request_id == request and "50" in str(failed.error)
+
+
 def test_orphans_are_asked_for_again_when_the_question_is_refused() -> None:
     bench = Bench()
     bench.driver.port_opened(bench.now)
