@@ -340,7 +340,7 @@ class Links:
         if self._opening is not None or not self._free_ids or any(link.is_half_open for link in self._order):
             return None
         link = next((link for link in self._order if link.phase is Phase.QUEUED and now >= link.ready_at), None)
-        if link is None or self._awaits_claims(now):
+        if link is None or self.awaits_claims(now):
             return None
         link.socket_id = self._free_ids.popleft()
         link.socket_deadline, link.opening_at = None, now
@@ -350,7 +350,8 @@ class Links:
         command = QIOPEN(link.socket_id, link.service, link.host, link.port, link.local_port)
         return Turn(command, partial(self._open_answered, link))
 
-    def _awaits_claims(self, now: float) -> bool:
+    def awaits_claims(self, now: float) -> bool:
+        """The module is at an opening of the user's, and may refuse what needs the network."""
         for socket_id, due in tuple(self._claims_opening.items()):
             if due is None:
                 self._claims_opening[socket_id] = now + OPEN_TIMEOUT

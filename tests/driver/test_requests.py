@@ -361,9 +361,11 @@ def test_opening_waits_for_the_outcome_of_a_raw_one(bench: Bench) -> None:
     text = 'AT+QIOPEN=0,4,"TCP","10.0.0.9",80'
     assert ask(bench, RawCommand(text), (text, "OK")) == []
     bench.driver.open("TCP", "10.0.0.9", 81, 0, Pile(), bench.now)
+    bench.driver.submit(Resolve("a.example"), None, bench.now)
     assert bench.sent() == b""
     bench.say("+QIOPEN: 4,566")
-    bench.expect('AT+QIOPEN=0,0,"TCP","10.0.0.9",81')
+    bench.dialog(('AT+QIOPEN=0,0,"TCP","10.0.0.9",81', "OK", "+QIOPEN: 0,0"))
+    bench.expect('AT+QIDNSGIP=0,"a.example"')
 
 
 def test_opening_does_not_wait_for_ever_for_the_outcome_of_a_raw_one(bench: Bench) -> None:
