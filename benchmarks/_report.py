@@ -147,7 +147,8 @@ def table(rows: Iterable[Row]) -> str:
     """Return the rows as a table in Markdown, which is also readable as it is."""
     heads = ("", "what", "value", "spread", "against", "ratio", "target", "", "note")
     lines = [heads] + [_cells(row) for row in rows]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(heads) - 1)]
+    widths.append(len(heads[-1]))  # notes are long
     shown = [
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines
     ]

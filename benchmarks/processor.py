@@ -38,7 +38,7 @@ def run(effort: Effort) -> Iterator[Row]:
                     pieces = f", {grain * 1000:.0f} ms at a time"
                     yield from _measure_busy(stage, "down", data_format, pieces, effort)
         with bench(BAUDRATE, servers) as stage:
-            yield from _measure_idle(stage, 5.0 if effort.is_quick else IDLE_TIME)
+            yield from _measure_idle(stage, 3.0 if effort.is_quick else IDLE_TIME)
 
 
 def _measure_busy(
@@ -49,7 +49,7 @@ def _measure_busy(
     segments = max(4, round(limit * effort.seconds / (SEGMENT_SIZES[data_format] if is_up else REPORT_SIZE)))
     ours: list[Transfer] = []
     least: list[Transfer] = []
-    for _ in range(min(effort.repeats, 3)):
+    for _ in range(1 if effort.is_quick else min(effort.repeats, 3)):
         ours.append(OURS[direction](stage, data_format, "TCP", segments))
         least.append(FLOOR[direction](stage, data_format, "TCP", segments))
     what = f"{direction}, {data_format}, {BAUDRATE} baud{pieces}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator
 
+from benchmarks import _peer_rows
 from benchmarks._bench import Bench, DataFormat, ServersProcess, Service, bench
 from benchmarks._report import Effort, Row, compared
 from benchmarks._transfer import FLOOR, MAX_BURST, OURS, Direction, Transfer
@@ -26,10 +27,12 @@ def run(effort: Effort) -> Iterator[Row]:
                 for service in services:
                     if not (effort.is_quick and service == "UDP"):
                         yield _measure(stage, direction, data_format, service, effort)
+        yield from _peer_rows.rows(stage, effort)
 
 
 def _measure(stage: Bench, direction: Direction, data_format: DataFormat, service: Service, effort: Effort) -> Row:
-    segments = _enough(FLOOR[direction](stage, data_format, service, _TRIAL), min(effort.seconds, 1.0))
+    trial = FLOOR[direction](stage, data_format, service, _TRIAL)
+    segments = _enough(trial, 0.2 if effort.is_quick else min(effort.seconds, 1.0))
     if service == "UDP" and direction == "down":
         segments = MAX_BURST
     ours: list[Transfer] = []
