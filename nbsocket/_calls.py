@@ -32,7 +32,7 @@ from ._bypass import LOOPBACK, NOTHING
 from ._channel import Channel, DatagramChannel, State, StreamChannel, lookup
 from ._resolver import resolve_one
 from ._route import Route, is_local_name
-from ._stdlib import GenuineSocket, StdlibSocket
+from ._stdlib import GenuineSocket, StdlibSocket, getaddrinfo
 from ._unreachable import note_bypassed
 
 #: Sockets that may have wishes from before their connection; more than that many at once means that the oldest were
@@ -297,7 +297,7 @@ def bind(sock: StdlibSocket, route: Route, address: Any, /) -> None:
     if stream_channel(sock) is not None:
         raise os_error(errno.EINVAL)
     if route.keeps_listeners:
-        GenuineSocket.bind(sock, address)
+        GenuineSocket.bind(sock, _without_name(sock, address))
         local = parse_address(family_of(sock), address, "bind")
     else:
         local = _wildcard(sock, address)
@@ -305,6 +305,18 @@ def bind(sock: StdlibSocket, route: Route, address: Any, /) -> None:
     if stands_for_module and (local.port or not route.keeps_listeners):
         _remember_local(sock, local)
     return None
+
+
+def _without_name(sock: StdlibSocket, address: Any) -> Any:
+    """Look a name to be bound up by the host's resolver, as bind() does, but where ``--strict`` can refuse it.
+
+    The C function asks before its audit event is raised.
+    """
+    host = address[0] if isinstance(address, tuple) and address else None
+    if not isinstance(host, str) or host in ("", "<broadcast>") or _is_loopback(host) or parse_literal(host) is not None:
+        return address
+    found = getaddrinfo(host, None, family_of(sock), type_of(sock))
+    return (found[0][4][0], *address[1:])
 
 
 def _wildcard(sock: StdlibSocket, address: Any) -> Address:
@@ -326,7 +338,7 @@ def _remember_local(sock: StdlibSocket, local: Address) -> None:
 def _bind_datagram(sock: StdlibSocket, route: Route, address: Any) -> None:
     channel = datagram_channel(sock)
     if channel is None:
-        return GenuineSocket.bind(sock, address)
+        return GenuineSocket.bind(sock, _without_name(sock, address))
     local = parse_address(family_of(sock), address, "bind")
     if local.is_wildcard:
         engine = route.modem.engine

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import errno
 import importlib.abc
+import logging
+import socket as _constants
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from socket import AI_NUMERICHOST, SOCK_STREAM
@@ -20,26 +22,48 @@ from ._address import INET_FAMILIES, parse_literal
 from ._bypass import Bypass
 from ._port import is_opening_port
 
-_LOOPBACK = Bypass.parse("none, 127.0.0.0/8, ::1, localhost")
+#: A name under it, as ``x.localhost``, is not: some systems ask their name server for that.
+_LOOPBACK = Bypass.parse("none, 127.0.0.0/8, ::1")
+_LOCALHOST = ("localhost", "localhost.")
+
+#: Families whose sockets write frames to a network by themselves; bind() and send() of theirs tell no destination.
+_FRAME_FAMILIES = {getattr(_constants, name) for name in ("AF_PACKET",) if hasattr(_constants, name)}
+
+#: What begins another program: the audit hook is not there, and what it connects to is not seen.
+_PROGRAMS = frozenset({"subprocess.Popen", "os.exec", "os.posix_spawn", "os.spawn", "os.startfile", "os.system"})
+
+_logger = logging.getLogger("nbsocket")
 
 
 def refuse_host_network(bypass: Bypass) -> None:
     """From now on refuse every connect, datagram and look-up outside ``bypass``: OSError EACCES.
 
     The way to the modem itself (a port ``socket://host:4001``) is left open. Where ``bypass`` leaves out even loopback,
-    TCP connections there are refused, too; other loopback traffic is that of servers on this machine, and passes.
+    TCP connections there are refused, too; other loopback traffic is that of servers on this machine, and passes. That
+    the program starts another one, which cannot be held, is told once where Python tells of it.
     """
+    is_told = False
 
     def hook(event: str, args: tuple[Any, ...]) -> None:
+        nonlocal is_told
+        if event == "socket.__new__" and int(args[1]) in _FRAME_FAMILIES:
+            raise OSError(errno.EACCES, "refused by --strict: a socket that writes frames would go past the modem")
+        if event in _PROGRAMS and not is_told:
+            is_told = True
+            _logger.warning("the program starts another one (%s): --strict does not hold that", event)
         host_in = _HOSTS.get(event)
         host = host_in(args) if host_in else None
         if host is None or bypass.covers(host) or is_opening_port():
             return
-        if _LOOPBACK.covers(host) and (not _is_tcp_connect(event, args) or _is_own()):
+        if _is_loopback(host) and (not _is_tcp_connect(event, args) or _is_own()):
             return
         raise OSError(errno.EACCES, f"refused by --strict: {event} to {host} would go past the modem")
 
     sys.addaudithook(hook)
+
+
+def _is_loopback(host: str) -> bool:
+    return host.lower() in _LOCALHOST or _LOOPBACK.covers(host)
 
 
 def _is_tcp_connect(event: str, args: tuple[Any, ...]) -> bool:

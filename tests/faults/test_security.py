@@ -258,7 +258,7 @@ def run_strict(folder: Path, port: str, program: str) -> subprocess.CompletedPro
     environment = {name: value for name, value in os.environ.items() if not name.startswith("NBSOCKET_")}
     return subprocess.run(
         [sys.executable, "-m", "nbsocket", "--port", port, "run", "--strict", "--bypass", "none", "program.py"],
-        env={**environment, "PYTHONPATH": str(Path(__file__).parents[2])},
+        env={**environment, "PYTHONPATH": os.pathsep.join((str(Path(__file__).parents[2]), str(folder)))},
         cwd=folder,
         capture_output=True,
         text=True,
@@ -337,10 +337,101 @@ class Mine(_socket.socket):
     pass
 evade(lambda: Mine(type=2).sendto(b"x", ("203.0.113.1", 53)))
 evade(lambda: Mine(_socket.AF_INET6).connect(("2001:db8::1", 80)))
+evade(lambda: _socket.socket(type=2).connect(("0xcb.0.0x71.1", 80)))
+evade(lambda: _socket.socket(type=2).connect(("3405803777", 80)))
+evade(lambda: _socket.socket(_socket.AF_INET6, 2).connect(("::ffff:203.0.113.1", 80)))
+evade(lambda: _socket.socket(type=2).sendto(b"x", (bytearray(b"203.0.113.1"), 80)))
+evade(lambda: _socket.socket(type=2).sendto(b"x", ("<broadcast>", 80)))
+evade(lambda: _socket.getaddrinfo("host.localhost", 80))
 """
 
 
 def test_strict_holds_whatever_way_is_taken(tmp_path: Path) -> None:
-    """After unpatch(), on a thread, through asyncio, with subclasses of the C class."""
+    """After unpatch(), on a thread, through asyncio, with subclasses of the C class, in odd spellings."""
     done = run_strict(tmp_path, "sim://", EVADE)
-    assert done.stdout.split() == ["closed"] * 8, done.stdout + done.stderr
+    assert done.stdout.split() == ["closed"] * 14, done.stdout + done.stderr
+
+
+MODULES = """
+import importlib, os, sys, _socket
+from importlib.machinery import ExtensionFileLoader, ModuleSpec
+def evade(module):
+    try:
+        module.socket(type=2).connect(("203.0.113.1", 80))
+    except PermissionError:
+        return "closed"
+    return "OPEN"
+here, spec = _socket, importlib.util.find_spec("_socket")
+del sys.modules["_socket"]
+print(evade(importlib.import_module("_socket")), evade(here))
+if spec.origin != "built-in":
+    loader = ExtensionFileLoader("_socket", spec.origin)
+    again = importlib.util.module_from_spec(ModuleSpec("_socket", loader, origin=spec.origin))
+    loader.exec_module(again)
+    print(evade(again))
+pid = os.fork()
+if not pid:
+    print(evade(here), flush=True)
+    os._exit(0)
+os.waitpid(pid, 0)
+"""
+
+
+def test_strict_holds_in_other_copies_of_the_module_and_in_forks(tmp_path: Path) -> None:
+    done = run_strict(tmp_path, "sim://", MODULES)
+    assert len(done.stdout.split()) >= 4 and set(done.stdout.split()) == {"closed"}, done.stdout + done.stderr
+
+
+EARLY = "import builtins, _socket, socket; builtins.early = [_socket.socket(type=2), socket.socket(type=2)]\n"
+LATE = """
+from nbsocket._channel import lookup
+for sock in early:
+    for call in (lambda: sock.connect(("203.0.113.1", 80)), lambda: sock.sendto(b"x", ("203.0.113.1", 80))):
+        try:
+            call()
+        except PermissionError:
+            print("closed")
+        else:
+            print("OPEN" if lookup(sock.fileno()) is None else "modem")
+"""
+
+
+def test_strict_holds_sockets_that_were_there_before(tmp_path: Path) -> None:
+    """Made by the C class they are refused; those of the class that patch() wraps go over the modem."""
+    (tmp_path / "sitecustomize.py").write_text(EARLY)
+    done = run_strict(tmp_path, "sim://", LATE)
+    assert done.stdout.split() == ["closed", "closed", "modem", "modem"], done.stdout + done.stderr
+
+
+BIND = """
+import _socket, socket
+def bind(family, kind):
+    socket.socket(family, kind).bind(("host.example", 0))
+def create_server():
+    socket.create_server(("host.example", 0))
+def frames():
+    _socket.socket(socket.AF_PACKET, 3, 0)
+calls = [lambda: bind(socket.AF_INET, 1), lambda: bind(socket.AF_INET6, 1), create_server]
+for call in calls + [frames] * hasattr(socket, "AF_PACKET"):
+    try:
+        call()
+    except OSError as error:
+        print("closed" if "refused by --strict" in str(error) else repr(error))
+    else:
+        print("OPEN")
+socket.socket().bind(("localhost", 0))
+print("closed")
+"""
+
+
+def test_strict_refuses_names_to_bind_and_sockets_for_frames(tmp_path: Path) -> None:
+    """The C function bind() asks the host's name server before its audit event; frames name no destination."""
+    done = run_strict(tmp_path, "sim://", BIND)
+    assert set(done.stdout.splitlines()) == {"closed"}, done.stdout + done.stderr
+
+
+def test_strict_tells_once_of_other_programs(tmp_path: Path) -> None:
+    program = "import os, subprocess, sys\nfor _ in range(2): subprocess.run([sys.executable, '-c', ''])\nos.system(':')"
+    done = run_strict(tmp_path, "sim://", program)
+    assert done.returncode == 0
+    assert done.stderr.count("--strict does not hold that") == 1, done.stderr
