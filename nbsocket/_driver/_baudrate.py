@@ -8,7 +8,7 @@ from errno import EINVAL, EIO, ENODEV
 from typing import ClassVar
 
 from nbsocket._at import IPR, FinalResult
-from nbsocket._driver._life import PROBES_FIXED, PROBES_SEARCHING, probe
+from nbsocket._driver._life import PROBES_FIXED, PROBES_SEARCHING, catch_up, probe
 from nbsocket._driver._requests import Plain, Surroundings, checked
 from nbsocket._driver._script import Pause, SetRate, Steps, Unanswered, Write
 from nbsocket._errors import make_error
@@ -39,7 +39,10 @@ class ChangeBaudrate(Plain):
             checked((yield command))
         yield Pause(SETTLE_TIME)
         yield SetRate(self.rate)
-        if (yield from probe(PROBES_SEARCHING)):
+        tries = yield from probe(PROBES_SEARCHING)
+        if tries:
+            with suppress(Unanswered):
+                yield from catch_up(tries)
             return old
         yield from self._restore(old)
         raise make_error(

@@ -31,7 +31,17 @@ from nbsocket._driver._requests import REGISTERED, checked, read_address
 from nbsocket._driver._script import Await, Pause, SetRate, Steps, Unanswered, Write
 from nbsocket._errors import make_error
 
-__all__ = ["PROBES_FIXED", "PROBES_SEARCHING", "Settings", "attach", "bring_up", "come_back", "probe", "wake"]
+__all__ = [
+    "PROBES_FIXED",
+    "PROBES_SEARCHING",
+    "Settings",
+    "attach",
+    "bring_up",
+    "catch_up",
+    "come_back",
+    "probe",
+    "wake",
+]
 
 #: Both are met in the field first; then the rest that AT+IPR can set.
 COMMON_RATES = (115200, 9600)
@@ -271,6 +281,10 @@ def wake() -> Steps[None]:
         raise make_error(ENODEV, "the module does not wake up", command="AT")
     yield ATE0()
     checked((yield from _insist(QSCLK(0))))
+    yield from catch_up(tries)
+
+
+def catch_up(tries: int) -> Steps[None]:
+    """After several AT: a module that is only slow has said every OK so far to the one before; end that."""
     if tries > 1:
-        # It may only have been slow: then every OK so far was for the command before, and this is the end of them.
         yield QICFGRead()

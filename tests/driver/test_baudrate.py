@@ -38,6 +38,20 @@ def test_module_that_answers_at_the_new_rate(bench: Bench) -> None:
     assert bench.driver.baudrate == 460800
 
 
+def test_late_answers_of_a_slow_module_are_not_taken_for_those_of_later_commands(bench: Bench) -> None:
+    begin(bench)
+    bench.advance(1.1)
+    assert bench.sent() == b"AT\rAT\r"
+    bench.driver.submit(RawCommand("AT+CSQ"), None, bench.now)
+    bench.say("OK")
+    bench.advance(0.5)
+    bench.expect('AT+QICFG="dataformat"')
+    bench.say("OK", '+QICFG: "dataformat",1,1', "OK")
+    assert bench.take(RequestDone).value == 115200
+    bench.dialog(("AT+CSQ", "+CSQ: 20,99", "OK"))
+    assert bench.take(RequestDone).value == ["+CSQ: 20,99"]
+
+
 def test_new_rate_is_used_when_the_module_restarts(bench: Bench) -> None:
     begin(bench)
     bench.dialog(("AT", "OK"))
