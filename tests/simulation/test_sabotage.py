@@ -94,6 +94,17 @@ def test_line_read_inside_a_payload(monkeypatch: pytest.MonkeyPatch) -> None:
     assert first_failure({"down", "gap", "lost", "eof", "isolation", "datagram", "dead"}) < MOST_SEEDS
 
 
+@pytest.mark.timeout(300)
+def test_damage_to_one_connection_resets_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    damaged = Links.damaged
+
+    def spread(self: Links, socket_id: int | None, is_contained: bool, reason: str) -> None:
+        damaged(self, socket_id, False, reason)
+
+    monkeypatch.setattr(Links, "damaged", spread)
+    assert first_failure({"isolation"}) < MOST_SEEDS
+
+
 def _handlers() -> dict[type, Any]:
     from nbsocket._driver import _driver
 
