@@ -431,7 +431,7 @@ def test_strict_refuses_names_to_bind_and_sockets_for_frames(tmp_path: Path) -> 
 
 
 def test_strict_tells_once_of_other_programs(tmp_path: Path) -> None:
-    program = "import os, subprocess, sys\nfor _ in range(2): subprocess.run([sys.executable, '-c', ''])\nos.system(':')"
-    done = run_strict(tmp_path, "sim://", program)
+    lines = ("import os, subprocess, sys", "subprocess.run([sys.executable, '-c', ''])", "os.system(':')")
+    done = run_strict(tmp_path, "sim://", "\n".join(lines))
     assert done.returncode == 0
     assert done.stderr.count("--strict does not hold that") == 1, done.stderr
