@@ -313,8 +313,9 @@ def _without_name(sock: StdlibSocket, address: Any) -> Any:
     The C function asks before its audit event is raised.
     """
     host = address[0] if isinstance(address, tuple) and address else None
-    is_name = isinstance(host, str) and host not in ("", "<broadcast>") and parse_literal(host) is None
-    if not is_name or _is_loopback(host):
+    if not isinstance(host, str) or host in ("", "<broadcast>"):
+        return address
+    if parse_literal(host) is not None or _is_loopback(host):
         return address
     found = getaddrinfo(host, None, family_of(sock), type_of(sock))
     return (found[0][4][0], *address[1:])
