@@ -109,7 +109,7 @@ class Chat:
         self._framer = Framer()
         self._events: deque[Event] = deque()
         self._heard_at = float("-inf")
-        #: Where text whose frame was lost ends at the latest, as an offset of the framer's; 0 once the modem has paused.
+        #: Where text whose frame was lost ends at the latest, as an offset of the framer; 0 once the modem has paused.
         self._wreck_end = 0
         self._pending: Command[Any] | None = None
         self._responses: list[InfoResponse] = []
