@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import select
 import signal
 import socket
+import ssl
 import struct
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -71,7 +73,7 @@ class Stage:
     """What the calls need: a modem whose module keeps them waiting, and sockets."""
 
     def __init__(self, simulator: Simulator, modem: Modem, port: int) -> None:
-        self.simulator, self.modem = simulator, modem
+        self.simulator, self.modem, self.port = simulator, modem, port
         self.stream = connect(modem, port)
         self.stream.settimeout(None)
         self.datagram = nbsocket.socket(type=socket.SOCK_DGRAM, modem=modem)
@@ -94,6 +96,51 @@ class Stage:
 def send_for_ever(stage: Stage) -> None:
     while True:
         stage.stream.sendall(bytes(100_000))
+
+
+def send_pieces_for_ever(stage: Stage) -> None:
+    while True:
+        stage.stream.send(bytes(100_000))
+
+
+def send_lists_for_ever(stage: Stage) -> None:
+    while True:
+        stage.stream.sendmsg([bytes(50_000)] * 2)
+
+
+def write_file_for_ever(stage: Stage) -> None:
+    with suppress(BrokenPipeError), stage.stream.makefile("wb") as file:
+        while True:
+            file.write(bytes(100_000))
+
+
+def send_datagrams_for_ever(stage: Stage) -> None:
+    stage.datagram.connect((FAR, unused_port()))
+    stage.simulator.inject(Fault("late", match="QISEND=", delay=0.3, times=2))
+    while True:
+        stage.datagram.send(bytes(500))
+
+
+def send_datagrams_to_for_ever(stage: Stage) -> None:
+    target = FAR, unused_port()
+    stage.simulator.inject(Fault("late", match="QISEND=", delay=0.3, times=2))
+    while True:
+        stage.datagram.sendto(bytes(500), target)
+
+
+def wait_for_a_socket(stage: Stage) -> None:
+    """All of the module's sockets are in use."""
+    with ExitStack() as stack:
+        for _ in range(4):
+            stack.enter_context(connect(stage.modem, stage.port))
+        stack.enter_context(stage.new_socket()).connect((FAR, stage.port))
+
+
+def shake_hands(stage: Stage) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    with connect(stage.modem, stage.port) as sock:
+        sock.settimeout(None)
+        context.wrap_socket(sock, server_hostname="server.example")
 
 
 def connect_nowhere(stage: Stage) -> None:
@@ -121,10 +168,27 @@ CALLS: dict[str, Callable[[Stage], object]] = {
     "create_connection": lambda stage: nbsocket.create_connection(("192.0.2.1", 80)),
     "recv": lambda stage: stage.stream.recv(10),
     "recv_into": lambda stage: stage.stream.recv_into(bytearray(10)),
+    "recvmsg": lambda stage: stage.stream.recvmsg(10),
+    "recvmsg_into": lambda stage: stage.stream.recvmsg_into([bytearray(10)]),
+    "recvfrom of a stream": lambda stage: stage.stream.recvfrom(10),
+    "select": lambda stage: select.select([stage.stream], [], []),
+    "connect, all sockets in use": wait_for_a_socket,
+    "TLS handshake": shake_hands,
     "makefile": lambda stage: stage.stream.makefile("rb").read(10),
     "recvfrom": receive_from,
+    "recvfrom_into": lambda stage: (
+        stage.datagram.sendto(b"x", (FAR, unused_port())),
+        stage.datagram.recvfrom_into(bytearray(9)),
+    ),
     "sendall": send_for_ever,
+    "send": send_pieces_for_ever,
+    "sendmsg": send_lists_for_ever,
+    "makefile, writing": write_file_for_ever,
+    "send of datagrams": send_datagrams_for_ever,
+    "sendto": send_datagrams_to_for_ever,
     "getaddrinfo": slow(lambda stage: nbsocket.getaddrinfo("host.example", 80)),
+    "gethostbyname_ex": slow(lambda stage: nbsocket.gethostbyname_ex("host.example")),
+    "gethostbyaddr": slow(lambda stage: nbsocket.gethostbyaddr("host.example")),
     "gethostbyname": slow(lambda stage: nbsocket.gethostbyname("host.example")),
     "getsockopt(NB_UNACKED)": slow(lambda stage: stage.stream.getsockopt(SOL_NB, NB_UNACKED)),
     "Modem.command": slow(lambda stage: stage.modem.command("AT+CSQ")),
@@ -138,7 +202,18 @@ CALLS: dict[str, Callable[[Stage], object]] = {
     "Modem.ntp": slow(lambda stage: stage.modem.ntp("192.0.2.1")),
     "Modem.clock": slow(lambda stage: stage.modem.clock()),
     "Modem.sockets": slow(lambda stage: stage.modem.sockets()),
+    "Modem.set_baudrate": slow(lambda stage: stage.modem.set_baudrate(9600)),
 }
+
+#: Public methods of Modem with a test of their own, and one that does not wait.
+ELSEWHERE = {"open", "close", "wait_attached"}
+NEVER_WAITS = {"stats"}
+
+
+def test_the_table_of_calls_is_complete() -> None:
+    """A new method of Modem must be interrupted, too."""
+    methods = {name for name, _ in inspect.getmembers(Modem, inspect.isfunction) if not name.startswith("_")}
+    assert methods - ELSEWHERE - NEVER_WAITS == {name[6:] for name in CALLS if name.startswith("Modem.")}
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -146,7 +221,7 @@ def test_ctrl_c(make_simulator: MakeSimulator, monkeypatch: pytest.MonkeyPatch, 
     from nbsocket import _modem
 
     simulator = make_simulator(hosts={"192.0.2.1": "timeout"})
-    with tcp_server(stall) as port, Modem(simulator.path) as modem:
+    with tcp_server(stall) as port, Modem(simulator.path, wait_for_socket=100.0) as modem:
         monkeypatch.setattr(_modem, "_default", modem)
         stage = Stage(simulator, modem, port)
         with ctrl_c():
