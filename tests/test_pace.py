@@ -20,6 +20,16 @@ def paced(rate: int = RATE) -> tuple[Pace, float]:
     return pace, 1.02
 
 
+@pytest.mark.parametrize("interval", [0.0003, 0.001, 0.016])
+def test_the_pace_is_seen_however_often_bytes_come(interval: float) -> None:
+    pace = Pace()
+    pace.set_rate(RATE)
+    size = round(interval * A_SECOND)
+    naps = [pace.nap_after(size, 2048 - number * size, number * interval) for number in range(2000 // size)]
+    first = next(number for number, nap in enumerate(naps) if nap is not None)
+    assert first * interval < max(SHORTEST_LOOK, interval) + 3 * interval
+
+
 def test_nothing_is_put_off_before_the_pace_was_seen() -> None:
     pace = Pace()
     pace.set_rate(RATE)

@@ -16,8 +16,8 @@ LONGEST_NAP, SHORTEST_NAP, MARGIN = 0.25, 0.005, 0.001
 #: Bytes that may wait in the system: half of what a tty holds.
 MOST_WAITING = 2048
 
-#: Seconds between two reads from which the pace can be told.
-SHORTEST_LOOK = 0.002
+#: Seconds within a payload from which the pace can be told.
+SHORTEST_LOOK = 0.004
 
 #: Bytes more than the rate allows that may come at once: what adapters keep back.
 BURST = 256
@@ -31,13 +31,15 @@ class Pace:
         self._bytes_per_second = 0.0
         self._has_pace = False
         self._read_at = float("-inf")
-        self._was_due = 0
+        #: Within a payload: since when its bytes are counted, and how many there were.
+        self._since: float | None = None
+        self._seen = 0
 
     def set_rate(self, rate: int | None) -> None:
         """The line has another rate in baud now; ten bits a byte. None: it is not known."""
         self._bytes_per_second = (rate or 0) / 10
         self._has_pace = False
-        self._was_due = 0
+        self._since = None
 
     def nap_after(self, size: int, due: int, now: float) -> float | None:
         """Return until when not to read.
@@ -49,12 +51,19 @@ class Pace:
         Returns:
             None: read on as before.
         """
-        possible = (now - self._read_at) * self._bytes_per_second
-        if size > 1.25 * possible + BURST:
+        if size > 1.25 * (now - self._read_at) * self._bytes_per_second + BURST:
             self._has_pace = False
-        elif self._was_due and now >= self._read_at + SHORTEST_LOOK and 0.5 * possible <= size <= 1.25 * possible:
-            self._has_pace = True
-        self._read_at, self._was_due = now, due
+        elif self._since is not None and now >= self._since + SHORTEST_LOOK:
+            possible = (now - self._since) * self._bytes_per_second
+            self._has_pace |= 0.5 * possible <= self._seen + size <= 1.25 * possible
+            self._since = None
+        self._read_at = now
+        if not due:
+            self._since = None
+        elif self._since is None:
+            self._since, self._seen = now, 0
+        else:
+            self._seen += size
         if not (due and self._has_pace):
             return None
         nap = min(min(due, MOST_WAITING) / self._bytes_per_second - MARGIN, LONGEST_NAP)
