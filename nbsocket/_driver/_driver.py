@@ -320,7 +320,7 @@ class Driver:
         return self._links.open_turn(now) if self.is_ready else None
 
     def _task_turn(self, now: float) -> Turn | None:
-        return self._tasks.turn(now, self.is_ready and not self._links.awaits_claims(now))
+        return self._tasks.turn(now, self.is_ready and not self._links.may_be_refused(now))
 
     def _sleep_turn(self) -> Turn | None:
         if (

@@ -337,10 +337,10 @@ class Links:
 
     def open_turn(self, now: float) -> Turn | None:
         """The next QIOPEN; call only when the network is there."""
-        if self._opening is not None or not self._free_ids or any(link.is_half_open for link in self._order):
+        if self._opening is not None or not self._free_ids:
             return None
         link = next((link for link in self._order if link.phase is Phase.QUEUED and now >= link.ready_at), None)
-        if link is None or self.awaits_claims(now):
+        if link is None or self.may_be_refused(now):
             return None
         link.socket_id = self._free_ids.popleft()
         link.socket_deadline, link.opening_at = None, now
@@ -350,12 +350,12 @@ class Links:
         command = QIOPEN(link.socket_id, link.service, link.host, link.port, link.local_port)
         return Turn(command, partial(self._open_answered, link))
 
-    def awaits_claims(self, now: float) -> bool:
-        """The module is at an opening of the user's, and may refuse what needs the network."""
+    def may_be_refused(self, now: float) -> bool:
+        """The module is at an opening that was given up, or the user's own, and may refuse what needs the network."""
         for socket_id, due in tuple(self._claims_opening.items()):
             if due is None:
                 self._claims_opening[socket_id] = now + OPEN_TIMEOUT
-        return bool(self._claims_opening)
+        return bool(self._claims_opening) or any(link.is_half_open for link in self._order)
 
     def send_turn(self, now: float) -> Turn | None:
         """The next segment: of the connection that was served least, so that a few bytes do not wait behind many."""

@@ -85,12 +85,14 @@ def test_given_up_opening_is_closed_before_the_next_one_begins(bench: Bench) -> 
     bench.driver.abort(other, bench.now)
     bench.driver.open("TCP", "10.0.0.9", 81, 0, Pile(), bench.now)
     bench.driver.abort(first, bench.now)
+    bench.driver.submit(Resolve("a.example"), None, bench.now)
     bench.dialog(("AT+QICLOSE=0", "OK"))
     assert bench.sent() == b""
     bench.say("CLOSE OK")
     bench.dialog(("AT+QICLOSE=1", "OK"))
     assert bench.sent() == b""
     bench.say("CLOSE OK")
+    bench.dialog(('AT+QIDNSGIP=0,"a.example"', "OK"))
     assert bench.sent().startswith(b"AT+QIOPEN=0,")
 
 
