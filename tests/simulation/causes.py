@@ -2,7 +2,7 @@
 
 A cause touches one connection where only its own commands or its own data were hurt, and all of them where bytes of
 the line were lost in a way that could have hit any. Either way its effects end: what it broke is found out and put
-right within ``LASTING`` seconds.
+right within ``LASTING`` seconds, or ``OPENING_LASTING`` where an opening is concerned.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from tests.simulation.connections import Connection
 
 #: Seconds for which a cause may be felt: the longest answer, its postponement while the module talks, and getting back
-#: in step by all means.
-LASTING = 75.0
+#: in step by all means; and the same for an opening, whose outcome may be 65 s late.
+LASTING = 45.0
+OPENING_LASTING = 75.0
 
 #: Commands of one connection.
 OWNED_RE = re.compile(r"AT\+(?:QISEND|QICLOSE)=(\d)|AT\+QISTATE=1,(\d)|AT\+QIOPEN=0,(\d)")

@@ -26,7 +26,7 @@ from nbsocket.sim import Fault, ModelConnection, ModelNetwork, Module
 from nbsocket.sim._faults import byte_filter
 from nbsocket.sim._hosts import Target
 from nbsocket.sim._sockets import MAX_SOCKETS
-from tests.simulation.causes import HARMLESS_RE, LASTING, OWNED_RE, Causes, contained_socket
+from tests.simulation.causes import HARMLESS_RE, LASTING, OPENING_LASTING, OWNED_RE, Causes, contained_socket
 from tests.simulation.connections import FIRST_PORT, Connection, Peer, Violation
 from tests.simulation.plan import Plan, Step
 from tests.simulation.requests import Requests
@@ -385,7 +385,8 @@ class World:
         link.due = None
         del self._by_key[link.key]
         has_no_socket = event.error.errno == EMFILE and self._has_waited_for_socket(link)
-        is_excused = has_no_socket or self.causes.excuse(link, self.now) or self._may_time_out(link)
+        has_cause = self.causes.excuse(link, self.now, OPENING_LASTING)
+        is_excused = has_no_socket or has_cause or self._may_time_out(link)
         # A radio that has more to send first than goes through in the time that the module gives an opening.
         is_excused |= bool(self.plan.module_options.radio_rate) and event.error.errno == ETIMEDOUT and not link.peers
         if link.manner not in ("refuse", "silent") and not is_excused:
