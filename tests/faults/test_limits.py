@@ -55,6 +55,7 @@ def exchange(sock: nbsocket.socket, size: int = 200) -> None:
 def test_64_mib_at_an_application_that_does_not_read(
     make_modem: MakeModem, caplog: pytest.LogCaptureFixture, data_format: str
 ) -> None:
+    assert stream_module.QUEUE_LIMIT == 4 * 1024 * 1024, "docs/security.md says so"
     modem = make_modem("pty", data_format)
     with tcp_server(echo) as echo_port, tcp_server(push) as port, connect(modem, echo_port) as other:
         exchange(other)

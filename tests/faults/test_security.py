@@ -116,6 +116,38 @@ def test_no_string_becomes_a_command(make_simulator: MakeSimulator, monkeypatch:
     assert all(line.isascii() and line.isprintable() for line in commands)
 
 
+#: Strings of the set-up: what takes them, by where they come from.
+SETTINGS: dict[str, Callable[[str, pytest.MonkeyPatch], object]] = {
+    "port, a device": lambda text, patch: Modem(f"/dev/{text}").open(),
+    "port, an option of the simulator": lambda text, patch: Modem(f"sim://?{text}=1").open(),
+    "port, a value for the simulator": lambda text, patch: Modem(f"sim://?firmware={text}").open(),
+    "port, a host of the simulator": lambda text, patch: Modem(f"sim://?host={text}").open(),
+    "port, a scheme": lambda text, patch: Modem(f"{text}://host").open(),
+    "configure port": lambda text, patch: nbsocket.configure(text).open(),
+    "NBSOCKET_PORT": lambda text, patch: (patch.setenv("NBSOCKET_PORT", text), nbsocket.configure().open()),
+    "NBSOCKET_BAUDRATE": lambda text, patch: (patch.setenv("NBSOCKET_BAUDRATE", text), nbsocket.configure("sim://")),
+    "NBSOCKET_DATA_FORMAT": lambda text, patch: (
+        patch.setenv("NBSOCKET_DATA_FORMAT", text),
+        nbsocket.configure("sim://"),
+    ),
+    "NBSOCKET_BYPASS": lambda text, patch: (patch.setenv("NBSOCKET_BYPASS", text), nbsocket.patch(Modem("sim://"))),
+    "patch bypass": lambda text, patch: nbsocket.patch(Modem("sim://"), bypass=text),
+    "data_format": lambda text, patch: Modem("sim://", data_format=text),  # type: ignore[arg-type]  # it is wrong
+    "power": lambda text, patch: Modem("sim://", power=text),  # type: ignore[arg-type]  # as above
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_settings_are_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """What is not known is refused when it is given, or when the port is opened: before anything is written."""
+    from nbsocket import _modem
+
+    monkeypatch.setattr(_modem, "_default", None)
+    for text in HOSTILE:
+        with monkeypatch.context() as patch, pytest.raises((OSError, ValueError)):
+            SETTINGS[name](text, patch)
+
+
 def test_the_table_of_strings_is_complete() -> None:
     """A new public parameter that is a string must be tried, too."""
     found = set()
@@ -191,6 +223,34 @@ def test_a_link_does_not_overwrite_a_file(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError):
         Simulator(link=str(target))
     assert target.read_text() == "mine"
+
+
+def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
+    """Whatever a symbolic link points to, and whatever is at the name that is used on the way, stays as it is."""
+    target, link = tmp_path / "file", tmp_path / "tty"
+    target.write_text("mine")
+    for points_to in (target, tmp_path / "nothing", tmp_path):
+        link.symlink_to(points_to)
+        with Simulator(link=str(link)) as simulator:
+            assert os.path.realpath(link).startswith("/dev/") and simulator.path == str(link)
+        assert not link.is_symlink()
+    (tmp_path / f"tty.{os.getpid()}").symlink_to(target)
+    with pytest.raises(FileExistsError):
+        Simulator(link=str(link))
+    os.link(target, link)
+    with pytest.raises(FileExistsError):
+        Simulator(link=str(link))
+    assert target.read_text() == "mine" and link.read_text() == "mine"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "tty", f"tty.{os.getpid()}"]
+
+
+def test_the_end_removes_only_its_own_link(tmp_path: Path) -> None:
+    """Another one that was put there meanwhile stays."""
+    link = tmp_path / "tty"
+    with Simulator(link=str(link)):
+        link.unlink()
+        link.symlink_to(tmp_path / "another")
+    assert os.readlink(link) == str(tmp_path / "another")
 
 
 def test_the_lock_leaves_no_file(make_simulator: MakeSimulator) -> None:
@@ -350,6 +410,26 @@ def test_strict_holds_whatever_way_is_taken(tmp_path: Path) -> None:
     """After unpatch(), on a thread, through asyncio, with subclasses of the C class, in odd spellings."""
     done = run_strict(tmp_path, "sim://", EVADE)
     assert done.stdout.split() == ["closed"] * 14, done.stdout + done.stderr
+
+
+LIBRARIES = """
+import importlib, sys
+for name in ("uvloop", "pycares", "pycurl", "grpc"):
+    for load in (importlib.import_module, __import__, lambda name: exec(f"import {name}"), importlib.util.find_spec):
+        try:
+            load(name)
+        except ImportError as error:
+            print("closed" if "refused by --strict" in str(error) else repr(error))
+        else:
+            print("OPEN", name)
+"""
+
+
+def test_strict_refuses_libraries_that_connect_in_c(tmp_path: Path) -> None:
+    for name in ("uvloop", "pycares", "pycurl", "grpc"):
+        (tmp_path / f"{name}.py").write_text("print('OPEN')")
+    done = run_strict(tmp_path, "sim://", LIBRARIES)
+    assert done.stdout.split() == ["closed"] * 16, done.stdout + done.stderr
 
 
 MODULES = """
