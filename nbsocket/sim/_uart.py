@@ -51,12 +51,13 @@ class Direction:
         self._queue += data
 
     def take(self, now: float) -> bytes:
-        """Remove and return what is through by ``now``."""
+        """Remove and return what is through by ``now``, if that is a grain or the last byte."""
         size = len(self._queue)
         if self.rate is not None and size:
             speed = self.rate / BITS_PER_BYTE
             # A thousandth of a byte covers the rounding of a deadline that was computed from the same clock.
-            size = min(size, max(0, int((now - self._clock) * speed + 0.001)))
+            through = min(size, max(0, int((now - self._clock) * speed + 0.001)))
+            size = through if through >= self._grain_size() else 0
             self._clock += size / speed
         data = bytes(self._queue[:size])
         del self._queue[:size]
@@ -74,8 +75,11 @@ class Direction:
             return None
         if self.rate is None:
             return self._clock
-        speed = self.rate / BITS_PER_BYTE
-        return self._clock + min(len(self._queue), max(1, int(speed * self._grain))) / speed
+        return self._clock + self._grain_size() * BITS_PER_BYTE / self.rate
+
+    def _grain_size(self) -> int:
+        assert self.rate is not None
+        return min(len(self._queue), max(1, int(self.rate / BITS_PER_BYTE * self._grain)))
 
     def clear(self) -> None:
         """Lose what is on the line."""

@@ -51,6 +51,8 @@ def test_bytes_reach_the_host_a_grain_at_a_time(grain: float) -> None:
     bench.network.connections[0].send(b"\x00" * 1024)
     sizes = []
     while deadline := bench.module.next_deadline():
+        halfway = (bench.now + deadline) / 2
+        assert bench.module.data_to_send(max(halfway, bench.now)) == b"", "not before the grain is complete"
         bench.now = max(deadline, bench.now)
         sizes.append(len(bench.module.data_to_send(bench.now)))
         if sum(sizes) > 1024:
