@@ -65,6 +65,9 @@ HASTE = 0.6
 BUSY_RESULTS = frozenset({None, 551, 564, 568})
 BUSY_TRIES, BUSY_PAUSE = 4, 1.0
 
+#: Times that a module that answers again is asked what only it can tell.
+SLOW_TRIES = 3
+
 #: Ends a data mode that somebody left open: Esc cancels one of open length, the CRs fill one of any fixed length and
 #: are nothing to a module in command mode. What the peer of that send gets is garbage, so its connection is given up.
 ESCAPE = b"\x1b" + b"\r" * 1024
@@ -267,11 +270,23 @@ def come_back(wants_hex: bool) -> Steps[bool]:
         is_back = yield from probe(PROBES_FIXED)
     if not is_back:
         raise make_error(ENODEV, "the module has stopped answering", command="AT")
-    marker: FinalResult = yield QICFGRead()
+    marker = yield from _ask_slow_module(QICFGRead())
     if not marker.ok:
         return False
     have = checked(marker)
     return (have.send_hex, have.receive_hex) == (wants_hex, wants_hex)
+
+
+def _ask_slow_module(command: Command[Any]) -> Steps[FinalResult]:
+    """Ask again where no answer came in time: the module may be busy with all that it was told before."""
+    for _ in range(SLOW_TRIES - 1):
+        try:
+            answer: FinalResult = yield command
+        except Unanswered:
+            continue
+        return answer
+    last: FinalResult = yield command
+    return last
 
 
 def wake() -> Steps[None]:

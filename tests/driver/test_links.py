@@ -680,6 +680,52 @@ def test_acknowledgement_is_asked_for_a_round_trip_after_the_last_send(bench: Be
     bench.dialog(("AT+QISEND=0,0", "+QISEND: 3,3,0", "OK"), ("AT+QICLOSE=0", "OK", "CLOSE OK"))
 
 
+def test_a_slow_module_is_asked_again_for_what_only_it_can_tell(bench: Bench) -> None:
+    source = Pile()
+    key = bench.open(source)
+    bench.write(key, source, b"abc")
+    bench.expect('AT+QISEND=0,3,"616263"')
+    bench.advance(10.5)
+    assert bench.sent().endswith(b"AT\r")
+    bench.say("OK")
+    bench.advance(0.4)
+    bench.expect('AT+QICFG="dataformat"')
+    bench.advance(5.1)
+    bench.dialog(
+        ('AT+QICFG="dataformat"', '+QICFG: "dataformat",1,1', "OK"),
+        ("AT+QISEND=0,0", "+QISEND: 3,3,0", "OK"),
+    )
+    bench.no_events()
+    bench.write(key, source, b"d")
+    bench.expect('AT+QISEND=0,1,"64"')
+
+
+def test_count_below_what_was_sent_is_looked_at_twice_and_then_a_reset(bench: Bench) -> None:
+    source = Pile()
+    key = bench.open(source)
+    bench.write(key, source, b"abc")
+    bench.dialog(('AT+QISEND=0,3,"616263"', "SEND OK"))
+    bench.advance(5.0)
+    bench.dialog(("AT+QISEND=0,0", "+QISEND: 0,0,0", "OK"))
+    bench.no_events()
+    bench.advance(2.0)
+    bench.dialog(("AT+QISEND=0,0", "+QISEND: 0,0,0", "OK"))
+    assert bench.take(ConnectionReset).key == key
+    bench.dialog(("AT+QICLOSE=0", "OK", "CLOSE OK"))
+
+
+def test_count_that_is_zeroed_just_before_the_end_is_no_reset(bench: Bench) -> None:
+    source = Pile()
+    key = bench.open(source)
+    bench.write(key, source, b"abc")
+    bench.dialog(('AT+QISEND=0,3,"616263"', "OK", "SEND OK"))
+    bench.advance(5.0)
+    bench.dialog(("AT+QISEND=0,0", "+QISEND: 0,0,0", "OK"))
+    bench.say('+QIURC: "closed",0')
+    bench.dialog(("AT+QISTATE=1,0", '+QISTATE: 0,"TCP","10.0.0.9",80,0,4,0,1', "OK"))
+    assert bench.take(PeerClosed).key == key
+
+
 def test_closed_with_unsent_data_is_a_reset(bench: Bench) -> None:
     source = Pile(b"one")
     key = bench.open(source)
