@@ -120,8 +120,8 @@ class Connection:
     #: Something arrived since the last send.
     is_answered: bool = True
     acked: int = 0
-    #: The module's count was found to be less than ``sent``.
-    is_short: bool = False
+    #: The module's count was found to be another than ``sent``.
+    is_miscounted: bool = False
     #: When QIOPEN went out; and seconds from there to its outcome, with TCP one round trip at the least.
     opening_at: float = 0.0
     round_trip: float = 0.0

@@ -533,8 +533,8 @@ class Links:
         if link.phase is not Phase.OPEN:
             return
         account = _account(result, link.is_tcp)
-        if account is not None and account.sent < link.sent:
-            self._lacks_data(link, now)
+        if account is not None and account.sent != link.sent:
+            self._miscounted(link, now)
             return
         if account is None:
             link.ask_again(now)
@@ -547,13 +547,13 @@ class Links:
                 link, make_error(ETIMEDOUT, f"the peer acknowledged nothing for {link.user_timeout:g} s", result=569)
             )
 
-    def _lacks_data(self, link: Connection, now: float) -> None:
-        """The module has less than it said it took: a SEND OK was none. One look may come before "closed", which zeroes
-        the count."""
-        if link.is_short:
+    def _miscounted(self, link: Connection, now: float) -> None:
+        """A SEND OK was none, or something else became payload. One look may come before "closed", which zeroes the
+        count."""
+        if link.is_miscounted:
             self._reset(link, make_error(ECONNRESET, "the module lost count of the data sent", command="AT+QISEND"))
         else:
-            link.is_short, link.ack_query_at = True, now + SECOND_LOOK
+            link.is_miscounted, link.ack_query_at = True, now + SECOND_LOOK
 
     def _flushed(self, link: Connection, now: float) -> None:
         """Nothing is left to send; if the application is gone too, end it once all is acknowledged."""
