@@ -185,6 +185,7 @@ def test_peer_that_dribbles_costs_what_it_sends(traced: Callable[[], int], monke
 def test_tiny_datagrams_nobody_reads_are_bounded(
     traced: Callable[[], int], monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
+    assert datagram_module.QUEUE_LIMIT == 4 * 1024 * 1024, "docs/security.md says so"
     monkeypatch.setattr(datagram_module, "QUEUE_LIMIT", 100_000)
     with socket.socket(type=socket.SOCK_DGRAM) as sock:
         channel = DatagramChannel(sock)

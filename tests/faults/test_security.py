@@ -117,23 +117,24 @@ def test_no_string_becomes_a_command(make_simulator: MakeSimulator, monkeypatch:
 
 
 #: Strings of the set-up: what takes them, by where they come from.
-SETTINGS: dict[str, Callable[[str, pytest.MonkeyPatch], object]] = {
-    "port, a device": lambda text, patch: Modem(f"/dev/{text}").open(),
-    "port, an option of the simulator": lambda text, patch: Modem(f"sim://?{text}=1").open(),
-    "port, a value for the simulator": lambda text, patch: Modem(f"sim://?firmware={text}").open(),
-    "port, a host of the simulator": lambda text, patch: Modem(f"sim://?host={text}").open(),
-    "port, a scheme": lambda text, patch: Modem(f"{text}://host").open(),
-    "configure port": lambda text, patch: nbsocket.configure(text).open(),
-    "NBSOCKET_PORT": lambda text, patch: (patch.setenv("NBSOCKET_PORT", text), nbsocket.configure().open()),
-    "NBSOCKET_BAUDRATE": lambda text, patch: (patch.setenv("NBSOCKET_BAUDRATE", text), nbsocket.configure("sim://")),
-    "NBSOCKET_DATA_FORMAT": lambda text, patch: (
-        patch.setenv("NBSOCKET_DATA_FORMAT", text),
-        nbsocket.configure("sim://"),
-    ),
-    "NBSOCKET_BYPASS": lambda text, patch: (patch.setenv("NBSOCKET_BYPASS", text), nbsocket.patch(Modem("sim://"))),
-    "patch bypass": lambda text, patch: nbsocket.patch(Modem("sim://"), bypass=text),
-    "data_format": lambda text, patch: Modem("sim://", data_format=text),  # type: ignore[arg-type]  # it is wrong
-    "power": lambda text, patch: Modem("sim://", power=text),  # type: ignore[arg-type]  # as above
+SETTINGS: dict[str, Callable[[str], object]] = {
+    "port, a device": lambda text: Modem(f"/dev/{text}").open(),
+    "port, an option of the simulator": lambda text: Modem(f"sim://?{text}=1").open(),
+    "port, a value for the simulator": lambda text: Modem(f"sim://?firmware={text}").open(),
+    "port, a host of the simulator": lambda text: Modem(f"sim://?host={text}").open(),
+    "port, a scheme": lambda text: Modem(f"{text}://host").open(),
+    "configure port": lambda text: nbsocket.configure(text).open(),
+    "patch bypass": lambda text: nbsocket.patch(Modem("sim://"), bypass=text),
+    "data_format": lambda text: Modem("sim://", data_format=text),  # type: ignore[arg-type]  # it is wrong
+    "power": lambda text: Modem("sim://", power=text),  # type: ignore[arg-type]  # as above
+}
+
+#: Variables of the environment, and what reads them.
+VARIABLES: dict[str, Callable[[], object]] = {
+    "NBSOCKET_PORT": lambda: nbsocket.configure().open(),
+    "NBSOCKET_BAUDRATE": lambda: nbsocket.configure("sim://"),
+    "NBSOCKET_DATA_FORMAT": lambda: nbsocket.configure("sim://"),
+    "NBSOCKET_BYPASS": lambda: nbsocket.patch(Modem("sim://")),
 }
 
 
@@ -144,8 +145,26 @@ def test_settings_are_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> Non
 
     monkeypatch.setattr(_modem, "_default", None)
     for text in HOSTILE:
-        with monkeypatch.context() as patch, pytest.raises((OSError, ValueError)):
-            SETTINGS[name](text, patch)
+        with pytest.raises((OSError, ValueError)):
+            SETTINGS[name](text)
+
+
+@pytest.mark.parametrize("name", VARIABLES)
+def test_variables_of_the_environment_are_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    from nbsocket import _modem
+
+    monkeypatch.setattr(_modem, "_default", None)
+    for text in HOSTILE:
+        if "\0" in text:
+            continue  # the operating system has no such variables
+        monkeypatch.setenv(name, text)
+        with pytest.raises((OSError, ValueError)):
+            VARIABLES[name]()
+
+
+def test_every_variable_of_the_environment_is_tried() -> None:
+    source = "".join(path.read_text() for path in (Path(__file__).parents[2] / "nbsocket").rglob("*.py"))
+    assert set(re.findall(r"environ[.a-z]*[(\[]\"(NBSOCKET_\w+)", source)) == set(VARIABLES)
 
 
 def test_the_table_of_strings_is_complete() -> None:
