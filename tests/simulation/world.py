@@ -312,7 +312,7 @@ class World:
             match = _OPEN_RE.search(self.module.commands[-back])
             if match is not None and int(match[2]) - FIRST_PORT in self.connections:
                 self._by_id[int(match[1])] = self.connections[int(match[2]) - FIRST_PORT]
-            elif match is not None and int(match[2]) == RAW_PORT:
+            elif match is not None and self._is_users_own(int(match[1])):
                 self._by_id.pop(int(match[1]), None)
         self._commands_seen = total
         met = self.module.met_faults
@@ -321,6 +321,10 @@ class World:
             self.report.faults[f"answer: {fault.action}"] += 1
             self._blame(moment, fault, line)
         met.clear()
+
+    def _is_users_own(self, socket_id: int) -> bool:
+        entry = self.module.sockets.table.get(socket_id)
+        return entry is not None and entry.remote_port == RAW_PORT
 
     def _blame(self, moment: float, fault: Fault, line: str) -> None:
         text = f"{fault.action} at {line[:30]}"
@@ -558,7 +562,9 @@ class World:
             if link.is_usable and not link.is_tcp:
                 got, want = link.datagrams_got.total(), link.datagrams.total()
                 read, sent = link.datagrams_read.total(), link._sent_by_peers().total()
-                if got < want or read < sent or link.waiting:
+                # The module does not stop talking while the rate of the line changes.
+                is_cut = self.causes.has_come("^rate changed", link.opened_at + 1e-6, self.now)
+                if got < want or (read < sent and not is_cut) or link.waiting:
                     raise Violation("lost", f"{link}: {got} of {want} datagrams up, {read} of {sent} down")
             elif link.is_("finished") and link.is_tcp and is_fast and link.linger >= 60.0 and not link.peer.ended:
                 got = len(link.peer.link.received)
