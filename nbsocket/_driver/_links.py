@@ -29,6 +29,7 @@ from nbsocket._at import (
     QISENDData,
     QISENDHex,
     QISENDQuery,
+    QISTATERead,
     RemoteProtocolError,
     SocketStatus,
 )
@@ -130,6 +131,8 @@ class Links:
         self._opening: Connection | None = None
         self._open_due: float | None = None
         self._port_free_at: dict[tuple[str, int], float] = {}
+        #: An opening failed without a reason: sockets that nobody here has may be in the way.
+        self._needs_census = False
         #: SEND OK or SEND FAIL lines that may still come for sends that were given up.
         self._late_outcomes = 0
 
@@ -310,6 +313,8 @@ class Links:
 
     def control_turn(self, now: float) -> Turn | None:
         """What must not wait: closes, doubts, how a peer closed, acknowledgement."""
+        if self._needs_census:
+            return Turn(QISTATERead(), self._take_census)
         is_closing = self.is_closing
         for link in self._order:
             turn = self._control_turn_of(link, is_closing, now)
@@ -415,6 +420,7 @@ class Links:
         if link.tries < most:
             link.tries += 1
             self._dispose(link.socket_id, is_half_open=result is None)
+            self._needs_census = result is None
             link.socket_id, self._opening, self._open_due = None, None, None
             link.ready_at = now + OPEN_RETRY_TIME
             link.move(Phase.QUEUED)
@@ -436,6 +442,14 @@ class Links:
         self._free_ids.remove(socket_id)
         self._dispose(socket_id)
         self._emit(Log(INFO, f"closing socket {socket_id}, which the module has open and nobody here"))
+
+    def _take_census(self, result: FinalResult | None, now: float) -> None:
+        """Close what the module has open and nobody here, such as what refused to be closed before."""
+        self._needs_census = False
+        for row in _rows(result) or ():
+            if row.socket_id in self._free_ids:
+                self._free_ids.remove(row.socket_id)
+                self._dispose(row.socket_id, is_half_open=True)
 
     def _dispose(self, socket_id: int, is_half_open: bool = False) -> None:
         """Close a socket of the module that belongs to no connection."""
@@ -777,6 +791,7 @@ class Links:
         for socket_id in tuple(self._claimed_ids):
             self.disclaim(socket_id, is_closed=True)
         self._late_outcomes = 0
+        self._needs_census = False
 
     def _lose(self, link: Connection, error: OSError, now: float) -> None:
         if link.phase is Phase.QUEUED:

@@ -151,11 +151,12 @@ def test_id_that_may_be_in_use_is_closed_and_another_taken_when_the_error_has_no
     bench.driver.open("TCP", "10.0.0.9", 80, 0, Pile(), bench.now)
     bench.dialog(('AT+QIOPEN=0,0,"TCP","10.0.0.9",80', "ERROR"))
     bench.no_events()
-    bench.expect("AT+QICLOSE=0")
-    bench.say("OK")
+    rows = [f'+QISTATE: {number},"TCP","10.0.0.9",80,0,2,0,1' for number in (0, 3)]
+    bench.dialog(("AT+QISTATE?", *rows, "OK"), ("AT+QICLOSE=0", "OK"))
     bench.advance(2.0)
     assert bench.sent() == b"", "the module may be at the opening that it denies"
     bench.say("CLOSE OK")
+    bench.dialog(("AT+QICLOSE=3", "OK", "CLOSE OK"))
     bench.dialog(('AT+QIOPEN=0,1,"TCP","10.0.0.9",80', "ERROR"))
     assert isinstance(bench.take(ConnectFailed).error, ConnectionRefusedError), "it was another reason"
     bench.expect("AT+QICLOSE=1")
