@@ -53,4 +53,10 @@ LATER_SEEDS = {
     605899: "a look-up was refused while the module was at an opening of the user's (test_requests: raw_one)",
     701214: "late answers after a change of the rate were taken for later ones (test_baudrate: slow_module)",
     801850: "a ping was refused while an opening that was given up was not closed yet (test_links: given_up_opening)",
+    1001087: "model: a refused opening of the user's took a connection's id from the model",
+    1004119: "a slow module was given up that had a dozen AT to answer first (test_links: slow_module)",
+    1007949: "model: the outcome of a killed program's look-up was taken for another's",
+    1019213: "a stray SEND OK was found out after 120 s (test_links: count_other_than_what_was_sent)",
+    1020628: "model: a datagram came while the rate of the line was changed",
+    1024191: "two sockets that had refused closes were in the way of a connect (test_links: error_has_no_number)",
 }
