@@ -21,9 +21,9 @@ class Effort:
 
     is_quick: bool = False
     #: Repetitions of each measurement; what is compared takes turns.
-    repeats: int = 5
+    repeats: int = 3
     #: About how long one repetition should take where that can be chosen.
-    seconds: float = 2.0
+    seconds: float = 1.5
 
 
 QUICK = Effort(is_quick=True, repeats=3, seconds=0.5)

@@ -10,7 +10,7 @@ from contextlib import ExitStack, suppress
 
 import nbsocket
 from benchmarks._bench import Bench, DataFormat, ServersProcess, bench, connected
-from benchmarks._report import Effort, Row, compared, judged, percentile
+from benchmarks._report import Effort, Row, judged, percentile
 from benchmarks._servers import pattern
 from benchmarks._wire import SEGMENT_SIZES, limit_up
 
@@ -69,25 +69,21 @@ def _shares(stage: Bench, data_format: DataFormat, effort: Effort) -> Row:
     # Enough turns that a segment more or less at the ends of the window is no tenth.
     turns = 12 if effort.is_quick else 40
     seconds = turns * CONNECTIONS * _segment_time(data_format)
-    ratios = []
-    counts: list[int] = []
-    for _ in range(1 if effort.is_quick else 2):
-        with ExitStack() as stack:
-            modem = stack.enter_context(stage.modem(data_format))
-            port = stage.servers.port("TCP", "sink")
-            socks = [stack.enter_context(connected(modem, "TCP", port)) for _ in range(CONNECTIONS)]
-            stage.servers.reset()
-            with _Bulk(socks):
-                # The first round of turns is over when everybody has sent; from then on it is counted.
-                stage.servers.wait(2 * CONNECTIONS * SEGMENT_SIZES[data_format])
-                before = [item.total for item in stage.servers.look()]
-                time.sleep(seconds)
-                counts = [item.total - old for item, old in zip(stage.servers.look(), before, strict=True)]
-        ratios.append(max(counts) / max(1, min(counts)))
-    return compared(
+    with ExitStack() as stack:
+        modem = stack.enter_context(stage.modem(data_format))
+        port = stage.servers.port("TCP", "sink")
+        socks = [stack.enter_context(connected(modem, "TCP", port)) for _ in range(CONNECTIONS)]
+        stage.servers.reset()
+        with _Bulk(socks):
+            # The first round of turns is over when everybody has sent; from then on it is counted.
+            stage.servers.wait(2 * CONNECTIONS * SEGMENT_SIZES[data_format])
+            before = [item.total for item in stage.servers.look()]
+            time.sleep(seconds)
+            counts = [item.total - old for item, old in zip(stage.servers.look(), before, strict=True)]
+    return judged(
         "fairness",
         f"5 connections sending, {data_format}: most / least goodput",
-        ratios,
+        max(counts) / max(1, min(counts)),
         "",
         at_most=SHARE_TARGET,
         note=f"bytes of each in {seconds:.0f} s: {', '.join(map(str, sorted(counts)))}",

@@ -58,7 +58,8 @@ def run(effort: Effort) -> Iterator[Row]:
 
 
 def _measure(stage: Bench, case: _Case, effort: Effort) -> Iterator[Row]:
-    trips = max(1, round((75 if case.baudrate else 500) * min(effort.seconds, 2.0)))
+    is_slow = case.baudrate or (case.service == "TCP" and not case.nodelay)
+    trips = max(1, round((50 if is_slow else 500) * min(effort.seconds, 2.0)))
     ours: list[list[float]] = []
     least: list[list[float]] = []
     for _ in range(effort.repeats):

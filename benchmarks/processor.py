@@ -49,7 +49,7 @@ def _measure_busy(
     segments = max(4, round(limit * effort.seconds / (SEGMENT_SIZES[data_format] if is_up else REPORT_SIZE)))
     ours: list[Transfer] = []
     least: list[Transfer] = []
-    for _ in range(1 if effort.is_quick else min(effort.repeats, 3)):
+    for _ in range(1 if effort.is_quick else 2):
         ours.append(OURS[direction](stage, data_format, "TCP", segments))
         least.append(FLOOR[direction](stage, data_format, "TCP", segments))
     what = f"{direction}, {data_format}, {BAUDRATE} baud{pieces}"

@@ -32,7 +32,7 @@ def run(effort: Effort) -> Iterator[Row]:
 
 def _measure(stage: Bench, direction: Direction, data_format: DataFormat, service: Service, effort: Effort) -> Row:
     trial = FLOOR[direction](stage, data_format, service, _TRIAL)
-    segments = _enough(trial, 0.2 if effort.is_quick else min(effort.seconds, 1.0))
+    segments = _enough(trial, 0.2 if effort.is_quick else min(effort.seconds, 0.4))
     if service == "UDP" and direction == "down":
         segments = MAX_BURST
     ours: list[Transfer] = []
