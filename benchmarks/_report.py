@@ -26,7 +26,7 @@ class Effort:
     seconds: float = 1.5
 
 
-QUICK = Effort(is_quick=True, repeats=3, seconds=0.5)
+QUICK = Effort(is_quick=True, repeats=2, seconds=0.4)
 FULL = Effort()
 
 

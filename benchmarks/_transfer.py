@@ -48,23 +48,28 @@ class _Meter:
         self._bench = bench
         self._start = self._now()
         self.wakeups = 0
-        self.timed = (0.0, 0, 0.0)
+        self._seconds = 0.0
+        self._counted = 0.0
         self.payload = 0
 
     def _now(self) -> tuple[float, float, float, float, int]:
         bench = self._bench
         return time.monotonic(), time.process_time(), bench.simulator.cpu(), bench.servers.cpu(), switches()
 
+    def received(self, first: float, first_size: float, last: float, payload: int) -> None:
+        """Add a burst: when its first bytes came, how many those were, when the last came, and how many in all."""
+        self._seconds += last - first
+        self._counted += payload - first_size
+
     def arrived(self, arrivals: list[Arrivals]) -> None:
         """Take the times from the sink."""
         only = arrivals[0]
-        self.timed = only.first, only.first_size, only.last
+        self.received(only.first, only.first_size, only.last, only.total)
 
     def result(self) -> Transfer:
-        """Return it all; ``timed`` is when the first bytes came, how many, and when the last came."""
+        """Return it all."""
         used = [later - earlier for later, earlier in zip(self._now(), self._start, strict=True)]
-        first, first_size, last = self.timed
-        rate = (self.payload - first_size) / max(last - first, 1e-9)
+        rate = self._counted / max(self._seconds, 1e-9)
         return Transfer(rate, self.payload, used[0], used[1], used[2], used[3], self.wakeups, int(used[4]))
 
 
@@ -111,6 +116,13 @@ def floor_up(bench: Bench, data_format: DataFormat, service: Service, segments: 
         return meter.result()
 
 
+def _bursts(service: Service, reports: int) -> list[int]:
+    """Cut what is to be received into what may be on its way at a time."""
+    if service == "TCP":
+        return [reports]
+    return [min(MAX_BURST, reports - start) for start in range(0, reports, MAX_BURST)]
+
+
 def _order(service: Service, reports: int) -> bytes:
     """Say to the source how much to send."""
     return b"%d\n" % (reports * REPORT_SIZE) if service == "TCP" else b"%dx%d\n" % (reports, REPORT_SIZE)
@@ -122,12 +134,13 @@ def ours_down(bench: Bench, data_format: DataFormat, service: Service, segments:
     with bench.modem(data_format) as modem, connected(modem, service, port) as sock:
         with _measured(bench, segments * REPORT_SIZE) as meter:
             before = modem.stats().wakeups
-            sock.send(_order(service, segments))
-            got = first_size = len(sock.recv(65536))
-            first = time.monotonic()
-            while got < meter.payload:
-                got += len(sock.recv(65536))
-            meter.timed = first, first_size, time.monotonic()
+            for reports in _bursts(service, segments):
+                sock.send(_order(service, reports))
+                got = first_size = len(sock.recv(65536))
+                first = time.monotonic()
+                while got < reports * REPORT_SIZE:
+                    got += len(sock.recv(65536))
+                meter.received(first, first_size, time.monotonic(), got)
             meter.wakeups = modem.stats().wakeups - before
         return meter.result()
 
@@ -135,14 +148,15 @@ def ours_down(bench: Bench, data_format: DataFormat, service: Service, segments:
 def floor_down(bench: Bench, data_format: DataFormat, service: Service, segments: int) -> Transfer:
     """Receive the same reports by hand."""
     port = bench.servers.port(service, "source")
-    order = send_steps(data_format, _order(service, segments))
+    bursts = [(reports, send_steps(data_format, _order(service, reports))) for reports in _bursts(service, segments)]
     size = report_size(data_format, REPORT_SIZE)
     with floor(bench.simulator.port, data_format) as opened, connection(opened, service, port):
         with _measured(bench, segments * REPORT_SIZE) as meter:
             opened.wakeups = 0
-            first, first_size, last = opened.receive(segments * size, opened.exchange(order))
-            # Counted on the wire, where the reports' own lines are part of it.
-            meter.timed = first, round(first_size * REPORT_SIZE / size), last
+            for reports, order in bursts:
+                first, first_size, last = opened.receive(reports * size, opened.exchange(order))
+                # Counted on the wire, where the reports' own lines are part of it.
+                meter.received(first, first_size * REPORT_SIZE / size, last, reports * REPORT_SIZE)
             meter.wakeups = opened.wakeups
         return meter.result()
 

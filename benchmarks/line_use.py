@@ -10,7 +10,7 @@ from itertools import product
 
 from benchmarks._bench import Bench, DataFormat, ServersProcess, Service, bench
 from benchmarks._report import Effort, Row, compared
-from benchmarks._transfer import FLOOR, MAX_BURST, OURS, Direction
+from benchmarks._transfer import FLOOR, OURS, Direction
 from benchmarks._wire import REPORT_SIZE, SEGMENT_SIZES, limit_down, limit_up
 
 TARGET = 0.97
@@ -51,9 +51,7 @@ def _measure(
     piece = SEGMENT_SIZES[data_format] if direction == "up" else REPORT_SIZE
     seconds = min(effort.seconds, 0.8) if baudrate > 9600 else 3.0
     segments = max(4, round(limit * seconds / piece) + 1)
-    if service == "UDP" and direction == "down":
-        segments = min(segments, MAX_BURST)
-    repeats = 1 if baudrate == 9600 else 2 if effort.is_quick else min(effort.repeats, 3)
+    repeats = 1 if baudrate == 9600 else 1 if effort.is_quick else effort.repeats
     ours, least = [], []
     simulator_cpu = 0.0
     for _ in range(repeats):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from benchmarks import _peer_rows
 from benchmarks._bench import Bench, DataFormat, ServersProcess, Service, bench
 from benchmarks._report import Effort, Row, compared
-from benchmarks._transfer import FLOOR, MAX_BURST, OURS, Direction, Transfer
+from benchmarks._transfer import FLOOR, OURS, Direction, Transfer
 
 FLOOR_TARGET = 0.5
 
@@ -33,8 +33,6 @@ def run(effort: Effort) -> Iterator[Row]:
 def _measure(stage: Bench, direction: Direction, data_format: DataFormat, service: Service, effort: Effort) -> Row:
     trial = FLOOR[direction](stage, data_format, service, _TRIAL)
     segments = _enough(trial, 0.2 if effort.is_quick else min(effort.seconds, 0.4))
-    if service == "UDP" and direction == "down":
-        segments = MAX_BURST
     ours: list[Transfer] = []
     least: list[Transfer] = []
     for _ in range(effort.repeats):
