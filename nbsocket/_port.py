@@ -42,6 +42,8 @@ DEFAULT_BAUDRATE = 115200
 
 #: How much one read takes: more than a second of the fastest line, and a tty gives at most 4 KiB at a time.
 READ_SIZE = 65536
+#: What Linux gives of a tty at a time, at the least.
+TTY_SIZE = 4095
 
 #: Seconds to reach a modem behind ``socket://``.
 SOCKET_CONNECT_TIMEOUT = 10.0
@@ -108,8 +110,20 @@ class Port:
         Raises:
             OSError: the line ended (unplugged, hung up): EIO, or what the network says of a remote port.
         """
+        data = self._read(READ_SIZE)
+        if len(data) < TTY_SIZE:
+            return data
+        # It may be all that a tty gives at a time, and not all there is.
+        pieces = [data]
+        with suppress(OSError):  # what came before the end is read first; the end comes again
+            while TTY_SIZE <= len(data) and sum(map(len, pieces)) <= READ_SIZE - TTY_SIZE:
+                data = self._read(READ_SIZE)
+                pieces.append(data)
+        return b"".join(pieces)
+
+    def _read(self, size: int) -> bytes:
         try:
-            data = os.read(self._fd, READ_SIZE)
+            data = os.read(self._fd, size)
         except (BlockingIOError, InterruptedError):
             return b""
         except OSError as error:

@@ -44,6 +44,8 @@ class _Link:
     has_peer_closed: bool = False
     #: The driver took data since the last look.
     is_touched: bool = False
+    #: What came since then: handed over together, for each hand-over may wake the application's thread.
+    received: list[bytes] = field(default_factory=list)
     #: Where the file descriptor's number is kept after its end is closed.
     fd: int = field(init=False)
 
@@ -138,16 +140,23 @@ class Streams:
     def reset_all(self, error: OSError) -> None:
         """Cut every connection; the driver is not asked."""
         for link in tuple(self._links.values()):
-            if not link.channel.is_over() and not link.channel.is_due_to_finish:
+            if self._deliver(link) and not link.channel.is_over() and not link.channel.is_due_to_finish:
                 self._cut(link, error)
             self._forget(link)
         for link in tuple(self._ended):
             self._finish(link)
 
     def settle(self) -> bool:
-        """Tell the driver of what is left after it took data, or watch for more; return whether it was told."""
+        """Hand over what came; tell the driver of what is left after it took data, or watch for more.
+
+        Returns:
+            Whether the driver was told anything.
+        """
         is_news = False
         for link in tuple(self._links.values()):
+            if link.received and not self._deliver(link):
+                is_news = True
+                continue
             if not link.is_touched:
                 continue
             link.is_touched = False
@@ -178,33 +187,48 @@ class Streams:
         self._forget(link)
 
     def data_received(self, event: DataReceived) -> None:
-        """Bytes for the application; too many waiting ones end the connection, for the module cannot be stopped."""
-        link = self._links[event.key]
-        if link.channel.is_over():
-            return
-        if not link.channel.deliver(event.data):
-            host, port = (link.channel.peername or ("?", 0))[:2]
-            message = "%s port %s is reset: the application does not read what it receives"
-            logger.log(logging.WARNING, message, host, port)
-            self._cut(link, make_error(errno.ECONNRESET, "the application does not read what it receives"))
-            self._hub.driver.abort(event.key, monotonic())
-            return
-        self._watch(link)
+        """Bytes for the application."""
+        self._links[event.key].received.append(event.data)
+
+    def _deliver(self, link: _Link) -> bool:
+        """Hand over what came; too much that nobody reads ends the connection, for the module cannot be stopped.
+
+        Returns:
+            False when the connection was given up.
+        """
+        data = link.received[0] if len(link.received) == 1 else b"".join(link.received)
+        link.received.clear()
+        if link.channel.is_over() or not data:
+            return True
+        if link.channel.deliver(data):
+            self._watch(link)
+            return True
+        host, port = (link.channel.peername or ("?", 0))[:2]
+        message = "%s port %s is reset: the application does not read what it receives"
+        logger.log(logging.WARNING, message, host, port)
+        self._cut(link, make_error(errno.ECONNRESET, "the application does not read what it receives"))
+        self._hub.driver.abort(link.key, monotonic())
+        return False
 
     def peer_closed(self, event: PeerClosed) -> None:
         """End of file for the application."""
         link = self._links[event.key]
+        if not self._deliver(link):
+            return
         link.has_peer_closed = True
         link.channel.end()
         self._watch(link)
 
     def reset(self, event: ConnectionReset) -> None:
         """The connection was cut."""
-        self._cut(self._links[event.key], event.error)
+        link = self._links[event.key]
+        if self._deliver(link):
+            self._cut(link, event.error)
 
     def ended(self, event: ConnectionEnded) -> None:
         """The module has no such connection any more."""
         link = self._links[event.key]
+        self._deliver(link)
         channel = link.channel
         if channel.state is State.CONNECTING:
             error = make_error(errno.ECONNABORTED, "the connection was given up")
