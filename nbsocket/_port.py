@@ -116,7 +116,7 @@ class Port:
         # It may be all that a tty gives at a time, and not all there is.
         pieces = [data]
         with suppress(OSError):  # what came before the end is read first; the end comes again
-            while TTY_SIZE <= len(data) and sum(map(len, pieces)) <= READ_SIZE - TTY_SIZE:
+            while len(data) >= TTY_SIZE and sum(map(len, pieces)) <= READ_SIZE - TTY_SIZE:
                 data = self._read(READ_SIZE)
                 pieces.append(data)
         return b"".join(pieces)
