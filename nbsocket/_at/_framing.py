@@ -245,7 +245,9 @@ class Framer:
         self._position = header.end()
         if size is None or (size and not comma):
             self._reader = _Reader.REST_OF_LINE
-            is_contained = socket_id is not None and self.receives_hex is True
+            # Where a field is missing, what stands in the id's place may be the length.
+            is_complete = size_digits.strip(b" ").isdigit() and bool(comma)
+            is_contained = is_complete and socket_id is not None and self.receives_hex is True
             return Damaged("received data without a sound length", socket_id if is_contained else None, is_contained)
         self._socket_id, self._size = socket_id, size
         self._scanned = self._position

@@ -53,6 +53,8 @@ LATER_SEEDS = {
     605899: "a look-up was refused while the module was at an opening of the user's (test_requests: raw_one)",
     701214: "late answers after a change of the rate were taken for later ones (test_baudrate: slow_module)",
     801850: "a ping was refused while an opening that was given up was not closed yet (test_links: given_up_opening)",
+    900515: "model: a strict module that was taken for free refused both closes",
+    906058: "a recv URC without its id was taken for another connection's: a silent gap (at/test_framing: no id and)",
     1001087: "model: a refused opening of the user's took a connection's id from the model",
     1004119: "a slow module was given up that had a dozen AT to answer first (test_links: slow_module)",
     1007949: "model: the outcome of a killed program's look-up was taken for another's",
