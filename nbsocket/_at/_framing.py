@@ -374,7 +374,8 @@ class Framer:
             return None
         # LF after CR: one byte is missing, and the payload has swallowed the CR.
         if is_end and not (buffer[start + size] == _LF and buffer[start + size - 1] == _CR):
-            if not quotes:
+            # With a quote at one end it may be one that has lost its other, and as many bytes as it got.
+            if not quotes and buffer[start + size - 1] != _QUOTE:
                 self._learn(is_quoted=False)
             return self._finish(bytes(buffer[start : start + size]), size)
         return self._end_text_wreck(size + 1, "received data with missing bytes")

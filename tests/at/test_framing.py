@@ -390,6 +390,13 @@ def test_quotes_are_not_learned_from_a_wreck() -> None:
     assert drain(chat, [urc(b"hello", 5) + urc(b"hello", 5)], 3.0) == [GOT, GOT]
 
 
+def test_quotes_are_not_learned_from_a_text_that_may_have_lost_one() -> None:
+    chat = Chat()
+    chat.receives_hex = False
+    assert drain(chat, [urc(b'1234"', 5)], 1.0) == [Received(0, b'1234"')]
+    assert drain(chat, [urc(b'"hello"', 5)], 2.0) == [GOT]
+
+
 @pytest.mark.parametrize("learned, payload", [(QUOTED, b"hello"), (BARE, b'"hello"')])
 def test_quotes_that_were_learned_wrongly_are_learned_anew(learned: bytes, payload: bytes) -> None:
     chat = Chat()
