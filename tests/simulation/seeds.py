@@ -55,10 +55,13 @@ LATER_SEEDS = {
     801850: "a ping was refused while an opening that was given up was not closed yet (test_links: given_up_opening)",
     900515: "model: a strict module that was taken for free refused both closes",
     906058: "a recv URC without its id was taken for another connection's: a silent gap (at/test_framing: no id and)",
+    908328: "model: the same as 900515",
     1001087: "model: a refused opening of the user's took a connection's id from the model",
     1004119: "a slow module was given up that had a dozen AT to answer first (test_links: slow_module)",
     1007949: "model: the outcome of a killed program's look-up was taken for another's",
     1019213: "a stray SEND OK was found out after 120 s (test_links: count_other_than_what_was_sent)",
     1020628: "model: a datagram came while the rate of the line was changed",
     1024191: "two sockets that had refused closes were in the way of a connect (test_links: error_has_no_number)",
+    1033618: "bare text was learned from one that had lost its opening quote (at/test_framing: may_have_lost_one)",
+    1034613: "model: the user's own AT+QIOPEN was carried out and denied",
 }

@@ -328,7 +328,9 @@ class World:
 
     def _blame(self, moment: float, fault: Fault, line: str) -> None:
         text = f"{fault.action} at {line[:30]}"
-        self._left_behind += line.startswith(("AT+QICLOSE", "AT+QISTATE?"))
+        self._left_behind += line.startswith(("AT+QICLOSE", "AT+QISTATE?")) or f",{RAW_PORT}" in line
+        if self.plan.module_options.strict and fault.action == "error" and fault.is_carried_out:
+            self._left_behind += 2  # taken for free, it refuses every close for a while
         if OWNED_RE.search(line) is None:
             if not HARMLESS_RE.search(line):
                 self.causes.add(moment, text)
@@ -698,7 +700,7 @@ class World:
         self.report.faults["stray line"] += 1
         self._left_behind += b"CLOSE OK" in data
         if self.plan.module_options.strict and re.search(rb"OK|FAIL|ERROR", data):
-            self._left_behind += 2  # taken for the end of a command, and a busy module refuses every close for a while
+            self._left_behind += 2  # the same
         self.causes.add(self.now, f"stray {data!r}")
         pending = self.driver._chat.pending
         if pending is not None and pending.awaits_outcome and b"SEND OK" in data and self._last_send is not None:
