@@ -271,6 +271,12 @@ def come_back(wants_hex: bool) -> Steps[bool]:
     if not is_back:
         raise make_error(ENODEV, "the module has stopped answering", command="AT")
     marker = yield from _ask_slow_module(QICFGRead())
+    for _ in range(BUSY_TRIES - 1):
+        if marker.ok or marker.code not in BUSY_RESULTS:
+            break
+        # The OK may have been for the command before, and a busy module refuses what comes too soon.
+        yield Pause(BUSY_PAUSE)
+        marker = yield from _ask_slow_module(QICFGRead())
     if not marker.ok:
         return False
     have = checked(marker)

@@ -13,6 +13,7 @@ from nbsocket._driver import (
     ConnectionReset,
     DataReceived,
     PeerClosed,
+    RawCommand,
     Resolve,
     Settings,
 )
@@ -679,6 +680,19 @@ def test_acknowledgement_is_asked_for_a_round_trip_after_the_last_send(bench: Be
     bench.expect()
     bench.advance(0.1)
     bench.dialog(("AT+QISEND=0,0", "+QISEND: 3,3,0", "OK"), ("AT+QICLOSE=0", "OK", "CLOSE OK"))
+
+
+def test_a_refusal_of_a_busy_module_does_not_mean_that_it_has_restarted(bench: Bench) -> None:
+    source = Pile()
+    key = bench.open(source)
+    bench.driver.submit(RawCommand("AT+CSQ"), None, bench.now)
+    bench.advance(5.1)
+    bench.dialog(("AT+CSQ\rAT", "OK"), ('AT+QICFG="dataformat"', "ERROR"))
+    bench.advance(1.0)
+    bench.dialog(('AT+QICFG="dataformat"', '+QICFG: "dataformat",1,1', "OK"))
+    assert not any(isinstance(event, ConnectionReset) for event in bench.events)
+    bench.write(key, source, b"d")
+    bench.expect('AT+QISEND=0,1,"64"')
 
 
 def test_a_slow_module_is_asked_again_for_what_only_it_can_tell(bench: Bench) -> None:

@@ -56,6 +56,7 @@ LATER_SEEDS = {
     900515: "model: a strict module that was taken for free refused both closes",
     906058: "a recv URC without its id was taken for another connection's: a silent gap (at/test_framing: no id and)",
     908328: "model: the same as 900515",
+    911939: "a refusal of a busy module was taken for a restart (test_links: refusal_of_a_busy)",
     1001087: "model: a refused opening of the user's took a connection's id from the model",
     1004119: "a slow module was given up that had a dozen AT to answer first (test_links: slow_module)",
     1007949: "model: the outcome of a killed program's look-up was taken for another's",
