@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks._report import FULL, QUICK, Effort, Row, machine, show_number, table, to_json
+from benchmarks._report import FULL, QUICK, Effort, Row, document, insert, machine, show_number, table, to_json
 
 #: In the order that they run; one line each.
 BENCHMARKS = {
@@ -47,6 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(to_json(rows, facts) + "\n", encoding="utf-8")
     print(f"written to {path}")
+    if options.document is not None:
+        insert(options.document, document(rows, facts))
     return 1 if failures else 0
 
 
@@ -56,6 +58,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="less of everything, within 90 seconds")
     parser.add_argument(
         "--json", type=Path, default=DEFAULT_OUTPUT, metavar="FILE", help="where to write the figures (%(default)s)"
+    )
+    parser.add_argument(
+        "--document", type=Path, metavar="FILE", help="put the table into this file, between its marks, too"
     )
     parser.add_argument("--list", action="store_true", help="list the benchmarks")
     options = parser.parse_args(argv)

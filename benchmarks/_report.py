@@ -12,7 +12,11 @@ import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+#: Between these marks a document has its figures.
+BEGIN, END = "<!-- figures: made by python -m benchmarks --document -->", "<!-- figures: end -->"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +149,11 @@ def show_number(value: float | None) -> str:
 
 def table(rows: Iterable[Row]) -> str:
     """Return the rows as a table in Markdown, which is also readable as it is."""
-    heads = ("", "what", "value", "spread", "against", "ratio", "target", "", "note")
+    heads: tuple[str, ...] = ("", "what", "value", "spread", "against", "ratio", "target", "", "note")
     lines = [heads] + [_cells(row) for row in rows]
+    if not any(line[0] for line in lines):
+        # They have no group, or it is told elsewhere.
+        heads, lines = heads[1:], [line[1:] for line in lines]
     widths = [max(len(line[column]) for line in lines) for column in range(len(heads) - 1)]
     widths.append(len(heads[-1]))  # notes are long
     shown = [
@@ -154,6 +161,30 @@ def table(rows: Iterable[Row]) -> str:
     ]
     shown.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
     return "\n".join(line.rstrip() for line in shown)
+
+
+def document(rows: Sequence[Row], facts: dict[str, Any]) -> str:
+    """Return the rows as a table a group, with the machine they were measured on."""
+    groups = list(dict.fromkeys(row.group for row in rows))
+    load = f"load average {facts['load_average'][0]}"
+    parts = [f"{facts['date']}, {facts['processor']}, {facts['cores']} cores, Python {facts['python']}, {load}."]
+    for group in groups:
+        parts.append(f"### {group[0].upper()}{group[1:]}")
+        parts.append(table([dataclasses.replace(row, group="") for row in rows if row.group == group]))
+    return "\n\n".join(parts) + "\n"
+
+
+def insert(path: Path, text: str) -> None:
+    """Put a text between the marks of a file.
+
+    Raises:
+        ValueError: the file has no marks.
+    """
+    before, begin, rest = path.read_text(encoding="utf-8").partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"{path} has no place for figures")
+    path.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
 
 
 def _cells(row: Row) -> tuple[str, ...]:

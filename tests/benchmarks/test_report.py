@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks import latency
 from benchmarks.__main__ import BENCHMARKS, main
-from benchmarks._report import Effort, Row, compared, judged, machine, percentile, table, to_json
+from benchmarks._report import BEGIN, END, Effort, Row, compared, insert, judged, machine, percentile, table, to_json
 from benchmarks._wire import limit_down, limit_up, report_size, send_steps
 
 
@@ -119,6 +119,20 @@ def test_main_prints_and_writes(
     written = json.loads(path.read_text())
     assert [row["what"] for row in written["rows"]] == ["True", "up", "idle", "import"]
     assert written["machine"]["arguments"][:2] == ["good", "--quick"]
+
+
+def test_a_document_gets_its_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _add("good", ROWS, monkeypatch)
+    path, paper = tmp_path / "figures.json", tmp_path / "paper.md"
+    paper.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    for _ in range(2):
+        assert main(["good", "--json", str(path), "--document", str(paper)]) == 0
+        text = paper.read_text()
+        assert text.startswith(f"before\n{BEGIN}\n") and text.endswith(f"{END}\nafter\n") and "old" not in text
+        assert text.count("### ") == len({"scale", *(row.group for row in ROWS)})
+        assert all(row.what in text for row in ROWS)
+    with pytest.raises(ValueError, match="no place for figures"):
+        insert(path, "")
 
 
 def test_a_benchmark_that_fails_is_told_and_keeps_the_rest(
