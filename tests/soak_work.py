@@ -58,6 +58,11 @@ def on_time(what: str, seconds: float) -> Iterator[None]:
         assert took <= seconds + LATENESS, f"{what} took {took:.1f} s of {seconds:g} s"
 
 
+def shown(messages: list[bytes]) -> str:
+    """Tell the numbers that messages begin with."""
+    return " ".join(message[:2].decode("latin-1").strip() for message in messages)
+
+
 def numbers_of(connection: int) -> tuple[int, int]:
     """Return the seeds of what either side of a plain connection says."""
     return 2 * connection, 2 * connection + 1
@@ -158,7 +163,7 @@ class Work:
         def on_message(client: mqtt.Client, data: object, message: mqtt.MQTTMessage) -> None:
             if bytes(message.payload) not in got:  # with QoS 1 it may come again after a reconnect
                 got.append(bytes(message.payload))
-            arrived.set()
+                arrived.set()
 
         client = mqtt.Client(CallbackAPIVersion.VERSION2)
         client.on_message = on_message
@@ -175,7 +180,7 @@ class Work:
                 client.publish(topic, payload, qos=1)
                 if not arrived.wait(CALL_TIMEOUT):
                     raise TimeoutError("not published")
-            assert got == payloads, "other messages than were published, or in another order"
+            assert got == payloads, f"other messages than were published, or in another order: {shown(got)}"
             self._count("mqtt", sum(map(len, payloads)), sum(map(len, got)))
         finally:
             client.disconnect()
