@@ -23,6 +23,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
+from errno import errorcode
 from itertools import combinations
 from pathlib import Path
 from random import Random
@@ -45,6 +46,8 @@ MIB = 1024 * 1024
 
 #: Kinds of violations, and rounds, that the table shows.
 MOST_SHOWN, ROUNDS_SHOWN = 20, 15
+#: Characters of what a failure said.
+SAID_SHOWN = 110
 
 #: What may be more in any later round than in the first: the allocator's own, and the sockets of the simulated module
 #: (which restarted and has told its peers nothing) and of the servers that speak to them. nbsocket's own descriptors
@@ -128,7 +131,9 @@ class Worker:
             except AssertionError as error:
                 tally.violations.append(f"{self.name}: {error}")
             except OSError as error:
-                tally.failed[f"{self.name}: {type(error).__name__}"] += 1
+                what = f"{self.name}: {type(error).__name__} {errorcode.get(error.errno or 0, '')}".rstrip()
+                tally.failed[what] += 1
+                tally.said.setdefault(what, str(error))
                 self._broken = self._broken or (time.monotonic(), self._report.last_fault)
                 self._stop.wait(0.2)
             except Exception as error:
@@ -297,8 +302,9 @@ def table(report: Report) -> str:
             f"{name:<10}{tally.done[name]:>8}{failed:>9}{tally.bytes_up[name]:>12}{tally.bytes_down[name]:>12}"
             f"{tally.longest[name]:>11.1f}"
         )
-    lines += ["", "failures: " + (", ".join(f"{count} {what}" for what, count in tally.failed.most_common()) or "none")]
-    lines += [f"datagrams lost: {tally.datagrams_lost}", ""]
+    lines += ["", "failures, and what the first of a kind said:"]
+    lines += [f"{count:>6} {what}: {tally.said[what][:SAID_SHOWN]}" for what, count in tally.failed.most_common()]
+    lines += [f"{tally.datagrams_lost:>6} answers to datagrams that did not come", ""]
     lines += ["fault                           times  recoveries  median s  worst s"]
     for name in sorted(FAULTS):
         lines.append(f"{name:<32}{report.faults[name]:>5}{recovery_row(report.recoveries.get(name, []))}")

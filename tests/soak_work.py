@@ -39,6 +39,8 @@ class Tally:
 
     done: Counter[str] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
+    #: What the first failure of a kind said.
+    said: dict[str, str] = field(default_factory=dict)
     bytes_up: Counter[str] = field(default_factory=Counter)
     bytes_down: Counter[str] = field(default_factory=Counter)
     #: Seconds of the longest work of a kind that succeeded.
