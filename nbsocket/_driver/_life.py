@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from errno import EIO, ENODEV
 from typing import Any, Literal
@@ -65,8 +66,10 @@ HASTE = 0.6
 BUSY_RESULTS = frozenset({None, 551, 564, 568})
 BUSY_TRIES, BUSY_PAUSE = 4, 1.0
 
-#: Times that a module that answers again is asked what only it can tell.
-SLOW_TRIES = 3
+#: Seconds that the answer which ends those of many AT may take, and how often it is asked for. Not sooner: the second
+#: answer would be taken for that of the next command.
+MARKER_TIMEOUT = 20.0
+MARKER_TRIES = 2
 
 #: Ends a data mode that somebody left open: Esc cancels one of open length, the CRs fill one of any fixed length and
 #: are nothing to a module in command mode. What the peer of that send gets is garbage, so its connection is given up.
@@ -128,6 +131,27 @@ class _Probe(AT):
     @property
     def timeout(self) -> float:
         return self.patience
+
+
+@dataclass(frozen=True, slots=True)
+class _Marker(QICFGRead):
+    """A question with an answer of its own: what comes before belongs to earlier commands.
+
+    A slow module may have a dozen of them to answer first.
+    """
+
+    @property
+    def timeout(self) -> float:
+        return MARKER_TIMEOUT
+
+
+def _ask_marker() -> Steps[FinalResult]:
+    for _ in range(MARKER_TRIES - 1):
+        with suppress(Unanswered):
+            answer: FinalResult = yield _Marker()
+            return answer
+    last: FinalResult = yield _Marker()
+    return last
 
 
 def bring_up(settings: Settings, baudrate: int | None) -> Steps[frozenset[int]]:
@@ -270,29 +294,17 @@ def come_back(wants_hex: bool) -> Steps[bool]:
         is_back = yield from probe(PROBES_FIXED)
     if not is_back:
         raise make_error(ENODEV, "the module has stopped answering", command="AT")
-    marker = yield from _ask_slow_module(QICFGRead())
+    marker = yield from _ask_marker()
     for _ in range(BUSY_TRIES - 1):
         if marker.ok or marker.code not in BUSY_RESULTS:
             break
         # The OK may have been for the command before, and a busy module refuses what comes too soon.
         yield Pause(BUSY_PAUSE)
-        marker = yield from _ask_slow_module(QICFGRead())
+        marker = yield from _ask_marker()
     if not marker.ok:
         return False
     have = checked(marker)
     return (have.send_hex, have.receive_hex) == (wants_hex, wants_hex)
-
-
-def _ask_slow_module(command: Command[Any]) -> Steps[FinalResult]:
-    """Ask again where no answer came in time: the module may be busy with all that it was told before."""
-    for _ in range(SLOW_TRIES - 1):
-        try:
-            answer: FinalResult = yield command
-        except Unanswered:
-            continue
-        return answer
-    last: FinalResult = yield command
-    return last
 
 
 def wake() -> Steps[None]:
@@ -308,4 +320,4 @@ def wake() -> Steps[None]:
 def catch_up(tries: int) -> Steps[None]:
     """After several AT: a module that is only slow has said every OK so far to the one before; end that."""
     if tries > 1:
-        yield QICFGRead()
+        yield from _ask_marker()

@@ -58,11 +58,12 @@ LATER_SEEDS = {
     908328: "model: the same as 900515",
     911939: "a refusal of a busy module was taken for a restart (test_links: refusal_of_a_busy)",
     1001087: "model: a refused opening of the user's took a connection's id from the model",
-    1004119: "a slow module was given up that had a dozen AT to answer first (test_links: slow_module)",
+    1004119: "a slow module was given up that had a dozen AT to answer first (test_links: slow_module_is_waited)",
     1007949: "model: the outcome of a killed program's look-up was taken for another's",
     1019213: "a stray SEND OK was found out after 120 s (test_links: count_other_than_what_was_sent)",
     1020628: "model: a datagram came while the rate of the line was changed",
     1024191: "two sockets that had refused closes were in the way of a connect (test_links: error_has_no_number)",
     1033618: "bare text was learned from one that had lost its opening quote (at/test_framing: may_have_lost_one)",
     1034613: "model: the user's own AT+QIOPEN was carried out and denied",
+    2020437: "a slow module was asked twice, and its second answer taken for that of the next command (the same)",
 }
