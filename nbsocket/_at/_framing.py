@@ -302,11 +302,12 @@ class Framer:
 
     def _read_hex_wreck(self, digits_end: int) -> Damaged | None:
         """Hex digits hold neither line ends nor plus signs: one of them ends the wreck of a payload."""
-        end = _HEX_LINE_END_RE.search(self._buffer, self._scanned)
+        limit = self._position + digits_end + _HEX_SLACK + 1
+        end = _HEX_LINE_END_RE.search(self._buffer, self._scanned, limit)
         if end is not None:
             return self._end_hex_wreck(end.start(), "received hex data with missing or garbled digits")
-        self._scanned = len(self._buffer)
-        if len(self._buffer) - self._position > digits_end + _HEX_SLACK:
+        self._scanned = min(len(self._buffer), limit)
+        if self._scanned == limit:
             self._reader = _Reader.REST_OF_LINE
             return Damaged("received hex data that does not end")
         return None
