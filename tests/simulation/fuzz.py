@@ -165,6 +165,8 @@ def random_input(random: Dice) -> bytes:
     """One thing that the module may say."""
     data = random.choice(WORDS)
     kind = random.randrange(8)
+    if not random.randrange(64):
+        return data + b"x" * 20_000  # a line without end
     if kind == 0:
         data = random.randbytes(random.choice((1, 3, 40, 700)))
     elif kind == 1:
@@ -241,7 +243,14 @@ class _Far:
             del self._sent[found[1]]
 
     def answer(self) -> bytes:
-        """Say what belongs to it, seldom a failure."""
+        """Say what belongs to it, seldom a failure, and sometimes something unasked about a socket."""
+        if not self._random.randrange(6):
+            return b"\r\n%s%d%s\r\n" % self._random.choice(
+                (
+                    (b'+QIURC: "closed",', self._random.randrange(5), b""),
+                    (b'+QIURC: "recv",', self._random.randrange(5), b',2,"6162"'),
+                )
+            )
         line = self._command.rstrip(b"\r")
         for start, replies in ANSWERS:
             if (found := re.match(start, line)) is not None:
@@ -254,9 +263,10 @@ class _Far:
 class Fuzzed:
     """A driver whose module talks nonsense, more or less often."""
 
-    def __init__(self, random: Dice) -> None:
-        """Bring the driver up to the first command."""
+    def __init__(self, random: Dice, told: set[str] | None = None) -> None:
+        """Bring the driver up to the first command; ``told`` takes the names of the events that come."""
         self.random = random
+        self._told = told
         self.is_hex = random.random() < 0.7
         self.driver = Driver(
             Settings(
@@ -355,6 +365,8 @@ class Fuzzed:
         assert len(driver._links._order) <= 12 and len(driver._tasks) <= 200
 
     def _check(self, event: object) -> None:
+        if self._told is not None:
+            self._told.add(type(event).__name__)
         if isinstance(event, Connected):
             assert self.states[event.key] == "open"
             self.states[event.key] = "connected"
