@@ -33,8 +33,8 @@ from nbsocket._at._wreck import has_run_into_urc, has_tail_of_payload, is_wreck
 
 __all__ = ["Chat", "State"]
 
-#: A counted payload that does not go on for so long has lost bytes: 1024 of them take 2.2 s in hex at 9600 baud, all in
-#: all, and a pause within one is much shorter.
+#: A counted payload, or a line, that does not go on for so long has lost bytes: 1024 of them take 2.2 s in hex at 9600
+#: baud, all in all, and a pause within one is much shorter.
 STALL_TIMEOUT = 3.0
 
 #: A final result is not overdue while the modem is talking: answers queue up behind received data, ten full URCs in hex
@@ -198,7 +198,7 @@ class Chat:
         Ask after :meth:`next_event` gave NEED_DATA, and again after every call.
         """
         deadline = self._command_deadline()
-        if self._framer.is_mid_payload:
+        if self._framer.is_mid_payload or self._framer.is_mid_line:
             stall = self._heard_at + STALL_TIMEOUT
             return stall if deadline is None else min(deadline, stall)
         return deadline
@@ -208,6 +208,10 @@ class Chat:
         self._parse_ahead()
         if self._framer.is_mid_payload and now >= self._heard_at + STALL_TIMEOUT:
             self._events.append(self._check_received(self._framer.give_up_payload()))
+            self._parse_ahead()
+        if self._framer.is_mid_line and not self._has_prompt and now >= self._heard_at + STALL_TIMEOUT:
+            # Its end was lost. It must not wait for that of a later line, when somebody may take it for an answer.
+            self._framer.feed(b"\r")
             self._parse_ahead()
         if self._has_prompt:
             return  # the payload that is asked for starts the timeout again

@@ -126,6 +126,11 @@ class Framer:
         return self._reader is _Reader.PAYLOAD
 
     @property
+    def is_mid_line(self) -> bool:
+        """A line has begun, and its end has not come. Ask when there is no further frame."""
+        return self._reader is _Reader.LINE and self._position < len(self._buffer)
+
+    @property
     def payload_due(self) -> int:
         """Bytes that a counted payload still wants at the least; 0 outside of one."""
         if self._reader is not _Reader.PAYLOAD:

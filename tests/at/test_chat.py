@@ -32,6 +32,7 @@ from nbsocket._at import (
     InfoResponse,
     LocalProtocolError,
     Notice,
+    NtpResult,
     Opened,
     PeerClosed,
     Prompt,
@@ -452,6 +453,18 @@ def test_stall_and_timeout_at_once() -> None:
     # The answer was behind the wreck.
     assert isinstance(events[0], Damaged)
     assert events[1:] == [done(AT())]
+
+
+def test_line_that_does_not_go_on_is_not_kept_for_a_later_command() -> None:
+    chat = Chat()
+    drain(chat, [b'\r\n+QNTP: 0,"21/04/13,08:00:33+3'], 1.0)
+    assert chat.next_deadline() == 4.0
+    chat.handle_timeout(3.9)
+    assert drain(chat, []) == []
+    chat.handle_timeout(4.0)
+    assert drain(chat, [b""]) == [NtpResult(0, "21/04/13,08:00:33+3")]
+    assert chat.next_deadline() is None
+    assert drain(chat, [b"\r\nRDY\r\n"], 60.0) == [Ready()]
 
 
 def test_prompt_behind_a_stalled_payload_is_answered_before_what_follows_it_is_read() -> None:
