@@ -65,6 +65,7 @@ LATER_SEEDS = {
     1024191: "two sockets that had refused closes were in the way of a connect (test_links: error_has_no_number)",
     1033618: "bare text was learned from one that had lost its opening quote (at/test_framing: may_have_lost_one)",
     1034613: "model: the user's own AT+QIOPEN was carried out and denied",
+    2038498: "model: a question became payload of a send that was denied",
     2020437: "a slow module was asked twice, and its second answer taken for that of the next command (the same)",
     2030516: "half an answer waited for a line end until another asked the same (at/test_chat: does_not_go_on)",
 }

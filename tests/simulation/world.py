@@ -293,7 +293,8 @@ class World:
         return len(self._shifts[direction]) > 1
 
     def _watch_sends(self, data: bytes) -> None:
-        if data.startswith(b"AT+QISEND"):
+        # A question about another connection may become payload of a send that was denied and is under way.
+        if data.startswith(b"AT+QISEND") and not data.startswith(b",0\r", len(b"AT+QISEND=0")):
             self._last_send = self._owner(data[:40].decode("latin-1"))
 
     def _count_commands(self) -> None:
