@@ -54,6 +54,10 @@ MAX_DNS_ADDRESS_SIZE = 64
 # 5 s begin.
 _SLOWEST_RATE = 240
 
+# Seconds that an answer to a data-mode send may be late: without one its connection is lost, for what wakes the module
+# may become payload.
+_DATA_MODE_MARGIN = 0.5
+
 
 @dataclass(frozen=True, slots=True)
 class QICFG(PlainCommand):
@@ -215,7 +219,7 @@ class _DataModeSend(PlainCommand):
 
     @property
     def timeout(self) -> float:
-        return 5.0 + len(self.data) / _SLOWEST_RATE
+        return 5.0 + _DATA_MODE_MARGIN + len(self.data) / _SLOWEST_RATE
 
     @property
     def awaits_outcome(self) -> bool:

@@ -326,7 +326,7 @@ def test_needs_info_means_that_nothing_cannot_be_parsed(command: Command[Any]) -
 
 def test_sends_are_given_time_for_the_slowest_line() -> None:
     assert QISENDHex(0, b"x" * 512).timeout == pytest.approx(5 + 1024 / 240)
-    assert QISENDData(0, b"x" * 1024).timeout == pytest.approx(5 + 1024 / 240)
+    assert QISENDData(0, b"x" * 1024).timeout == pytest.approx(5.5 + 1024 / 240)
     assert QIOPEN(0, "TCP", "h", 80).timeout == 5.0
     assert CFUN(1).timeout == 15.0
 
@@ -361,3 +361,8 @@ def test_signal_in_dbm() -> None:
     assert SignalQuality(0, 99).dbm == -113
     assert SignalQuality(31, 99).dbm == -51
     assert SignalQuality(99, 99).dbm is None
+
+
+def test_late_answer_to_a_data_mode_send_is_waited_for() -> None:
+    """The module has 5 s for it, and then it has yet to come through the line."""
+    assert QISENDData(0, b"x").timeout >= 5.5

@@ -229,7 +229,7 @@ def test_raw_send_without_an_answer_ends_its_stream(prompt: bytes) -> None:
     key, unharmed = bench.open(source), bench.open(other)
     bench.write(key, source, b"abc")
     bench.feed(prompt)
-    bench.advance(5.5)
+    bench.advance(6.0)
     assert bench.sent().endswith(b"AT\r")
     assert bench.take(ConnectionReset).key == key
     bench.say("OK")

@@ -68,4 +68,6 @@ LATER_SEEDS = {
     2038498: "model: a question became payload of a send that was denied",
     2020437: "a slow module was asked twice, and its second answer taken for that of the next command (the same)",
     2030516: "half an answer waited for a line end until another asked the same (at/test_chat: does_not_go_on)",
+    6005536: "model: a program that was killed could not finish what it had closed",
+    6005792: "SEND OK came as late as the manual allows, and the line took its time (at/test_commands: late_answer)",
 }

@@ -569,7 +569,14 @@ class World:
                 is_cut = self.causes.has_come("^rate changed", link.opened_at + 1e-6, self.now)
                 if got < want or (read < sent and not is_cut) or link.waiting:
                     raise Violation("lost", f"{link}: {got} of {want} datagrams up, {read} of {sent} down")
-            elif link.is_("finished") and link.is_tcp and is_fast and link.linger >= 60.0 and not link.peer.ended:
+            elif (
+                link.is_("finished")
+                and not link.is_("gone")
+                and link.is_tcp
+                and is_fast
+                and link.linger >= 60.0
+                and not link.peer.ended
+            ):
                 got = len(link.peer.link.received)
                 if got < link.written:
                     raise Violation("lost", f"{link}: closed with time to spare, {got} of {link.written} bytes")
