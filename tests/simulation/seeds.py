@@ -70,4 +70,5 @@ LATER_SEEDS = {
     2030516: "half an answer waited for a line end until another asked the same (at/test_chat: does_not_go_on)",
     6005536: "model: a program that was killed could not finish what it had closed",
     6005792: "SEND OK came as late as the manual allows, and the line took its time (at/test_commands: late_answer)",
+    7007305: "model: an opening that nobody answered had the line for longer than a close could linger",
 }

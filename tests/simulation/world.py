@@ -559,6 +559,8 @@ class World:
         if options.loss or self.plan.settings.power == "psm":
             return
         is_fast = options.latency <= 0.3 and not options.radio_rate and options.answer_delay < 0.1
+        # An opening that nobody answers has the line for itself for a minute, as the manual wants it.
+        is_fast = is_fast and not any(link.manner == "silent" for link in self.connections.values())
         for link in self.connections.values():
             if link.peer is None or link.peer.has_been_deaf or link.peer.is_forgotten:
                 continue
