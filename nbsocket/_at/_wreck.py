@@ -23,7 +23,9 @@ _MAX_HEADER_DISTANCE = 4
 _PRINTABLE_RE = re.compile(r"[ -~]*")
 _PIECE_RE = re.compile(r'QIURC|"recv|recv"')
 _HEADER_END_RE = re.compile(r'"recv", *[0-9]')
-_ALL_DIGITS_RE = re.compile(r"[0-9A-Fa-f]{4,}")
+# What follows the type in a recv URC in hex, to its end.
+_FIELDS_RE = re.compile(r'", *[0-9] *, *\d+ *, *"?(?:[0-9A-Fa-f]{2})+"?$')
+_DIGITS_RE = re.compile(r"[0-9A-Fa-f]{4,}|.*[,\"](?:[0-9A-Fa-f]{2})+")
 _RECEIVED_RE = re.compile(r', *\d+, *\d+, *"')
 _OTHER_URC_RE = re.compile(r'\+QIURC: *"([a-z ]+)"((?:, *(?:\d+|"[ !#-~]*"))*)')
 
@@ -31,6 +33,8 @@ _OTHER_URC_RE = re.compile(r'\+QIURC: *"([a-z ]+)"((?:, *(?:\d+|"[ !#-~]*"))*)')
 def is_wreck(line: str) -> bool:
     """Whether parts of a recv header, or bytes that no line of the module has, are in the line."""
     if _PRINTABLE_RE.fullmatch(line) is None or _PIECE_RE.search(line) is not None:
+        return True
+    if _FIELDS_RE.search(line) is not None:
         return True
     return distance(_RECV_HEADER, line[: len(_RECV_HEADER) + _MAX_HEADER_DISTANCE]) <= _MAX_HEADER_DISTANCE
 
@@ -41,11 +45,11 @@ def has_run_into_urc(line: str) -> bool:
 
 
 def has_tail_of_payload(line: str) -> bool:
-    """Whether the line could be the last part of a payload whose header is lost: closed by a quote, or bare hex digits.
+    """Whether the line could be the last part of a payload whose header is lost: closed by a quote, or by hex digits.
 
     No line of the module ends with a quote, but those that begin with ``+NAME:``.
     """
-    return line.endswith('"') or _ALL_DIGITS_RE.fullmatch(line) is not None
+    return line.endswith('"') or _DIGITS_RE.fullmatch(line) is not None
 
 
 def is_wreck_of_urc(line: str) -> bool:

@@ -177,6 +177,8 @@ DAMAGED_HEX = [
     Case("not empty", urc(b'"%s"' % HEX, 0), [LOST]),
     Case("never ends", b'\r\n+QIURC: "recv",0,5,"' + b"0" * 1000 + b"\r\n", [LOST]),
     Case("header lost", b'v",0,5,"%s"\r\n' % HEX, [LOST]),
+    Case("six bytes of the header lost, bare", b'\r\n+QIUecv",0,5,%s\r\n' % HEX, [LOST]),
+    Case("most of the header lost, bare", b"\r\n0,5,%s\r\n" % HEX, [LOST]),
     Case("tail alone", HEX[4:] + b'"\r\n', [LOST]),
 ]
 
