@@ -311,6 +311,9 @@ class World:
         total = self.module.command_count
         for back in range(min(total - self._commands_seen, len(self.module.commands)), 0, -1):
             match = _OPEN_RE.search(self.module.commands[-back])
+            if match is not None and int(match[2]) == RAW_PORT:
+                # The user opens a socket that is not free now: nobody closes it before its id is wanted.
+                self._left_behind += int(match[1]) not in self.driver._links._claimed_ids
             if match is not None and int(match[2]) - FIRST_PORT in self.connections:
                 self._by_id[int(match[1])] = self.connections[int(match[2]) - FIRST_PORT]
             elif match is not None and self._is_users_own(int(match[1])):
