@@ -117,7 +117,16 @@ class Plan:
 
 
 FAULT_VERBS = frozenset(
-    {"answer_fault", "lose_bytes", "restart_module", "lose_registration", "lose_port", "stray", "break_connection"}
+    {
+        "answer_fault",
+        "break_connection",
+        "double_line",
+        "lose_bytes",
+        "lose_port",
+        "lose_registration",
+        "restart_module",
+        "stray",
+    }
 )
 
 
@@ -132,7 +141,7 @@ def make_plan(seed: int) -> Plan:
 
 
 def _with_more(plan: Plan, random: Random) -> Plan:
-    """Add what is rare: waits for a socket, sockets of the user's own, changes of the baud rate, lost reports."""
+    """Add what is rare: waits for a socket, the user's own sockets, changes of the rate, lost reports, doubled lines."""
     settings, options, steps = plan.settings, plan.options, list(plan.steps)
     if random.random() < 0.25:
         settings = replace(settings, wait_for_socket=random.choice((1.0, 10.0, 60.0, 300.0)))
@@ -151,6 +160,9 @@ def _with_more(plan: Plan, random: Random) -> Plan:
         for _ in range(random.choice((1, 1, 3))):
             kind, timeout = f"rate_{random.choice(CHANGED_RATES)}", random.choice((None, None, 1.0, 100.0))
             steps.append(Step(next(moments), "request", {"kind": kind, "timeout": timeout}))
+    # Where the second line comes apart from the first it may be taken for the outcome of the next send.
+    if plan.cut == "whole" and random.random() < 0.3:
+        steps += [Step(next(moments), "double_line") for _ in range(random.choice((1, 2, 5)))]
     return replace(plan, settings=settings, options=options, steps=tuple(sorted(steps, key=lambda step: step.at)))
 
 

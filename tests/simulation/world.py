@@ -47,6 +47,9 @@ RAW_PORT = 900
 #: Most bytes that the driver may keep of what the module says: a line, or a payload in hex, and change.
 MOST_BUFFERED = 90_000
 
+_RESULT_RE = re.compile(
+    rb"\r\n(?:OK|ERROR|SEND OK|SEND FAIL|CLOSE OK|\+CME ERROR: \d+|\+QIOPEN: \d,\d+)\r\n\Z",
+)
 _OPEN_RE = re.compile(r'AT\+QIOPEN=0,(\d),"(?:TCP|UDP)","[^"]*",(\d+)')
 
 
@@ -102,6 +105,8 @@ class World:
         #: What the module has said and the host has not read: (time of arrival, bytes).
         self._line: deque[tuple[float, bytes]] = deque()
         self._filters: dict[str, list[tuple[Fault, Callable[[bytes], tuple[bytes, bool]]]]] = {"up": [], "down": []}
+        #: Lines that are still to come twice.
+        self._doubles = 0
         self.garbled = {"up": 0, "down": 0}
         self._shifts: dict[str, list[float]] = {"up": [], "down": []}
         #: When received payload was hurt in a way that its framing need not show: text, whose own bytes may look like
@@ -210,13 +215,23 @@ class World:
         data = self.module.data_to_send(self.now)
         self._watch_faults()
         if data and self._is_port_open:
-            self._cut(self._filtered(data, "down"))
+            self._cut(self._filtered(self._doubled(data), "down"))
         if not self._line or self._line[0][0] > self.now:
             return bool(data)
         _, piece = self._line.popleft()
         self._note("<<", piece)
         self.driver.receive_data(piece, self.now)
         return True
+
+    def _doubled(self, data: bytes) -> bytes:
+        """Say a result or an outcome twice, which excuses nothing."""
+        last_line = _RESULT_RE.search(data) if self._doubles else None
+        if last_line is None:
+            return data
+        self._doubles -= 1
+        self._note("!!", "doubled")
+        self.report.faults["answer: doubled"] += 1
+        return data + last_line[0]
 
     def _cut(self, data: bytes) -> None:
         """Put what the module says on the line in pieces, as a serial port may give them."""
@@ -525,6 +540,7 @@ class World:
         """From now on nothing goes wrong."""
         self._note("step", "no more faults")
         self.module.clear_faults()
+        self._doubles = 0
         for filters in self._filters.values():
             filters.clear()
         if not self.module.has_address and self.module.life.cfun == 1 and not self.module.life.is_booting:
@@ -708,6 +724,9 @@ class World:
     def do_lose_bytes(self, **fields: Any) -> None:
         fault = Fault(**fields)
         self._filters[fault.direction].append((fault, byte_filter(fault)))
+
+    def do_double_line(self) -> None:
+        self._doubles += 1
 
     def do_stray(self, data: bytes) -> None:
         self.report.faults["stray line"] += 1
