@@ -141,7 +141,7 @@ def make_plan(seed: int) -> Plan:
 
 
 def _with_more(plan: Plan, random: Random) -> Plan:
-    """Add what is rare: waits for a socket, the user's own sockets, changes of the rate, lost reports, doubled lines."""
+    """Add what is rare: waits for a socket, own sockets, changes of the rate, lost reports, doubled lines."""
     settings, options, steps = plan.settings, plan.options, list(plan.steps)
     if random.random() < 0.25:
         settings = replace(settings, wait_for_socket=random.choice((1.0, 10.0, 60.0, 300.0)))
