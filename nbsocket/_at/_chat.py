@@ -275,7 +275,7 @@ class Chat:
 
     def _parse(self) -> Event | Literal[NeedData.NEED_DATA]:
         while True:
-            self._framer.learns = self._framer.offset >= self._wreck_end
+            self._framer.learns_from = self._wreck_end
             frame = self._framer.next_frame(self._expects_prompt)
             if frame is None:
                 return NEED_DATA

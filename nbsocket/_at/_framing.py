@@ -95,15 +95,15 @@ class Framer:
         "_scanned",
         "_size",
         "_socket_id",
-        "learns",
+        "learns_from",
         "receives_hex",
     )
 
     def __init__(self) -> None:
         #: The module's <recv_data_format> where it is known; None: told from the bytes.
         self.receives_hex: bool | None = None
-        #: Whether what comes now may show how this module puts text; what is among a wreck may not.
-        self.learns = True
+        #: Where what comes may show again how this module puts text, as an :attr:`offset`: not among a wreck.
+        self.learns_from = 0
         self.clear()
 
     def clear(self) -> None:
@@ -406,7 +406,7 @@ class Framer:
 
     def _learn(self, is_quoted: bool) -> None:
         self._doubts = 0
-        if self.learns:
+        if self.offset >= self.learns_from:
             self._is_quoted = is_quoted
 
     def _finish(self, data: bytes, consumed: int) -> Received | Damaged:

@@ -160,8 +160,9 @@ def _with_more(plan: Plan, random: Random) -> Plan:
         for _ in range(random.choice((1, 1, 3))):
             kind, timeout = f"rate_{random.choice(CHANGED_RATES)}", random.choice((None, None, 1.0, 100.0))
             steps.append(Step(next(moments), "request", {"kind": kind, "timeout": timeout}))
-    # Where the second line comes apart from the first it may be taken for the outcome of the next send.
-    if plan.cut == "whole" and random.random() < 0.3:
+    # Where the second line comes apart from the first it may be taken for the outcome of the next send; and the end of
+    # text may look like a result.
+    if plan.cut == "whole" and settings.is_hex and random.random() < 0.3:
         steps += [Step(next(moments), "double_line") for _ in range(random.choice((1, 2, 5)))]
     return replace(plan, settings=settings, options=options, steps=tuple(sorted(steps, key=lambda step: step.at)))
 
