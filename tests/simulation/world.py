@@ -276,8 +276,8 @@ class World:
                 # Bytes lost or made up in a raw payload, or in the length before it, are not seen by the module.
                 self._last_send.spoilers.add("unseen")
             elif direction == "up" and b"\r" in fault.data and self._last_send is not None:
-                # A send cut in two may be the beginning of a data-mode send.
-                self._last_send.spoilers.add("told")
+                # A send cut in two may be a data-mode send of the very bytes that were announced.
+                self._last_send.spoilers.add("unseen")
         return changed
 
     def _asks_for_orphans(self) -> bool:
@@ -583,11 +583,11 @@ class World:
         for link in self.connections.values():
             if link.peer is None or link.peer.has_been_deaf or link.peer.is_forgotten:
                 continue
+            # The module does not stop talking while the rate of the line changes.
+            is_cut = self.causes.has_come("^rate changed", link.opened_at + 1e-6, self.now)
             if link.is_usable and not link.is_tcp:
                 got, want = link.datagrams_got.total(), link.datagrams.total()
                 read, sent = link.datagrams_read.total(), link._sent_by_peers().total()
-                # The module does not stop talking while the rate of the line changes.
-                is_cut = self.causes.has_come("^rate changed", link.opened_at + 1e-6, self.now)
                 if got < want or (read < sent and not is_cut) or link.waiting:
                     raise Violation("lost", f"{link}: {got} of {want} datagrams up, {read} of {sent} down")
             elif (
@@ -595,6 +595,7 @@ class World:
                 and not link.is_("gone")
                 and link.is_tcp
                 and is_fast
+                and not is_cut
                 and link.linger >= 60.0
                 and not link.peer.ended
             ):
@@ -736,8 +737,9 @@ class World:
         self.causes.add(self.now, f"stray {data!r}")
         pending = self.driver._chat.pending
         if pending is not None and pending.awaits_outcome and b"SEND OK" in data and self._last_send is not None:
-            # Nothing tells it from the outcome of the send that is under way, which may have another.
-            self._last_send.spoilers.add("unseen")
+            # Nothing tells it from the outcome of the send that is under way, whose own is then that of the next.
+            for link in self.connections.values():
+                link.spoilers.add("unseen")
         self.module.say_raw(data, self.now)
 
     def do_break_connection(self, number: int) -> None:
