@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import atexit
 import os
+import resource
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from nbsocket._channel._base import Channel
 
 __all__ = ["Inode", "descriptors", "drop", "enter", "inode_of", "lookup", "sweep"]
+
+#: Numbers that are tried where the system does not list the descriptors: a look at one takes a microsecond.
+MAX_GUESSES = 4096
 
 #: Device and inode number: sockets and files have separate numbers.
 Inode = tuple[int, int]
@@ -72,9 +76,22 @@ def sweep() -> None:
 
 def descriptors() -> Iterator[tuple[int, Inode]]:
     """Give this process's open descriptors."""
-    for name in os.listdir("/dev/fd"):
+    for fd in _numbers():
         with suppress(OSError):
-            yield int(name), inode_of(int(name))
+            yield fd, inode_of(fd)
+
+
+def _numbers() -> Iterable[int]:
+    """Return the numbers of this process's descriptors, as many as the system tells.
+
+    Containers and minimal images have a /dev without the link ``fd``, some no /proc either; and listing a directory
+    needs a descriptor itself, which a process at its limit does not get. The low numbers are tried one by one then.
+    """
+    for folder in ("/dev/fd", "/proc/self/fd"):
+        with suppress(OSError):
+            return [int(name) for name in os.listdir(folder)]
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return range(min(soft, MAX_GUESSES) if soft >= 0 else MAX_GUESSES)
 
 
 def _discard_at_exit() -> None:

@@ -234,6 +234,16 @@ class StreamChannel(Channel):
             self.engine_end.close()
         _registry.sweep()
 
+    def sever(self, error: OSError) -> None:
+        """Close the engine's end, if it is open, when :meth:`reset` itself has failed; SO_ERROR has the reason."""
+        if self.is_over():
+            return
+        self.set_error(error)
+        with self.lock:
+            self.state = State.FAILED if self.state is State.CONNECTING else State.CLOSED
+            self.was_reset = True
+            self.engine_end.close()
+
     def finish(self) -> None:
         """Close the engine's end; the application reads end of file."""
         with self.lock:

@@ -12,12 +12,14 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from time import monotonic
 
 from nbsocket._channel import DatagramChannel
 from nbsocket._driver import Connected, ConnectFailed, ConnectionEnded, ConnectionReset, DataReceived, PeerClosed
 from nbsocket._engine._hub import Hub
+from nbsocket._engine._last_resort import run_every
 from nbsocket._engine._poller import Ready
 from nbsocket._engine._stats import ConnectionStats
 from nbsocket._errors import make_error
@@ -128,8 +130,7 @@ class Datagrams:
         item = _Socket(channel, channel.engine_end.fileno(), channel.shadow.fileno())
         self._sockets[channel] = item
         self._watch(item)
-        if channel.bypass is not None:
-            self._hub.watch(item.shadow_fd, lambda ready: self._shadow_ready(item, ready), read=True)
+        self._watch_shadow(item)
 
     def detach(self, channel: DatagramChannel) -> None:
         """Stop carrying it; its peers are closed after what waits."""
@@ -146,7 +147,16 @@ class Datagrams:
     def reset_all(self, error: OSError) -> None:
         """Drop every peer; the sockets stay and may be used again. The driver is not asked."""
         for peer in tuple(self._peers.values()):
-            self._lose(peer, error)
+            run_every(partial(self._lose, peer, error))
+        # Those whose loss could not be told in full are lost all the same.
+        self._peers.clear()
+        for item in self._sockets.values():
+            item.peers.clear()
+
+    def watch_all(self) -> None:
+        """Watch every socket, after nothing was watched any more."""
+        for item in tuple(self._sockets.values()):
+            run_every(partial(self._watch, item), partial(self._watch_shadow, item))
 
     def settle(self) -> bool:
         """Tell the driver of what waits after it took something; return whether it was told anything."""
@@ -311,6 +321,10 @@ class Datagrams:
                 item.channel.deliver((str(address[0]), int(address[1])), data)
         if not item.is_over:
             self._watch(item)
+
+    def _watch_shadow(self, item: _Socket) -> None:
+        if item.channel.bypass is not None:
+            self._hub.watch(item.shadow_fd, lambda ready: self._shadow_ready(item, ready), read=True)
 
     def _watch(self, item: _Socket) -> None:
         if item.is_over:

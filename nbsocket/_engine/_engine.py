@@ -28,6 +28,7 @@ from nbsocket import _driver
 from nbsocket._channel import Channel, DatagramChannel, State, StreamChannel
 from nbsocket._driver import Driver, GetUnacked, Request, Settings
 from nbsocket._engine._datagrams import Datagrams
+from nbsocket._engine._last_resort import run_every
 from nbsocket._engine._log import Log
 from nbsocket._engine._loop import Handler, Loop, fail, fulfil
 from nbsocket._engine._pace import Pace
@@ -461,13 +462,16 @@ class Engine:
 
     def _close_port(self) -> None:
         port, self._port = self._port, None
-        self._nap_end = None
-        self._pace.set_rate(None)
-        self._out.clear()
-        if port is not None:
-            atexit.unregister(self.close)
-            self._loop.forget(port.fileno())
-            port.close()
+        try:
+            self._nap_end = None
+            self._out.clear()
+            self._pace.set_rate(None)
+            if port is not None:
+                atexit.unregister(self.close)
+                self._loop.forget(port.fileno())
+        finally:
+            if port is not None:
+                port.close()
 
     def _lose_port(self, error: OSError) -> None:
         logger.log(logging.WARNING, "%s: every connection is reset", error.strerror or error)
@@ -479,13 +483,25 @@ class Engine:
         logger.log(logging.ERROR, "internal error, every connection is reset: %r", error, error=error)
         failure = make_error(errno.ECONNRESET, f"internal error: {error!r}")
         failure.__cause__ = error
-        self._close_port()
-        self._driver = self._make_driver(self.settings)
-        self._questions.fail_all(failure)
-        self._streams.reset_all(failure)
-        self._datagrams.reset_all(failure)
-        if self._stopping is not None:
-            self._stop()
+        # Whatever the state that the failure has left: no step, and no channel, may keep the others from their end.
+        run_every(
+            self._close_port,
+            lambda: self._renew_driver(failure),
+            lambda: self._questions.fail_all(failure),
+            lambda: self._streams.reset_all(failure),
+            # A descriptor that could not be forgotten would hide the next one that gets its number.
+            self._loop.forget_all,
+            lambda: self._datagrams.reset_all(failure),
+            self._datagrams.watch_all,
+            lambda: self._stop() if self._stopping is not None else None,
+        )
+
+    def _renew_driver(self, failure: OSError) -> None:
+        try:
+            self._driver = self._make_driver(self.settings)
+        except Exception:
+            self._driver.port_lost(failure, monotonic())
+            raise
 
     # -- what the driver tells the engine
 
@@ -543,15 +559,20 @@ class Engine:
     def _stop(self) -> None:
         stopped, self._stopping = self._stopping, None
         failure = make_error(errno.ECONNRESET, f"the modem at {self.url} was closed")
-        self._streams.reset_all(failure)
-        self._datagrams.reset_all(failure)
-        self._close_port()
-        self._driver.port_lost(failure, monotonic())
-        while self._driver.next_event() is not None:
-            pass
-        self._loop.stop()
+        run_every(
+            lambda: self._streams.reset_all(failure),
+            lambda: self._datagrams.reset_all(failure),
+            self._close_port,
+            lambda: self._driver.port_lost(failure, monotonic()),
+            self._discard_events,
+            self._loop.stop,
+        )
         if stopped is not None:
             fulfil(stopped, None)
+
+    def _discard_events(self) -> None:
+        while self._driver.next_event() is not None:
+            pass
 
 
 _QUESTION_EVENTS: dict[type, Callable[[Questions, Any], None]] = {

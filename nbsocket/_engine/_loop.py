@@ -9,9 +9,11 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
+from functools import partial
 from time import monotonic
 from typing import Any, TypeVar
 
+from nbsocket._engine._last_resort import run_every
 from nbsocket._engine._poller import Poller, Ready, make_poller
 
 __all__ = ["Handler", "Loop", "fail", "fulfil"]
@@ -111,6 +113,17 @@ class Loop:
         if self._handlers.pop(fd, None) is not None and self._poller is not None:
             self._poller.forget(fd)
 
+    def forget_all(self) -> None:
+        """Watch nothing any more, whatever state a failure has left the system's list of descriptors in."""
+        assert self._waker is not None
+        reader = self._waker[0].fileno()
+        poller = make_poller()
+        poller.watch(reader, True, False)
+        self._handlers = {reader: self._drain_waker}
+        spent, self._poller = self._poller, poller
+        if spent is not None:
+            spent.close()
+
     def stop(self) -> None:
         """End the thread after the present round, unless it was called meanwhile; a later call starts a new one."""
         self._is_stopping = True
@@ -146,7 +159,7 @@ class Loop:
             try:
                 self._round()
             except Exception as error:
-                self._crashed(error)
+                run_every(partial(self._crashed, error))
             if self._is_stopping and self._end():
                 return
 

@@ -8,12 +8,14 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import Any, TypeVar
 
 from nbsocket._driver import Request, RequestDone, RequestFailed, RequestProgress
 from nbsocket._engine._hub import Hub
+from nbsocket._engine._last_resort import run_every
 from nbsocket._engine._loop import fail, fulfil
 from nbsocket._errors import make_error
 
@@ -104,7 +106,7 @@ class Questions:
         """Fail every question; the driver is not asked."""
         asked, self._asked = self._asked, {}
         for question in asked.values():
-            fail(question.outcome, error)
+            run_every(partial(fail, question.outcome, error), question.outcome.cancel)
 
     # What the driver tells.
 

@@ -7,11 +7,13 @@ import logging
 from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from time import monotonic
 
 from nbsocket._channel import State, StreamChannel
 from nbsocket._driver import Connected, ConnectFailed, ConnectionEnded, ConnectionReset, DataReceived, PeerClosed
 from nbsocket._engine._hub import Hub
+from nbsocket._engine._last_resort import run_every
 from nbsocket._engine._log import Log
 from nbsocket._engine._loop import fail, fulfil
 from nbsocket._engine._poller import Ready
@@ -139,12 +141,28 @@ class Streams:
 
     def reset_all(self, error: OSError) -> None:
         """Cut every connection; the driver is not asked."""
-        for link in tuple(self._links.values()):
+        for link in (*self._links.values(), *self._ended):
+            run_every(partial(self._end_in_order, link, error), partial(self._end_for_sure, link, error))
+
+    def _end_in_order(self, link: _Link, error: OSError) -> None:
+        if link.key in self._links:
             if self._deliver(link) and not link.channel.is_over() and not link.channel.is_due_to_finish:
                 self._cut(link, error)
             self._forget(link)
-        for link in tuple(self._ended):
+        if link in self._ended:
             self._finish(link)
+
+    def _end_for_sure(self, link: _Link, error: OSError) -> None:
+        """Whatever is left of a connection whose end in order failed; nothing to do for the others."""
+        self._links.pop(link.key, None)
+        self._keys.pop(link.channel, None)
+        self._ended.discard(link)
+        run_every(
+            lambda: self._let_go(link),
+            lambda: link.channel.sever(error),
+            lambda: fail(link.outcome, error),
+            link.outcome.cancel,
+        )
 
     def settle(self) -> bool:
         """Hand over what came; tell the driver of what is left after it took data, or watch for more.
