@@ -3,11 +3,13 @@
 The namespace is that of the standard library's :mod:`socket`, with ``socket``, the resolver functions and
 ``create_connection`` and its like speaking through a Quectel BC260Y-CN module on a serial port. :func:`patch` does
 the same for programs that know nothing of it.
+
+PYTEST_DONT_REWRITE (``nbsocket run -m pytest`` has imported it before pytest looks for plugins to rewrite)
 """
 
 # General layout, in the order a byte takes:
 #   _patch, _namespace, _socket      what programs call
-#   _calls, _options, _transfer      what the calls mean over a modem
+#   _calls, _options, _transfer      what the calls mean over a modem; _audit raises CPython's audit events for them
 #   _resolver, _route, _bypass       names, and which way a destination goes; _address checks it first
 #   _modem                           the public handle of one modem
 #   _channel                         one connection's engine end of the kernel's socket pair

@@ -28,6 +28,7 @@ from ._address import (
     resolved,
     unsupported,
 )
+from ._audit import audit
 from ._bypass import LOOPBACK, NOTHING
 from ._channel import Channel, DatagramChannel, State, StreamChannel, lookup
 from ._resolver import resolve_one
@@ -199,6 +200,8 @@ def _start(sock: StdlibSocket, route: Route, address: Any, call: str) -> Callabl
     target = target_of(sock, route, address, call, timeout or None)
     if timeout:
         timeout = max(0.001, timeout - (time.monotonic() - begin))
+    if target.native is None:
+        audit("socket.connect", sock, address)
     connector = _connect_datagram if type_of(sock) == SOCK_DGRAM else _connect_stream
     return lambda: connector(sock, route, target, timeout)
 
@@ -301,6 +304,7 @@ def bind(sock: StdlibSocket, route: Route, address: Any, /) -> None:
         local = parse_address(family_of(sock), address, "bind")
     else:
         local = _wildcard(sock, address)
+        audit("socket.bind", sock, address)
     stands_for_module = local.is_wildcard or (_is_loopback(local.host) and not route.covers(local.host))
     if stands_for_module and (local.port or not route.keeps_listeners):
         _remember_local(sock, local)
@@ -343,6 +347,8 @@ def _bind_datagram(sock: StdlibSocket, route: Route, address: Any) -> None:
         return GenuineSocket.bind(sock, _without_name(sock, address))
     local = parse_address(family_of(sock), address, "bind")
     if local.is_wildcard:
+        if channel.bypass is None:
+            audit("socket.bind", sock, address)
         engine = route.modem.engine
         channel.bind(local.sockaddr())
         return engine.attach(channel)

@@ -19,6 +19,7 @@ from typing import Any
 
 from . import _stdlib
 from ._address import INET_FAMILIES, parse_literal
+from ._audit import is_ours
 from ._bypass import Bypass
 from ._port import is_opening_port
 
@@ -46,6 +47,8 @@ def refuse_host_network(bypass: Bypass) -> None:
 
     def hook(event: str, args: tuple[Any, ...]) -> None:
         nonlocal is_told
+        if is_ours(event, args):
+            return
         if event == "socket.__new__" and int(args[1]) in _FRAME_FAMILIES:
             raise OSError(errno.EACCES, "refused by --strict: a socket that writes frames would go past the modem")
         if event in _PROGRAMS and not is_told:

@@ -156,7 +156,9 @@ def _wrap(state: _Installed, owner: object, name: str, wrapper: Callable[..., An
     # Here and in _remove(): wrapt loads asyncio, longer than all of what `import nbsocket` needs.
     import wrapt
 
-    handle = wrapt.wrap_function_wrapper(owner, name, wrapper)
+    from ._wrappers import Wrapper
+
+    handle = wrapt.wrap_object(owner, name, Wrapper, (wrapper,))
     state.wrappers.append((owner, name, handle))
 
 

@@ -14,6 +14,7 @@ from socket import SOCK_STREAM
 from typing import Any
 
 from ._address import check_destination, os_error, parse_address, unsupported
+from ._audit import audit
 from ._calls import (
     Target,
     check_local,
@@ -91,6 +92,7 @@ def sendto(sock: StdlibSocket, route: Route, data: Any, /, *flags_and_address: A
         return GenuineSocket.sendto(sock, data, flags, address)
     if type_of(sock) == SOCK_STREAM:
         _check_stream_address(sock, route, flags, address, "sendto")
+        audit("socket.sendto", sock, address)
         return send(sock, route, data, flags)
     return _send_datagram(sock, route, _view(data).tobytes(), flags, address, "sendto")
 
@@ -116,12 +118,16 @@ def sendmsg(
     if is_stream:
         if address is not None:
             _check_stream_address(sock, route, flags, address, "sendmsg")
+            audit("socket.sendmsg", sock, address)
+            if not ancillary:
+                return send(sock, route, b"".join(buffers), flags)
         _framed(sock, flags)
         return GenuineSocket.sendmsg(sock, buffers, ancillary, flags)
     if channel is None and (address is None or ancillary):
         return GenuineSocket.sendmsg(sock, buffers, ancillary, flags, *(() if address is None else (address,)))
     data = b"".join(buffers)
     if address is None:
+        audit("socket.sendmsg", sock, address)
         return send(sock, route, data, flags)
     return _send_datagram(sock, route, data, flags, address, "sendmsg")
 
@@ -154,7 +160,9 @@ def _send_datagram(sock: StdlibSocket, route: Route, data: bytes, flags: int, ad
             return GenuineSocket.sendto(sock, data, flags, target.native)
         check_local(sock, route, target.address.host)
         channel = make_datagram_channel(sock, route)
-    elif channel.is_connected:
+    if target.native is None:
+        audit(f"socket.{call}", sock, address)
+    if channel.is_connected:
         return _send_to_peer(sock, route, channel, data, flags, target)
     if target.native is None:
         check_destination(target.address, call=call)

@@ -192,6 +192,50 @@ def test_reader_of_the_output_goes_away() -> None:
     assert (done.returncode, done.stderr) == (1, "")
 
 
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)])
+def test_closed_standard_streams(tmp_path: Path, closed: tuple[int, ...]) -> None:
+    """As with ``>&-`` in a shell: nothing is written there, least of all into the serial port."""
+
+    def start(*words: str) -> tuple[int, str, str]:
+        redirections = "".join(f" {fd}>&-" for fd in closed)
+        command = ["sh", "-c", f'exec "$@"{redirections}', "sh", sys.executable, *words]
+        done = subprocess.run(command, env=environment(), capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        return done.returncode, done.stdout, done.stderr
+
+    code, output, error = start("-m", "nbsocket", "--port", "sim://", "info")
+    assert (code, "IMEI" in output, error) == (0, 1 not in closed, "")
+    code, output, error = start("-m", "nbsocket", "--port", str(tmp_path / "none"), "info")
+    assert (code, output, bool(error)) == (ExitCode.PORT_UNKNOWN, "", 2 not in closed)
+    program = tmp_path / "show.py"
+    program.write_text("import os, sys; print(sys.stdin is None, sys.stdout is None, sys.stderr is None)\n")
+    assert start("-m", "nbsocket", "--port", "sim://", "run", str(program)) == start(str(program))
+    program.write_text(f"import os\nfor fd in {closed}: os.write(fd, b'AT+CFUN=0\\r') if fd else os.read(fd, 9)\n")
+    assert start("-m", "nbsocket", "--port", "sim://", "run", str(program)) == (0, "", "")
+    assert start("-m", "nbsocket", "--port", "sim://", "at")[0] == 0
+
+
+def test_pytest_where_warnings_are_errors(tmp_path: Path) -> None:
+    """pytest rewrites plugins when it loads them, and warns of one that was imported before."""
+    (tmp_path / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
+    (tmp_path / "test_it.py").write_text("def test_it(nb_modem): assert nb_modem.info().model\n")
+    information = tmp_path / "nbsocket-0.dist-info"
+    information.mkdir()
+    # As where it is installed, and not in development mode: then pytest knows its files.
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: nbsocket\nVersion: 0\n")
+    (information / "entry_points.txt").write_text("[pytest11]\nnbsocket = nbsocket.pytest_plugin\n")
+    (information / "RECORD").write_text("nbsocket/__init__.py,,\nnbsocket/pytest_plugin.py,,\n")
+    words = ["-m", "nbsocket", "--port", "sim://", "run", "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        [sys.executable, *words],
+        cwd=tmp_path,
+        env={**environment(), "PYTHONPATH": f"{tmp_path}:{ROOT}"},
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
+    assert (done.returncode, "1 passed" in done.stdout) == (0, True), done.stdout + done.stderr
+
+
 def test_verbose_shows_the_wire() -> None:
     assert "AT+CGMR" not in nbsocket("--port", "sim://", "info")[2]
     assert "AT+CGMR" in nbsocket("-vv", "--port", "sim://", "info")[2]

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import errno
+import inspect
 import os
+import pickle
 import queue
+import re
 import select
 import socket
 import socket as socket_by_another_name
@@ -13,6 +17,7 @@ import ssl
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from socket import getaddrinfo, gethostbyname
 from socket import socket as from_imported_socket
 from types import ModuleType
@@ -123,6 +128,44 @@ def test_modules_with_code_behind_their_attributes_are_not_touched(modem: Modem)
 def test_our_own_plumbing_is_not_patched(patched: Modem) -> None:
     assert _stdlib.getaddrinfo is MODULE_BEFORE["getaddrinfo"]
     assert vars(GenuineSocket)["connect"] is GenuineSocket.connect
+
+
+def _through(dump: Callable[[Any], bytes], function: Any) -> object:
+    return pickle.loads(dump(function))
+
+
+def _copies_of(function: Any) -> list[object]:
+    """What a program can do with a function besides calling it; an exception where it cannot."""
+
+    def attempt(way: Callable[[Any], object]) -> object:
+        try:
+            made = way(function)
+        except (TypeError, ValueError, pickle.PicklingError) as error:
+            return re.sub(" at 0x[0-9a-f]+", "", f"{type(error).__name__}: {error}")
+        return "equal" if made == function else made
+
+    protocols = [partial(pickle.dumps, protocol=number) for number in range(pickle.HIGHEST_PROTOCOL + 1)]
+    by_copy = [attempt(way) for way in (copy.copy, copy.deepcopy, inspect.signature)]
+    return by_copy + [attempt(partial(_through, dump)) for dump in protocols]
+
+
+def test_patched_functions_are_copied_and_pickled_like_the_genuine_ones(modem: Modem) -> None:
+    def copies() -> dict[str, list[object]]:
+        functions = ["getaddrinfo", "gethostbyname", "getnameinfo", "getfqdn", "create_connection", "socketpair"]
+        methods = ["connect", "sendto", "recv_into", "setsockopt", "__init__"]
+        with socket.socket() as sock:
+            return {
+                **{name: _copies_of(getattr(socket, name)) for name in functions},
+                **{f"socket.{name}": _copies_of(getattr(socket.socket, name)) for name in methods},
+                **{f"sock.{name}": _copies_of(getattr(sock, name)) for name in methods[:-1]},
+            }
+
+    native = copies()
+    with patch(modem):
+        assert copies() == native
+        stays_behind, stored = socket.gethostbyname, pickle.dumps(socket.gethostbyname)
+        assert pickle.loads(stored) is socket.gethostbyname
+    assert pickle.loads(stored) is pickle.loads(pickle.dumps(stays_behind)) is socket.gethostbyname
 
 
 def test_patching_again(modem: Modem) -> None:
@@ -588,6 +631,7 @@ def test_a_class_that_was_replaced_is_refused(modem: Modem, monkeypatch: pytest.
         "exit_flushes.py",
         "guard.py",
         "guard_loopback.py",
+        "audit_events.py",
         "injected_everywhere.py",
     ],
 )

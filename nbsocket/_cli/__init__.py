@@ -17,6 +17,7 @@ from typing import Protocol, cast
 
 from nbsocket._cli._exit import CommandError, ExitCode, describe_exit_codes, exit_code_of, sentence_of
 from nbsocket._cli._options import Parser, add_common_options, set_up_logging, show_warnings
+from nbsocket._cli._standard_streams import open_missing, show_missing
 from nbsocket._version import __version__
 
 
@@ -57,6 +58,7 @@ SUBCOMMANDS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line ``argv`` (default: ``sys.argv[1:]``) and return the exit code."""
+    open_missing()
     options = _parse_common(list(sys.argv[1:] if argv is None else argv))
     set_up_logging(options.verbosity)
     try:
@@ -71,6 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if isinstance(outcome, int):
         return outcome
     show_warnings()
+    show_missing()
     try:
         return outcome()
     except CommandError as error:
