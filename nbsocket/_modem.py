@@ -8,6 +8,7 @@ import threading
 import weakref
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from ipaddress import ip_address
 from types import TracebackType
 from typing import Any, Literal, TypeVar
@@ -39,6 +40,7 @@ from nbsocket._driver import (
 )
 from nbsocket._engine import Engine, Stats
 from nbsocket._errors import make_error
+from nbsocket._port import Port
 
 __all__ = ["MAX_HOST_SIZE", "Modem", "check_host", "check_ping", "configure", "default_modem", "look_up"]
 
@@ -135,6 +137,7 @@ class Modem:
         ack_timeout: float = 120.0,
         close_orphans: bool = True,
         wait_for_socket: float = 0.0,
+        hupcl: bool = True,
         log_payload: bool = False,
     ) -> None:
         """Note how to use the module.
@@ -151,6 +154,8 @@ class Modem:
             close_orphans: whether sockets that an earlier program left open in the module are closed.
             wait_for_socket: seconds that ``connect()`` waits, when the module's five sockets are in use, for one to
                 become free; 0: it fails at once with EMFILE. A socket's own timeout counts too.
+            hupcl: whether DTR and RTS fall when the port is closed, as usual (HUPCL). False leaves them raised: for
+                boards that wire one of them to the module's reset or power key.
             log_payload: whether the wire log (logger ``nbsocket.at``, DEBUG) shows payload and not its size only.
         Raises:
             ValueError: an argument is out of range; the message says what is allowed.
@@ -171,7 +176,8 @@ class Modem:
         )
         self.port = port
         self._settings = settings
-        self._engine = Engine(port, settings, log_payload=log_payload)
+        open_port = partial(Port.open, hupcl=bool(hupcl))
+        self._engine = Engine(port, settings, log_payload=log_payload, open_port=open_port)
         # An engine whose modem was forgotten serves the connections that are left, and ends.
         weakref.finalize(self, self._engine.release).atexit = False
 
@@ -248,8 +254,9 @@ class Modem:
     def set_baudrate(self, rate: int) -> None:
         """Change the rate of the serial line on both ends; the module stores it.
 
-        Connections live on, but nothing else is sent meanwhile. When the module is not heard at the new rate the old
-        one is restored.
+        Connections live on, but nothing else is sent meanwhile. The port is tried first: the module is told nothing
+        when the port's driver cannot do the rate (to 3 %). When the module is not heard at the new rate the old one is
+        restored.
 
         Args:
             rate: 2400 to 460800, one of the usual rates.
@@ -257,7 +264,7 @@ class Modem:
             ValueError: not a rate of the module.
             OSError: EINVAL, the port cannot do it; EOPNOTSUPP, the serial line is behind ``socket://``, where it
                 cannot be changed from here; EIO, the module was not heard at the new rate and is at the old one again;
-                ENODEV, it is heard at neither.
+                ENODEV, it is heard at neither (the message tells the way back).
         """
         check_baudrate(rate)
         if self.port.lower().startswith("socket:"):
@@ -434,7 +441,8 @@ def configure(port: str | None = None, **options: Any) -> Modem:
 
     Args:
         port: as for :class:`Modem`; None stands for the environment's NBSOCKET_PORT.
-        options: as for :class:`Modem`. NBSOCKET_BAUDRATE and NBSOCKET_DATA_FORMAT count where they are not given.
+        options: as for :class:`Modem`. NBSOCKET_BAUDRATE, NBSOCKET_DATA_FORMAT and NBSOCKET_HUPCL (0 or 1) count where
+            they are not given.
     Returns:
         The modem. An earlier default is closed.
     Raises:
@@ -477,4 +485,9 @@ def _with_environment(port: str | None, options: dict[str, Any]) -> tuple[str]:
     data_format = os.environ.get("NBSOCKET_DATA_FORMAT")
     if data_format and "data_format" not in options:
         options["data_format"] = data_format
+    hupcl = os.environ.get("NBSOCKET_HUPCL")
+    if hupcl and "hupcl" not in options:
+        if hupcl not in ("0", "1"):
+            raise ValueError(f"NBSOCKET_HUPCL must be 0 or 1, not {hupcl!r}")
+        options["hupcl"] = hupcl == "1"
     return (port,)

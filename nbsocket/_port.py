@@ -34,6 +34,7 @@ import serial
 from nbsocket import _stdlib
 from nbsocket._errors import make_error
 from nbsocket._stdlib import GenuineSocket
+from nbsocket._tty import is_close, read_rate, set_hupcl
 
 __all__ = ["DEFAULT_BAUDRATE", "Port", "is_opening_port"]
 
@@ -50,6 +51,9 @@ SOCKET_CONNECT_TIMEOUT = 10.0
 
 #: Major device numbers of Unix98 pty slaves on Linux (Documentation/admin-guide/devices.txt).
 PTY_MAJORS = range(136, 144)
+
+#: What a device that was pulled out answers.
+_GONE = (errno.EIO, errno.ENODEV, errno.ENXIO)
 
 _opening = threading.local()
 
@@ -72,6 +76,7 @@ class Port:
         close: Callable[[], None],
         set_baudrate: Callable[[int], None] | None = None,
         reason: Callable[[], OSError | None] | None = None,
+        baudrate: Callable[[], int | None] | None = None,
     ) -> None:
         """Wrap an open descriptor; :meth:`open` is the usual way in."""
         self.url = url
@@ -79,24 +84,31 @@ class Port:
         self._close = close
         self._set_baudrate = set_baudrate
         self._reason = reason
+        self._baudrate = baudrate
         os.set_blocking(fd, False)
 
     @classmethod
-    def open(cls, url: str, baudrate: int | None = None) -> Port:
+    def open(cls, url: str, baudrate: int | None = None, *, hupcl: bool = True) -> Port:
         """Open a device or URL and lock it against other processes.
 
         Args:
             url: a device path or any pyserial URL, or ``sim://``.
-            baudrate: bits per second; ignored where there is no line rate.
+            baudrate: bits per second; ignored where there is no line rate. None: what the device makes of
+                DEFAULT_BAUDRATE, for a search that tries others.
+            hupcl: whether DTR and RTS fall when the port is closed; ignored where there are none.
         Raises:
             OSError: with a sentence; ENOENT no such port, EACCES no permission, EBUSY another process has it (named),
-                ENOTTY not a serial port, EINVAL not a port URL, or what the network says for a remote one.
+                ENOTTY not a serial port, EINVAL not a port URL, or a rate that the device cannot do, or what the
+                network says for a remote one; ENXIO no hardware behind the device.
         """
         scheme = urlsplit(url).scheme.lower() if "://" in url else ""
-        opener = {"sim": _open_simulator, "socket": _open_socket}.get(scheme, _open_serial)
         _opening.is_on = True
         try:
-            return opener(url, baudrate or DEFAULT_BAUDRATE)
+            if scheme == "sim":
+                return _open_simulator(url)
+            if scheme == "socket":
+                return _open_socket(url)
+            return _open_serial(url, baudrate, hupcl)
         finally:
             _opening.is_on = False
 
@@ -142,13 +154,24 @@ class Port:
             raise self._lost() from error
 
     def set_baudrate(self, baudrate: int) -> None:
-        """Switch the line to another rate; nothing happens where there is no line rate.
+        """Switch the line to another rate, and look whether it is; nothing happens where there is no line rate.
 
         Raises:
-            OSError: EINVAL, the device cannot do this rate.
+            OSError: EINVAL, the device cannot do this rate (to RATE_TOLERANCE) and has the one before again; EIO, it
+                is gone.
         """
         if self._set_baudrate is not None:
             self._set_baudrate(baudrate)
+
+    @property
+    def has_baudrate(self) -> bool:
+        """Whether the rate of the line is ours to set: not behind ``socket://``."""
+        return self._set_baudrate is not None
+
+    @property
+    def baudrate(self) -> int | None:
+        """The rate that the device's driver says it has; None where there is none to ask."""
+        return self._baudrate() if self._baudrate is not None else None
 
     def close(self) -> None:
         """Release the port and its lock; errors of a device that is gone already are of no interest."""
@@ -164,12 +187,10 @@ class Port:
             os.close(nothing)
 
     def _lost(self) -> OSError:
-        return (self._reason() if self._reason is not None else None) or OSError(
-            errno.EIO, f"the port {self.url} hung up (unplugged, or its other end is gone)"
-        )
+        return (self._reason() if self._reason is not None else None) or _hung_up(self.url)
 
 
-def _open_simulator(url: str, baudrate: int) -> Port:
+def _open_simulator(url: str) -> Port:
     from nbsocket.sim import open_url  # only programs that use the simulator pay for loading it
 
     try:
@@ -180,7 +201,7 @@ def _open_simulator(url: str, baudrate: int) -> Port:
     return Port(url, fd, simulator.stop, getattr(simulator, "set_baudrate", None))
 
 
-def _open_socket(url: str, baudrate: int) -> Port:
+def _open_socket(url: str) -> Port:
     host, number = _host_and_port(url)
     failure: OSError | None = None
     try:
@@ -215,12 +236,19 @@ def _host_and_port(url: str) -> tuple[str, int]:
     return host, port
 
 
-def _open_serial(url: str, baudrate: int) -> Port:
+def _open_serial(url: str, baudrate: int | None, hupcl: bool) -> Port:
     device = _Device(url)
-    fd = device.open(baudrate)
-    if fd is not None:
-        return Port(url, fd, device.close, device.set_baudrate)
-    carrier = _Carrier(device)
+    fd = device.open(baudrate or DEFAULT_BAUDRATE)
+    try:
+        if fd is not None:
+            device.set_hupcl(hupcl)
+            if baudrate is not None:
+                device.check_baudrate(baudrate)
+            return Port(url, fd, device.close, device.set_baudrate, baudrate=device.baudrate)
+        carrier = _Carrier(device)
+    except BaseException:
+        device.close()
+        raise
     return Port(url, carrier.fileno(), carrier.close, device.set_baudrate, carrier.reason)
 
 
@@ -249,10 +277,43 @@ class _Device:
         return fd
 
     def set_baudrate(self, baudrate: int) -> None:
+        before = self.serial.baudrate
         try:
-            self.serial.baudrate = baudrate
-        except (OSError, ValueError, termios.error) as error:
-            raise OSError(errno.EINVAL, f"{self.url} cannot be set to {baudrate} baud: {error}") from error
+            try:
+                self.serial.baudrate = baudrate
+            except (OSError, ValueError, termios.error) as error:
+                if _errno_of(error) in _GONE:
+                    raise _hung_up(self.url) from error
+                raise make_error(errno.EINVAL, f"the port {self.url} cannot do {baudrate} baud: {error}") from error
+            self.check_baudrate(baudrate)
+        except OSError:
+            with suppress(OSError, ValueError, termios.error):
+                self.serial.baudrate = before
+            raise
+
+    def check_baudrate(self, wanted: int) -> None:
+        """Look what the driver made of a rate: it reports no error for one that it cannot do.
+
+        Raises:
+            OSError: EINVAL, it is another one, beyond RATE_TOLERANCE.
+        """
+        rate = self.baudrate()
+        if rate is not None and not is_close(rate, wanted):
+            raise make_error(
+                errno.EINVAL, f"the port {self.url} cannot do {wanted} baud: its driver has set {rate} instead"
+            )
+
+    def baudrate(self) -> int | None:
+        fd = self._fileno()
+        return read_rate(fd) if fd is not None else None
+
+    def set_hupcl(self, is_on: bool) -> None:
+        fd = self._fileno()
+        if fd is not None:
+            try:
+                set_hupcl(fd, is_on)
+            except termios.error as error:
+                raise _explain(self.url, error) from error
 
     def close(self) -> None:
         if self._is_exclusive:
@@ -285,11 +346,18 @@ def _set_exclusive(fd: int) -> bool:
     return True
 
 
+def _hung_up(url: str) -> OSError:
+    return make_error(errno.EIO, f"the port {url} hung up (unplugged, or its other end is gone)")
+
+
 def _explain(url: str, error: Exception) -> OSError:
     """Return the OSError that a user can act on."""
     number = _errno_of(error)
     if number in (errno.EAGAIN, errno.EBUSY):
         return make_error(errno.EBUSY, f"{url} is in use by {_holder(url)}")
+    if number == errno.EIO and _is_terminal(url):
+        # Linux lists UARTs that are not there; each answers EIO to whatever is asked of it.
+        return make_error(errno.ENXIO, f"there is no hardware behind {url}")
     sentences = {
         errno.ENOENT: f"there is no serial port {url} (is the modem plugged in?)",
         errno.ENODEV: f"there is no device behind {url} (is the modem plugged in?)",
@@ -302,6 +370,15 @@ def _explain(url: str, error: Exception) -> OSError:
     if number is None:
         number = errno.EINVAL if isinstance(error, ValueError) else errno.EIO
     return make_error(number, sentences.get(number, f"cannot open the port {url}: {error}"))
+
+
+def _is_terminal(path: str) -> bool:
+    """Whether the path names a character device that is no pty (there EIO is the other end's hang-up)."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return False
+    return stat.S_ISCHR(status.st_mode) and os.major(status.st_rdev) not in PTY_MAJORS
 
 
 def _errno_of(error: BaseException | None) -> int | None:

@@ -43,6 +43,10 @@ class Rig:
         #: what crossed the wire: (time, ">" up or "<" down, bytes)
         self.wire: list[tuple[float, str, bytes]] = []
         self.sources: dict[int, Pile] = {}
+        #: What the host's port can do at the most; so many changes are let through first.
+        self.max_rate: int | None = None
+        self.trials = 0
+        self._host_rate = 115200
 
     # -- time
 
@@ -56,8 +60,7 @@ class Rig:
             if isinstance(event, Log):
                 self.logs.append(event.message)
             elif isinstance(event, SetBaudrate):
-                if self.module.options.strict_baud:
-                    self.module.set_host_rate(event.rate)
+                self._set_rate(event.rate)
             elif event is not None:
                 self.events.append(event)
             down = self.module.data_to_send(self.now)
@@ -66,6 +69,15 @@ class Rig:
                 self.driver.receive_data(down, self.now)
             if not up and event is None and not down:
                 return
+
+    def _set_rate(self, rate: int) -> None:
+        if self.max_rate is not None and rate > self.max_rate and not self.trials:
+            self.driver.baudrate_refused(rate, self._host_rate)
+            return
+        self.trials = max(0, self.trials - 1)
+        self._host_rate = rate
+        if self.module.options.strict_baud:
+            self.module.set_host_rate(rate)
 
     def run(self, seconds: float, until: Callable[[], object] | None = None) -> None:
         """Let time pass, from deadline to deadline."""

@@ -32,6 +32,7 @@ LAYERS = [
     "_engine",
     "_guard",
     "_port",
+    "_tty",
     "_channel",
     "_driver",
     "_at",

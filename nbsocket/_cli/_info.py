@@ -34,7 +34,7 @@ def main(options: argparse.Namespace) -> int:
             "address": status.address or "none",
             "data": f"sent as {settings.send_format}, received as {settings.receive_format}",
             "sleep": SLEEP_MODES.get(settings.sleep_mode, f"mode {settings.sleep_mode}"),
-            "speed": f"{settings.baudrate} baud",
+            "speed": f"{settings.baudrate} baud" if settings.baudrate else "not known: the line is behind the port",
         }
         for name, value in rows.items():
             print(f"{name:<10}{value}")

@@ -31,6 +31,13 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
         choices=("hex", "raw"),
         help="how payload crosses the serial line (default: $NBSOCKET_DATA_FORMAT, else hex)",
     )
+    parser.add_argument(
+        "--no-hupcl",
+        dest="hupcl",
+        action="store_const",
+        const=False,
+        help="leave DTR and RTS raised when the port is closed (default: unless $NBSOCKET_HUPCL is 0, they fall)",
+    )
     parser.add_argument("--json", action="store_true", help="print results as JSON")
     parser.add_argument(
         "-v", dest="verbosity", action="count", default=0, help="log to stderr; -vv shows every line on the wire"
@@ -55,6 +62,8 @@ def configure_modem(options: argparse.Namespace, **others: Any) -> Modem:
         chosen["baudrate"] = options.baudrate
     if options.data_format is not None:
         chosen["data_format"] = options.data_format
+    if options.hupcl is not None:
+        chosen["hupcl"] = options.hupcl
     return nbsocket.configure(options.port, **chosen)
 
 

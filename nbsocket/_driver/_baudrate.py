@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from errno import EINVAL, EIO, ENODEV
+from errno import EINVAL, EIO, ENODEV, EOPNOTSUPP
 from typing import ClassVar
 
 from nbsocket._at import IPR, FinalResult
@@ -32,7 +32,9 @@ class ChangeBaudrate(Plain):
     def steps(self, surroundings: Surroundings) -> Steps[int]:
         command = IPR(self.rate)
         old = surroundings.baudrate
-        if old is None or old == self.rate:
+        if old is None:
+            raise make_error(EOPNOTSUPP, "the rate of the line behind this port cannot be changed from here")
+        if old == self.rate:
             return self.rate
         yield from self._check_port(surroundings, old)
         with suppress(Unanswered):  # some firmware answers at the new rate already
@@ -53,7 +55,7 @@ class ChangeBaudrate(Plain):
         """Try the rate on our side first: a port that cannot do it could not call the module back."""
         yield SetRate(self.rate)
         yield Pause(0.01)
-        is_refused = surroundings.refused_baudrate == self.rate
+        is_refused = self.rate in surroundings.refused_baudrates
         yield SetRate(old)
         if is_refused:
             raise make_error(EINVAL, f"the port cannot do {self.rate} baud")
@@ -68,7 +70,11 @@ class ChangeBaudrate(Plain):
             yield SetRate(old)
             if not (yield from probe(PROBES_FIXED)):
                 raise make_error(
-                    ENODEV, f"the module has stopped answering at {old} and {self.rate} baud", command="AT"
+                    ENODEV,
+                    f"the module has stopped answering at {old} and {self.rate} baud. It may be set to either: "
+                    f"try nbsocket --baudrate {self.rate} baud --set {old}, through a port that can do "
+                    f"{self.rate} baud if this one cannot",
+                    command="AT",
                 )
         try:
             answer: FinalResult = yield IPR(old)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 from enum import Enum, auto
 from errno import ECONNRESET, ETIMEDOUT
 from typing import Any
@@ -87,7 +88,10 @@ class Driver:
         self._registration: int | None = None
         self._baudrate: int | None = None
         self._rate_changes = 0
-        self._refused_baudrate: int | None = None
+        #: Rates that this port was asked for and cannot do.
+        self._refused_baudrates: set[int] = set()
+        #: Whether the rate of the line is ours to set and to know.
+        self._has_baudrate = True
         self._life: Script[Any] | None = None
         self._life_done: Callable[[Script[Any], float], None] | None = None
         self._attach: Script[tuple[int, str | None]] | None = None
@@ -116,8 +120,10 @@ class Driver:
         """No connection, no request, no script."""
         return self._links.is_at_rest and not self._tasks and self._life is None
 
-    def port_opened(self, now: float) -> None:
-        """The port is open: begin bring-up."""
+    def port_opened(self, now: float, *, has_baudrate: bool = True) -> None:
+        """The port is open: begin bring-up. ``has_baudrate``: whether the rate of the line is ours to set."""
+        self._has_baudrate = has_baudrate
+        self._refused_baudrates.clear()
         self._chat.clear()
         self._out.clear()
         self._is_stopping = False
@@ -198,9 +204,11 @@ class Driver:
         self._tasks.cancel(request_id)
         self._pump(now)
 
-    def baudrate_refused(self, rate: int) -> None:
-        """The port cannot do this rate, of a SetBaudrate event: it stays at the one before."""
-        self._refused_baudrate = rate
+    def baudrate_refused(self, rate: int, actual: int | None = None) -> None:
+        """The port cannot do this rate, of a SetBaudrate event: it stays at ``actual``, None where nobody knows."""
+        self._refused_baudrates.add(rate)
+        if self._baudrate == rate:
+            self._baudrate = actual
 
     # -- the wire and the clock
 
@@ -461,7 +469,8 @@ class Driver:
         self._bring_up_tries += 1
         self._chat.reset()
         self._chat.receives_hex = None
-        self._run_life(Script(bring_up(self._settings, self._baudrate), (_at.CloseOk,)), self._brought_up, now)
+        steps = bring_up(self._settings, self._baudrate, self._refused_baudrates)
+        self._run_life(Script(steps, (_at.CloseOk,)), self._brought_up, now)
 
     def _run_life(self, script: Script[Any], done: Callable[[Script[Any], float], None], now: float) -> None:
         self._life, self._life_done = script, done
@@ -477,6 +486,7 @@ class Driver:
         while self._life is not None and (step := self._life.port_step) is not None:
             if isinstance(step, SetRate):
                 self._baudrate = step.baudrate
+                self._refused_baudrates.discard(step.baudrate)
                 self._rate_changes += 1
                 self._emit(SetBaudrate(step.baudrate))
             else:
@@ -573,13 +583,13 @@ class Driver:
 
     @property
     def baudrate(self) -> int | None:
-        """The rate of the serial line."""
-        return self._baudrate
+        """The rate of the serial line; None where it is not ours to know."""
+        return self._baudrate if self._has_baudrate else None
 
     @property
-    def refused_baudrate(self) -> int | None:
-        """The rate that the port refused last."""
-        return self._refused_baudrate
+    def refused_baudrates(self) -> AbstractSet[int]:
+        """The rates that this port was asked for and cannot do."""
+        return self._refused_baudrates
 
     def claim_socket(self, socket_id: int) -> bool:
         """The user opens this socket of the module: it is not ours. Return whether it was free."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass
 from errno import EIO, ENODEV
@@ -42,6 +43,7 @@ __all__ = [
     "come_back",
     "probe",
     "wake",
+    "way_back",
 ]
 
 #: Both are met in the field first; then the rest that AT+IPR can set.
@@ -154,12 +156,13 @@ def _ask_marker() -> Steps[FinalResult]:
     return last
 
 
-def bring_up(settings: Settings, baudrate: int | None) -> Steps[frozenset[int]]:
+def bring_up(settings: Settings, baudrate: int | None, refused: AbstractSet[int]) -> Steps[frozenset[int]]:
     """Find the module and configure it; return the sockets that an earlier program's are left to.
 
-    ``baudrate`` is where it was found last, None when it was not.
+    ``baudrate`` is where it was found last, None when it was not; ``refused`` are the rates that the port turns out to
+    be unable to do.
     """
-    yield from _find(settings, baudrate)
+    yield from _find(settings, baudrate, refused)
     # Echo would be taken for the sign of a restart.
     yield from _insist(ATE0(), None)
     yield CMEE(1)
@@ -187,7 +190,7 @@ def _insist(
     return answer
 
 
-def _find(settings: Settings, baudrate: int | None) -> Steps[None]:
+def _find(settings: Settings, baudrate: int | None, refused: AbstractSet[int]) -> Steps[None]:
     # The last one found counts more: it may have been changed since.
     known = baudrate or settings.baudrate
     rates: tuple[int, ...] = (known,) if known else SEARCH_ORDER
@@ -198,6 +201,8 @@ def _find(settings: Settings, baudrate: int | None) -> Steps[None]:
         if (yield from probe(tries, PATIENCE if is_likely else HASTE)):
             return
     for rate in rates:
+        if rate in refused:
+            continue
         # It may be in a data mode that an earlier program left, or have been booting all the while.
         yield SetRate(rate)
         yield Write(ESCAPE)
@@ -206,7 +211,20 @@ def _find(settings: Settings, baudrate: int | None) -> Steps[None]:
             return
     where = f"at {known} baud" if known else "at any baud rate"
     raise make_error(
-        ENODEV, f"no module answers AT {where}: is it the right port, and is the module switched on?", command="AT"
+        ENODEV,
+        f"no module answers AT {where}: is it the right port, and is the module switched on?{way_back(refused)}",
+        command="AT",
+    )
+
+
+def way_back(refused: AbstractSet[int]) -> str:
+    """Return the sentence that tells how to reach a module whose rate this port cannot do; "" when it can do all."""
+    if not refused:
+        return ""
+    rates = " and ".join(map(str, sorted(refused)))
+    return (
+        f" This port cannot do {rates} baud: a module that is set to {max(refused)} is reached through a port that "
+        f"can, and set back there by: nbsocket --baudrate {max(refused)} baud --set {COMMON_RATES[0]}"
     )
 
 

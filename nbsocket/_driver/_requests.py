@@ -7,6 +7,7 @@ them apart).
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from errno import EINVAL, EIO, ETIMEDOUT
@@ -104,8 +105,8 @@ class Surroundings(Protocol):
         """The rate at which the module answers."""
 
     @property
-    def refused_baudrate(self) -> int | None:
-        """The rate that the port refused last."""
+    def refused_baudrates(self) -> AbstractSet[int]:
+        """The rates that this port was asked for and cannot do."""
 
     def claim_socket(self, socket_id: int) -> bool:
         """The user opens this socket of the module: it is not ours. Return whether it was free."""
@@ -254,7 +255,7 @@ class GetSettings(Plain):
             send_format="hex" if formats.send_hex else "text",
             receive_format="hex" if formats.receive_hex else "text",
             sleep_mode=checked(sleep) if sleep.ok else None,
-            baudrate=surroundings.baudrate or 0,
+            baudrate=surroundings.baudrate or (checked(stored) if stored.ok else 0),
             stored_baudrate=checked(stored) if stored.ok else None,
         )
 

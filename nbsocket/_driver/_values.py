@@ -29,7 +29,7 @@ class ModuleSettings:
     receive_format: str
     #: 0: never sleeps, 1: deep sleep when idle, 2: light sleep only; None where the firmware does not tell.
     sleep_mode: int | None
-    #: Rate at which the module is spoken to.
+    #: Rate at which the module is spoken to; behind ``socket://`` the one that it has stored, 0 if it tells none.
     baudrate: int
     #: Rate that the module has stored, 0 where it finds the rate by itself; None where the firmware does not tell.
     stored_baudrate: int | None

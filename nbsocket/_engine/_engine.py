@@ -336,7 +336,7 @@ class Engine:
         self._failure = None
         self._wire.clear()
         self._watch_port()
-        self._driver.port_opened(monotonic())
+        self._driver.port_opened(monotonic(), has_baudrate=self._port.has_baudrate)
 
     def require_service(self) -> None:
         """Open the port if it is not open, for something new: what comes after the end began would hold it up.
@@ -512,8 +512,11 @@ class Engine:
         try:
             self._port.set_baudrate(event.rate)
         except OSError as error:
+            if error.errno != errno.EINVAL:
+                self._lose_port(error)
+                return
             logger.log(logging.INFO, "%s", error.strerror)
-            self._driver.baudrate_refused(event.rate)
+            self._driver.baudrate_refused(event.rate, self._port.baudrate)
         else:
             self._pace.set_rate(event.rate)
 

@@ -6,8 +6,18 @@ import errno
 
 import pytest
 
-from nbsocket._driver import ChangeBaudrate, RawCommand, RequestDone, RequestFailed, SetBaudrate
-from tests.driver.bench import Bench
+from nbsocket._driver import (
+    ChangeBaudrate,
+    Driver,
+    GetSettings,
+    RawCommand,
+    RequestDone,
+    RequestFailed,
+    SetBaudrate,
+    Settings,
+)
+from tests.driver.bench import ATTACH, BRING_UP, Bench
+from tests.rig import Rig
 
 
 @pytest.fixture
@@ -105,4 +115,62 @@ def test_module_that_refuses(bench: Bench) -> None:
 def test_same_rate_is_nothing(bench: Bench) -> None:
     bench.driver.submit(ChangeBaudrate(115200), None, bench.now)
     assert bench.take(RequestDone).value == 115200
+    assert bench.sent() == b""
+
+
+def test_search_over_a_port_that_cannot_do_every_rate() -> None:
+    """What was refused is not counted as tried: the error tells it, and the way back by another port."""
+    rig = Rig(Settings(), baudrate=460800, strict_baud=True)
+    rig.max_rate = 115200
+    rig.driver.port_opened(rig.now)
+    rig.driver.submit(RawCommand("AT"), None, rig.now)
+    error = str(rig.take(RequestFailed).error)
+    assert "no module answers AT at any baud rate" in error and "cannot do 230400 and 460800 baud" in error
+    assert "nbsocket --baudrate 460800 baud --set 115200" in error
+
+
+def test_module_is_found_at_the_rate_that_the_port_has_kept() -> None:
+    """The module was at 460800 when it was found last; what is told is the rate that is spoken now."""
+    rig = Rig(Settings(), baudrate=115200, strict_baud=True).start()
+    rig.driver._baudrate = 460800
+    rig.max_rate = 115200
+    rig.driver.port_lost(OSError(errno.EIO, "unplugged"), rig.now)
+    rig.driver.port_opened(rig.now)
+    rig.driver.submit(GetSettings(), None, rig.now)
+    assert rig.take(RequestDone).value.baudrate == 115200  # type: ignore[attr-defined]  # of GetSettings
+    assert rig.driver.baudrate == 115200
+
+
+def test_port_that_does_not_hold_what_it_did_at_the_trial() -> None:
+    """The module has taken the rate by then: the error tells the way back, and that works through another port."""
+    rig = Rig(Settings(), baudrate=115200, strict_baud=True).start()
+    rig.max_rate, rig.trials = 115200, 1
+    rig.driver.submit(ChangeBaudrate(230400), None, rig.now)
+    error = rig.take(RequestFailed).error
+    assert rig.module.commands[-1] == "AT+IPR=230400"
+    assert error.errno == errno.ENODEV and "nbsocket --baudrate 230400 baud --set 115200" in str(error)
+    assert "through a port that can do 230400 baud" in str(error)
+
+    rig.max_rate = None  # another port, and the program that was named
+    rig.driver = Driver(Settings(baudrate=230400))
+    rig.start()
+    assert rig.ask(ChangeBaudrate(115200)) == 230400
+    assert rig.driver.baudrate == rig.module.uart.rate == 115200
+
+
+def test_line_without_a_rate_of_ours(bench: Bench) -> None:
+    """As behind socket://: what the module has stored is told, and a change is refused before anything is sent."""
+    bench.driver.port_lost(OSError(errno.EIO, "closed"), bench.now)
+    bench.driver.port_opened(bench.now, has_baudrate=False)
+    bench.dialog(*BRING_UP, *ATTACH)
+    bench.driver.submit(GetSettings(), None, bench.now)
+    bench.dialog(
+        ('AT+QICFG="dataformat"', '+QICFG: "dataformat",1,1', "OK"),
+        ("AT+QSCLK?", "+QSCLK: 0", "OK"),
+        ("AT+IPR?", "+IPR: 9600", "OK"),
+    )
+    bench.events = [event for event in bench.events if not isinstance(event, SetBaudrate)]
+    assert bench.take(RequestDone).value.baudrate == 9600  # type: ignore[attr-defined]  # of GetSettings
+    bench.driver.submit(ChangeBaudrate(57600), None, bench.now)
+    assert bench.take(RequestFailed).error.errno == errno.EOPNOTSUPP
     assert bench.sent() == b""
