@@ -149,13 +149,17 @@ def test_error_answer_in_words(code: int) -> None:
 
 @pytest.mark.parametrize("code", CODES)
 def test_qisend_of_a_stream(code: int) -> None:
-    """A refused segment is offered again; refused for good it ends the connection, with the module's reason."""
+    """A refused segment is offered again; refused for good it runs out of time, and the error has the reason."""
     rig = Rig().start()
     key = rig.open()
     rig.inject("error", match=r"QISEND=0,5", times=99, code=code)
+    begin = rig.now
     rig.write(key, b"hello")
-    reset = rig.take(ConnectionReset)
-    check(reset.error, code, "AT+QISEND=0")
+    error = rig.take(ConnectionReset).error
+    assert isinstance(error, TimeoutError)
+    assert (error.result, error.command) == (code, "AT+QISEND=0")  # type: ignore[attr-defined]  # of our errors
+    assert str(code) in str(error) and RESULT_CODES[code][1] in str(error)
+    assert 120.0 <= rig.now - begin < 121.0
     assert rig.peer.received == b""
 
 

@@ -42,6 +42,10 @@ STALL_TIMEOUT = 3.0
 QUIET_TIME = 0.25
 MAX_POSTPONEMENT = 30.0
 
+#: Seconds that SEND OK may be late where nothing may be said in the meantime, because the module might take it for
+#: payload. Real modules were seen to need 8 s and more.
+LATE_OUTCOME = 20.0
+
 #: Most information responses of one command; the longest real answer (AT&V) has fewer.
 MAX_RESPONSES = 128
 
@@ -176,6 +180,9 @@ class Chat:
         self._advance(_Step.PAYLOAD)
         assert self._pending is not None and self._pending.payload is not None
         self._deadline = now + self._timeout
+        if self._was_accepted:
+            # The OK came before the prompt: no other will tell that the payload has arrived whole.
+            self._deadline += LATE_OUTCOME
         return self._pending.payload
 
     def receive_data(self, data: bytes, now: float) -> None:
@@ -218,7 +225,9 @@ class Chat:
         deadline = self._command_deadline()
         if deadline is not None and now >= deadline:
             assert self._pending is not None
-            self._events.append(CommandTimeout(self._pending, self._was_prompted))
+            is_whole = self._pending.payload is None or self._was_prompted
+            is_accepted = is_whole and self._state is State.AWAITING_OUTCOME
+            self._events.append(CommandTimeout(self._pending, self._was_prompted, is_accepted, self._was_garbled))
             self._advance(_Step.TIMEOUT)
             self._forget_command(State.ERROR)
 
@@ -247,6 +256,7 @@ class Chat:
         self._expects_prompt = False
         self._was_prompted = False
         self._was_accepted = False
+        self._was_garbled = False
 
     def _advance(self, step: _Step) -> None:
         state = TRANSITIONS[self._state].get(step)
@@ -284,6 +294,7 @@ class Chat:
                 if isinstance(event, Damaged):
                     self._note_wreck(event)
                 if event is not None:
+                    self._was_garbled |= isinstance(event, (Damaged, StrayResult, UnknownLine))
                     return event
             elif isinstance(frame, Mark):
                 return self._read_prompt()

@@ -75,6 +75,10 @@ class CommandTimeout:
     command: Command[Any]
     #: The payload prompt had come, so the module may still be waiting for payload bytes.
     was_prompted: bool
+    #: It took the command whole and said so (OK): only the outcome (SEND OK, SEND FAIL) is late.
+    was_accepted: bool = False
+    #: Something came meanwhile that makes no sense here: it may have been the answer.
+    was_garbled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,12 +95,23 @@ class Connection:
     lookahead: bytes | None = None
     #: The segment is being sent: the answer is not there.
     is_sending: bool = False
-    #: The segment was sent and its fate is unknown.
+    #: The segment was sent and its fate is unknown: ``_segments`` finds it out.
     is_in_doubt: bool = False
-    #: What the module said when it refused the segment, if it gave a number.
-    refusal: int | None = None
-    #: How often the segment was sent.
+    #: Its outcome may still come: for how many seconds from the first look at the count, and until when.
+    awaits_outcome: bool = False
+    outcome_patience: float = 0.0
+    outcome_due: float | None = None
+    #: What the module said when it refused the segment, with its number if it gave one.
+    refusal: str = ""
+    refusal_code: int | None = None
+    #: How often the segment was refused (or, QUEUED and OPENING, the opening); when it may be sent again.
     tries: int = 0
+    retry_at: float = 0.0
+    #: Since when the segment has not got through.
+    stalled_at: float | None = None
+    #: Seconds to the next look at the count; answers of QISTATE in a row that had nothing of this socket.
+    look_interval: float = 0.0
+    unlisted: int = 0
     #: Service in bytes up to which it was served, on a scale that all connections share.
     served: int = 0
     #: Bytes that the module has certainly taken.
@@ -202,7 +213,7 @@ class Connection:
         assert self.segment is not None
         self.sent += len(self.segment)
         self.sent_at = now
-        self.segment, self.tries, self.is_in_doubt, self.refusal = None, 0, False, None
+        self.segment_lost()
         if self.is_tcp:
             if self.is_acked:
                 self.progress_at = now
@@ -210,8 +221,9 @@ class Connection:
             self.ask_for_ack(now)
 
     def segment_lost(self) -> None:
-        """Give the segment up."""
-        self.segment, self.tries, self.is_in_doubt, self.refusal = None, 0, False, None
+        """Be done with the segment."""
+        self.segment, self.is_in_doubt, self.awaits_outcome = None, False, False
+        self.tries, self.refusal, self.refusal_code, self.stalled_at = 0, "", None, None
 
     def ask_for_ack(self, now: float) -> None:
         """Plan the first question after a send."""

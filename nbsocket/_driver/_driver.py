@@ -376,9 +376,13 @@ class Driver:
     def _on_timeout(self, event: _at.CommandTimeout, now: float) -> None:
         turn, self._turn = self._turn, None
         self._chat.reset()
+        self._links.timed_out(event, now)
         if turn is not None:
             turn.finish(None, now)
-        if self._life is None and self._mode is Mode.RUNNING:
+        if event.was_accepted and self._life is None and self._mode is Mode.RUNNING:
+            # It answers, and only the outcome is late: the count of bytes, or the line when it comes, will tell.
+            self._emit(Log(INFO, f"no outcome yet of {_shown(event.command)}"))
+        elif self._life is None and self._mode is Mode.RUNNING:
             self._emit(Log(WARNING, f"no answer to {_shown(event.command)}"))
             self.counters["resyncs"] += 1
             if not self._settings.is_hex:
@@ -443,8 +447,7 @@ class Driver:
             self._links.lost_tcp(make_error(ECONNRESET, "the module went to sleep, which ends TCP connections"), now)
 
     def _on_stray(self, event: _at.StrayResult, now: float) -> None:
-        if event.text.startswith("SEND"):
-            self._links.late_outcome()
+        self._links.late_outcome(event.text, now)
         self._emit(Log(DEBUG, f"nothing waits for {event.text!r}"))
 
     def _on_damaged(self, event: _at.Damaged, now: float) -> None:
@@ -473,6 +476,7 @@ class Driver:
         self._run_life(Script(steps, (_at.CloseOk,)), self._brought_up, now)
 
     def _run_life(self, script: Script[Any], done: Callable[[Script[Any], float], None], now: float) -> None:
+        self._links.forget_look()
         self._life, self._life_done = script, done
         script.start(now)
 

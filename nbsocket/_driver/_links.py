@@ -14,24 +14,18 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from errno import EADDRINUSE, ECONNREFUSED, ECONNRESET, EMFILE, ENETDOWN, EPIPE, ETIMEDOUT
+from errno import EADDRINUSE, ECONNREFUSED, ECONNRESET, EMFILE, ENETDOWN, ETIMEDOUT
 from functools import partial
 from itertools import count
-from typing import Any, NamedTuple
 
 from nbsocket._at import (
     QICLOSE,
     QIOPEN,
     QISTATE,
-    Acknowledgement,
-    Command,
+    CommandTimeout,
     FinalResult,
-    QISENDData,
-    QISENDHex,
     QISENDQuery,
     QISTATERead,
-    RemoteProtocolError,
-    SocketStatus,
 )
 from nbsocket._driver._connection import Connection, Phase, Source
 from nbsocket._driver._events import (
@@ -45,6 +39,8 @@ from nbsocket._driver._events import (
     PeerClosed,
 )
 from nbsocket._driver._life import Settings
+from nbsocket._driver._segments import CLOSED_RESULTS, Segments, read_account, read_rows
+from nbsocket._driver._turn import Turn
 from nbsocket._errors import error_from_result, make_error
 
 __all__ = ["SOCKET_IDS", "Links", "Turn"]
@@ -63,20 +59,12 @@ NAMELESS_TRIES = 1
 #: Seconds that CLOSE OK may take (50 ms to 2 s were seen), and how often QICLOSE is tried.
 CLOSE_TIMEOUT = 10.0
 CLOSE_TRIES = 3
-#: Results that say that the socket is closed.
-CLOSED_RESULTS = frozenset({567})
 #: Seconds until QICLOSE is tried again when it was refused for another reason.
 CLOSE_RETRY_TIME = 1.0
 #: Seconds that a chosen local port stays busy after its close. Source: the same, note 4.
 PORT_HOLD_TIME = 70.0
-#: What a segment costs besides its bytes: the command around it, and the module's time for it.
-SEND_COST = 128
-#: Times that the module may refuse the same segment.
-SEND_TRIES = 4
-#: After no answer at all the module may still be at it: seconds until the second look at its count.
+#: Seconds until a count that is another than ours is looked at again.
 SECOND_LOOK = 2.0
-#: Times that the count is asked for again when it was garbled or refused.
-LOOKS = 2
 #: Seconds after the report that a peer has closed that had answered, until the module is asked how it closed. A program
 #: that knows that the answer is whole closes by itself meanwhile, and then there is nothing to ask.
 JUDGE_DELAY = 0.03
@@ -92,13 +80,6 @@ STATE_TRIES = 2
 STATE_INITIAL, STATE_REMOTE_CLOSING = 0, 4
 
 WARNING, INFO = 30, 20
-
-
-class Turn(NamedTuple):
-    """A command to be sent now, and what takes its result; None when the module did not answer."""
-
-    command: Command[Any]
-    finish: Callable[[FinalResult | None, float], None]
 
 
 class Links:
@@ -119,8 +100,6 @@ class Links:
         self._keys = count(1)
         self._by_key: dict[int, Connection] = {}
         self._order: deque[Connection] = deque()
-        #: Service, in bytes, at which the last segment was begun: see send_turn.
-        self._service = 0
         self._free_ids: deque[int] = deque(SOCKET_IDS)
         #: Opened by the user's own raw commands; and those of them whose CLOSE OK is due.
         self._claimed_ids: set[int] = set()
@@ -133,8 +112,7 @@ class Links:
         self._port_free_at: dict[tuple[str, int], float] = {}
         #: An opening failed without a reason: sockets that nobody here has may be in the way.
         self._needs_census = False
-        #: SEND OK or SEND FAIL lines that may still come for sends that were given up.
-        self._late_outcomes = 0
+        self._segments = Segments(emit, counters, segment_size, settings.is_hex, self._reset, self._flushed)
 
     # -- what the application asks for
 
@@ -312,7 +290,9 @@ class Links:
     # -- turns
 
     def control_turn(self, now: float) -> Turn | None:
-        """What must not wait: closes, doubts, how a peer closed, acknowledgement."""
+        """What must not wait: segments that go out again, closes, doubts, how a peer closed, acknowledgement."""
+        if (resend := self._segments.resend_turn()) is not None:
+            return resend
         if self._needs_census:
             return Turn(QISTATERead(), self._take_census)
         is_closing = self.is_closing
@@ -335,7 +315,7 @@ class Links:
         if link.phase is not Phase.OPEN:
             return None
         if link.is_in_doubt:
-            return Turn(QISENDQuery(link.socket_id), partial(self._settle, link)) if now >= link.look_at else None
+            return self._segments.look_turn(link, now)
         if link.ack_query_at is not None and now >= link.ack_query_at and link.segment is None:
             return Turn(QISENDQuery(link.socket_id), partial(self._acknowledge, link))
         return None
@@ -363,28 +343,8 @@ class Links:
         return bool(self._claims_opening) or any(link.is_half_open for link in self._order)
 
     def send_turn(self, now: float) -> Turn | None:
-        """The next segment: of the connection that was served least, so that a few bytes do not wait behind many."""
-        waiting = [link for link in self._order if link.wants_to_send(now)]
-        # Start-time fair queueing. Who was idle, or writes little, has no more than one segment saved up.
-        least = self._service - self._segment_size - SEND_COST
-        waiting.sort(key=lambda link: max(link.served, least))
-        for link in waiting:
-            segment = link.next_segment(self._segment_size)
-            if segment is None:
-                self._flushed(link, now)
-                continue
-            start = max(link.served, least)
-            self._service = max(start, self._service)
-            link.served = start + len(segment) + SEND_COST
-            link.is_sending = True
-            return Turn(self._send_command(link, segment), partial(self._sent, link))
-        return None
-
-    def _send_command(self, link: Connection, segment: bytes) -> Command[Any]:
-        assert link.socket_id is not None
-        if self._is_hex:
-            return QISENDHex(link.socket_id, segment, link.segment_rai)
-        return QISENDData(link.socket_id, segment)
+        """The next segment."""
+        return self._segments.turn(self._order, now)
 
     # -- opening
 
@@ -446,7 +406,7 @@ class Links:
     def _take_census(self, result: FinalResult | None, now: float) -> None:
         """Close what the module has open and nobody here, such as what refused to be closed before."""
         self._needs_census = False
-        for row in _rows(result) or ():
+        for row in read_rows(result) or ():
             if row.socket_id in self._free_ids:
                 self._free_ids.remove(row.socket_id)
                 self._dispose(row.socket_id, is_half_open=True)
@@ -461,92 +421,28 @@ class Links:
 
     # -- sending
 
-    def _sent(self, link: Connection, result: FinalResult | None, now: float) -> None:
-        link.is_sending = False
-        if result is None:
-            self._late_outcomes += 1
-        if link.phase not in (Phase.OPEN, Phase.JUDGING):
-            return
-        if result is not None and result.ok and not self._late_outcomes:
-            self._segment_sent(link, now)
-            return
-        if link.phase is Phase.JUDGING:
-            return  # what is unsent then makes the end a reset
-        if result is None and not self._is_hex:
-            # Whatever brings the module back may become payload first: its count proves nothing.
-            self._give_up_segment(link, None, None)
-            return
-        link.is_in_doubt, link.looks, link.look_at = True, 0, now
-        if result is None:
-            link.looks = -1
-        elif not result.ok:
-            link.refusal = result.code
-            self._counters["send_failures"] += 1
-        else:
-            # This SEND OK may belong to an earlier send; the count will tell.
-            self._late_outcomes -= 1
+    def timed_out(self, timeout: CommandTimeout, now: float) -> None:
+        """A command had no final result in time; what waits for it is told next."""
+        self._segments.timed_out(timeout, now)
 
-    def _segment_sent(self, link: Connection, now: float) -> None:
-        self._counters["segments"] += 1
-        link.segment_sent(now)
-
-    def late_outcome(self) -> None:
-        """A SEND OK or SEND FAIL came that nothing waited for."""
-        self._late_outcomes = max(0, self._late_outcomes - 1)
+    def late_outcome(self, text: str, now: float) -> None:
+        """``SEND OK``, ``SEND FAIL`` or ``OK`` came that nothing waited for."""
+        self._segments.late_outcome(text, self._order, now)
 
     def drop_doubtful(self) -> None:
         """Data mode: what brings the module back may fill a payload that it says it refused."""
-        for link in tuple(self._order):
-            if link.phase is Phase.OPEN and link.is_in_doubt:
-                self._give_up_segment(link, None, None)
+        self._segments.drop_doubtful(self._order)
 
-    def _settle(self, link: Connection, result: FinalResult | None, now: float) -> None:
-        """Compare the module's count with ours after a send of unknown fate."""
-        if link.phase is not Phase.OPEN or link.segment is None:
-            return
-        account = _account(result, link.is_tcp)
-        grown = None if account is None else account.sent - link.sent
-        if grown == len(link.segment):
-            self._segment_sent(link, now)
-        elif grown == 0 and link.looks < 0:
-            link.looks, link.look_at = 0, now + SECOND_LOOK
-        elif grown == 0 and link.tries < SEND_TRIES:
-            link.is_in_doubt = False
-            link.ready_at = now + 0.25 * 2**link.tries
-            link.tries += 1
-            self._counters["resent"] += 1
-        elif grown is None and result is not None and result.code not in CLOSED_RESULTS and link.looks < LOOKS:
-            # A garbled answer, or a module that is busy with something else.
-            link.looks = max(link.looks, 0) + 1
-            link.look_at = now if result.ok else now + SECOND_LOOK
-        else:
-            self._give_up_segment(link, account, result)
-
-    def _give_up_segment(self, link: Connection, account: Acknowledgement | None, result: FinalResult | None) -> None:
-        command = f"AT+QISEND={link.socket_id}"
-        if link.is_tcp and account is not None and account.sent == link.sent:
-            self._reset(link, _refused(link.refusal, command))
-            return
-        if link.is_tcp:
-            self._reset(link, make_error(ECONNRESET, "the module lost count of the data sent", command=command))
-            return
-        if account is not None:
-            link.sent = account.sent
-        link.segment_lost()
-        self._counters["dropped_datagrams"] += 1
-        self._emit(
-            Log(
-                WARNING,
-                f"a datagram to {link.host} port {link.port} was lost: {result.text if result else 'no answer'}",
-            )
-        )
+    def forget_look(self) -> None:
+        """A script of the module's life has the line next."""
+        self._segments.forget_look()
 
     # -- acknowledgement
 
     def _acknowledge(self, link: Connection, result: FinalResult | None, now: float) -> None:
         if link.phase is not Phase.OPEN:
             return
-        account = _account(result, link.is_tcp)
+        account = read_account(result, link.is_tcp)
         if account is not None and account.sent != link.sent:
             self._miscounted(link, now)
             return
@@ -620,10 +516,10 @@ class Links:
         if link.phase is not Phase.JUDGING:
             return
         if link.is_state_known:
-            account = _account(result, is_tcp=True)
+            account = read_account(result, is_tcp=True)
             self._verdict(link, is_clean=account is not None and account.sent == link.sent and account.unacked == 0)
             return
-        rows = _rows(result)
+        rows = read_rows(result)
         if rows is None and (result is None or link.looks < STATE_TRIES):
             link.looks += 1
             link.absences = 0
@@ -790,7 +686,7 @@ class Links:
             self._lose(link, error, now)
         for socket_id in tuple(self._claimed_ids):
             self.disclaim(socket_id, is_closed=True)
-        self._late_outcomes = 0
+        self._segments.clear()
         self._needs_census = False
 
     def _lose(self, link: Connection, error: OSError, now: float) -> None:
@@ -811,33 +707,3 @@ class _Nothing:
 
     def take(self, max_bytes: int) -> bytes:
         return b""
-
-
-def _refused(result: int | None, command: str) -> OSError:
-    if result is None:
-        return make_error(EPIPE, "the module refused data", command=command)
-    return error_from_result(result, command, otherwise=EPIPE)
-
-
-def _account(result: FinalResult | None, is_tcp: bool) -> Acknowledgement | None:
-    """The module's count; None when it gave none, or one that contradicts itself."""
-    if result is None or not result.ok:
-        return None
-    try:
-        account: Acknowledgement = result.command.parse(result.responses)
-    except RemoteProtocolError:
-        return None
-    if is_tcp and account.sent != account.acked + account.unacked:
-        return None
-    return account
-
-
-def _rows(result: FinalResult | None) -> list[SocketStatus] | None:
-    """What QISTATE gave; None when it gave nothing that makes sense."""
-    if result is None or not result.ok:
-        return None
-    try:
-        rows: list[SocketStatus] = result.command.parse(result.responses)
-    except RemoteProtocolError:
-        return None
-    return rows

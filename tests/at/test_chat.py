@@ -50,7 +50,7 @@ from nbsocket._at import (
     TestForm,
     UnknownLine,
 )
-from nbsocket._at._chat import MAX_POSTPONEMENT, MAX_RESPONSES, QUIET_TIME, TRANSITIONS
+from nbsocket._at._chat import LATE_OUTCOME, MAX_POSTPONEMENT, MAX_RESPONSES, QUIET_TIME, TRANSITIONS
 from tests.at.feeding import drain, every_chunking
 
 TRAILING = b'\r\n+QIURC: "closed",4\r\n'
@@ -376,7 +376,8 @@ def test_timeout(reach: Callable[[Chat], None]) -> None:
     assert chat.next_event() is not None
     assert chat.pending is command
     chat.handle_timeout(deadline)
-    assert chat.next_event() == CommandTimeout(command, was_prompted=False)
+    is_accepted = reach is _awaiting
+    assert chat.next_event() == CommandTimeout(command, was_prompted=False, was_accepted=is_accepted)
     assert chat.state is State.ERROR
     assert chat.pending is None
     assert chat.next_deadline() is None
@@ -401,6 +402,35 @@ def test_payload_and_acceptance_start_the_timeout_again() -> None:
     assert chat.next_deadline() == 2.0 + timeout
     drain(chat, [b"OK\r\n"], now=3.0)
     assert chat.next_deadline() == 3.0 + timeout
+
+
+def test_payload_whose_ok_came_before_the_prompt_may_be_confirmed_late() -> None:
+    """No other OK tells that it has arrived whole, and what is said meanwhile could become part of it."""
+    chat = Chat()
+    chat.send(DATA, 0.0)
+    drain(chat, [b"\r\nOK\r\n\r\n> "], now=1.0)
+    chat.send_payload(2.0)
+    assert chat.next_deadline() == 2.0 + DATA.timeout + LATE_OUTCOME
+    assert drain(chat, [b"\r\nSEND OK\r\n"], now=21.0) == [done(DATA, "SEND OK")]
+
+
+def test_timeout_after_the_payload_was_taken() -> None:
+    chat = Chat()
+    _data_sent(chat)
+    drain(chat, [b"\r\nOK\r\n"], now=3.0)
+    chat.handle_timeout(100.0)
+    assert chat.next_event() == CommandTimeout(DATA, was_prompted=True, was_accepted=True)
+
+
+@pytest.mark.parametrize("noise", [b"\r\nO\r\n", b"K\r\n", b"\x15K\r\n"])
+def test_timeout_after_an_answer_that_made_no_sense(noise: bytes) -> None:
+    chat = Chat()
+    chat.send(AT(), 0.0)
+    chat.receive_data(noise, 1.0)
+    while chat.next_event() is not NEED_DATA:
+        pass
+    chat.handle_timeout(100.0)
+    assert chat.next_event() == CommandTimeout(AT(), False, was_garbled=True)
 
 
 def test_own_timeout() -> None:

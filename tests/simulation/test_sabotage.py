@@ -11,6 +11,7 @@ from nbsocket._at._framing import Framer
 from nbsocket._driver import DataReceived, Driver
 from nbsocket._driver._connection import Connection, Phase
 from nbsocket._driver._links import Links
+from nbsocket._driver._segments import Segments
 from tests.simulation.runner import run_seed
 
 #: Seeds within which a breakage must show.
@@ -28,15 +29,15 @@ def first_failure(kinds: set[str]) -> int:
 
 @pytest.mark.timeout(300)
 def test_segment_lost_on_send_fail(monkeypatch: pytest.MonkeyPatch) -> None:
-    sent = Links._sent
+    answered = Segments.answered
 
-    def lose(self: Links, link: Connection, result: FinalResult | None, now: float) -> None:
+    def lose(self: Segments, link: Connection, result: FinalResult | None, now: float) -> None:
         if result is not None and not result.ok and link.phase is Phase.OPEN:
             link.segment_lost()
         else:
-            sent(self, link, result, now)
+            answered(self, link, result, now)
 
-    monkeypatch.setattr(Links, "_sent", lose)
+    monkeypatch.setattr(Segments, "answered", lose)
     assert first_failure({"up", "gap", "lost", "eof"}) < MOST_SEEDS
 
 

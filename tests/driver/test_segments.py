@@ -1,0 +1,431 @@
+"""Segments whose fate is unknown: late outcomes, full send buffers, counts that are not told; as dialogues."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+
+from nbsocket._driver import ConnectionEnded, ConnectionReset, DataReceived, RawCommand, Settings
+from nbsocket._driver._segments import DATAGRAM_TIMEOUT, LONGEST_PAUSE
+from tests.driver.bench import Bench, Pile
+
+ONE = 'AT+QISEND=0,3,"6F6E65"'
+COUNT = "AT+QISEND=0,0"
+MARKER = ('AT+QICFG="dataformat"', '+QICFG: "dataformat",1,1', "OK")
+ROW = '+QISTATE: 0,"TCP","10.0.0.9",80,0,2,0,1'
+
+
+@pytest.fixture
+def bench() -> Bench:
+    bench = Bench()
+    bench.start()
+    return bench
+
+
+@pytest.fixture
+def raw() -> Bench:
+    bench = Bench(Settings(data_format="raw", baudrate=115200))
+    bench.start()
+    return bench
+
+
+class Buffer:
+    """The module's side of socket 0: every send is refused with these lines, and every command is noted."""
+
+    def __init__(self, bench: Bench, *refusal: str) -> None:
+        self.bench = bench
+        self.refusal = refusal
+        self.is_full = True
+        self.count = 0
+        self.acked: int | None = None
+        self.got = b""
+        self.sends: list[float] = []
+        self.lines: list[str] = []
+
+    def run(self, seconds: float) -> None:
+        """Let so much time pass, or less if the connection ends."""
+        end = self.bench.now + seconds
+        while True:
+            while line := self.bench.sent().decode():
+                self._answer(line.removesuffix("\r"))
+            if self.bench.now >= end or self.bench.events:
+                return
+            deadline = self.bench.driver.next_deadline()
+            moment = end if deadline is None else max(self.bench.now, min(deadline, end))
+            self.bench.advance(moment - self.bench.now)
+
+    def _answer(self, line: str) -> None:
+        self.lines.append(line)
+        if line == COUNT:
+            acked = self.count if self.acked is None else self.acked
+            self.bench.say(f"+QISEND: {self.count},{acked},{self.count - acked}", "OK")
+        elif line.startswith("AT+QISEND"):
+            self.sends.append(self.bench.now)
+            if self.is_full:
+                self.bench.say(*self.refusal)
+            else:
+                data = bytes.fromhex(line.split('"')[1])
+                self.got += data
+                self.count += len(data)
+                self.bench.say("OK", "SEND OK")
+        else:
+            self.bench.say("OK", "CLOSE OK")
+
+
+REFUSALS = [("OK", "SEND FAIL"), ("SEND FAIL",), ("ERROR",), ("+CME ERROR: 568",), ("+CME ERROR: 553",)]
+
+
+# -- a full send buffer
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=" ".join)
+def test_full_buffer_is_flow_control(bench: Bench, refusal: tuple[str, ...]) -> None:
+    source, buffer = Pile(), Buffer(bench, *refusal)
+    key = bench.open(source)
+    bench.write(key, source, b"one")
+    buffer.run(60.0)
+    pauses = [after - before for before, after in zip(buffer.sends, buffer.sends[1:], strict=False)]
+    assert sorted(pauses) == pauses and pauses[0] < 1.0 and LONGEST_PAUSE <= pauses[-1] < LONGEST_PAUSE + 0.1
+    source.chunks.append(b"two")
+    bench.driver.data_available(key, 3, bench.now)
+    buffer.is_full = False
+    buffer.run(LONGEST_PAUSE + 1.0)
+    assert buffer.got == b"onetwo"
+    bench.no_events()
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=" ".join)
+def test_the_count_is_looked_at_just_before_a_segment_goes_out_again(bench: Bench, refusal: tuple[str, ...]) -> None:
+    source, buffer = Pile(), Buffer(bench, *refusal)
+    key = bench.open(source)
+    bench.write(key, source, b"one")
+    buffer.run(20.0)
+    again = [index for index, line in enumerate(buffer.lines) if line == ONE][1:]
+    assert len(again) > 4 and all(buffer.lines[index - 1] == COUNT for index in again)
+
+
+@pytest.mark.parametrize("seconds", [3.0, 120.0])
+def test_full_buffer_ends_the_connection_by_tcp_user_timeout(bench: Bench, seconds: float) -> None:
+    source, buffer = Pile(), Buffer(bench, "OK", "SEND FAIL")
+    key = bench.open(source)
+    bench.driver.set_option(key, "user_timeout", seconds)
+    began = bench.now
+    bench.write(key, source, b"one")
+    buffer.run(seconds + 10.0)
+    error = bench.take(ConnectionReset).error
+    assert error.errno == errno.ETIMEDOUT and "SEND FAIL" in str(error)
+    assert seconds <= bench.now - began < seconds + 0.1
+
+
+def test_what_is_acknowledged_meanwhile_puts_the_time_out_off(bench: Bench) -> None:
+    """The peer is alive, and slow."""
+    source, buffer = Pile(), Buffer(bench, "OK", "SEND FAIL")
+    key = bench.open(source)
+    bench.driver.set_option(key, "user_timeout", 30.0)
+    buffer.is_full, buffer.acked = False, 0
+    bench.write(key, source, b"x" * 512)
+    buffer.run(0.1)
+    buffer.is_full = True
+    bench.write(key, source, b"y" * 512)
+    buffer.run(20.0)
+    buffer.acked = 256
+    buffer.run(20.0)
+    bench.no_events()
+    buffer.run(40.0)
+    assert isinstance(bench.take(ConnectionReset).error, TimeoutError)
+
+
+def test_full_buffer_while_closing_is_flushed_within_the_linger_time(bench: Bench) -> None:
+    source, buffer = Pile(b"last words"), Buffer(bench, "ERROR")
+    key = bench.open(source)
+    bench.driver.end_of_data(key, 60.0, bench.now)
+    buffer.run(15.0)
+    buffer.is_full = False
+    buffer.run(20.0)
+    assert buffer.got == b"last words" and bench.take(ConnectionEnded).key == key
+    assert not any("not acknowledged" in line for line in bench.logs)
+
+
+def test_full_buffer_while_closing_is_given_up_by_the_linger_time(bench: Bench) -> None:
+    source, buffer = Pile(b"last words"), Buffer(bench, "ERROR")
+    key = bench.open(source)
+    bench.driver.end_of_data(key, 10.0, bench.now)
+    buffer.run(11.0)
+    assert bench.take(ConnectionEnded).key == key
+    assert any("not acknowledged" in line for line in bench.logs)
+
+
+def test_another_connection_is_served_meanwhile(bench: Bench) -> None:
+    full, other = Pile(), Pile()
+    key, served = bench.open(full), bench.open(other)
+    bench.write(key, full, b"one")
+    bench.dialog((ONE, "+CME ERROR: 568"), (COUNT, "+QISEND: 0,0,0", "OK"))
+    bench.write(served, other, b"two")
+    bench.dialog(('AT+QISEND=1,3,"74776F"', "OK", "SEND OK"))
+
+
+def test_refused_data_mode_send_is_tried_again(raw: Bench) -> None:
+    """ERROR in place of the prompt, then SEND FAIL without OK, then it goes through."""
+    source = Pile()
+    key = raw.open(source)
+    raw.write(key, source, b"one")
+    raw.dialog(("AT+QISEND=0,3", "ERROR"), (COUNT, "+QISEND: 0,0,0", "OK"))
+    raw.advance(0.3)
+    raw.dialog((COUNT, "+QISEND: 0,0,0", "OK"))
+    raw.expect("AT+QISEND=0,3")
+    raw.feed(b"\r\n> ")
+    assert raw.sent() == b"one"
+    raw.say("SEND FAIL")
+    raw.dialog((COUNT, "+QISEND: 0,0,0", "OK"))
+    raw.advance(0.6)
+    raw.dialog((COUNT, "+QISEND: 0,0,0", "OK"))
+    raw.expect("AT+QISEND=0,3")
+    raw.feed(b"\r\n> ")
+    assert raw.sent() == b"one"
+    raw.say("OK", "SEND OK")
+    raw.no_events()
+
+
+def test_refused_datagram_is_tried_again_for_a_while_then_counted_and_logged(bench: Bench) -> None:
+    source, buffer = Pile(is_stream=False), Buffer(bench, "+CME ERROR: 568")
+    key = bench.open(source, "UDP")
+    began = bench.now
+    bench.write(key, source, b"one")
+    buffer.run(20.0)
+    assert bench.driver.counters["dropped_datagrams"] == 0
+    buffer.run(20.0)
+    assert bench.driver.counters["dropped_datagrams"] == 1
+    assert buffer.sends[-1] - began <= DATAGRAM_TIMEOUT
+    assert any("a datagram to 10.0.0.9 port 80 was lost" in line for line in bench.logs)
+    buffer.is_full = False
+    bench.write(key, source, b"two")
+    buffer.run(1.0)
+    assert buffer.got == b"two"
+
+
+# -- a count that is not told
+
+
+def test_module_that_refuses_to_tell_its_count_for_long_is_waited_for(bench: Bench) -> None:
+    source = Pile()
+    key = bench.open(source)
+    bench.write(key, source, b"one")
+    bench.dialog((ONE, "+CME ERROR: 568"))
+    asked: list[bytes] = []
+    while bench.now < 160.0:
+        bench.advance(0.5)
+        if line := bench.sent():
+            asked.append(line)
+            bench.say(*([ROW, "OK"] if b"QISTATE" in line else ["+CME ERROR: 568"]))
+    bench.no_events()
+    assert 10 < len(asked) < 30, "its count, and whether it has the socket"
+    while not (line := bench.sent()).startswith(ONE.encode()):
+        bench.advance(0.5)
+        if line:
+            bench.say(*([ROW, "OK"] if b"QISTATE" in line else ["+QISEND: 0,0,0", "OK"]))
+    assert bench.now < 172.0
+
+
+def test_socket_that_the_module_has_no_more_is_a_reset(bench: Bench) -> None:
+    """Bare errors say nothing, so it is asked for its sockets."""
+    source = Pile()
+    key = bench.open(source)
+    bench.write(key, source, b"one")
+    bench.dialog((ONE, "ERROR"), (COUNT, "ERROR"))
+    bench.advance(2.0)
+    bench.dialog((COUNT, "ERROR"))
+    bench.advance(4.0)
+    bench.dialog((COUNT, "ERROR"))
+    bench.advance(5.0)
+    bench.dialog(("AT+QISTATE=1,0", "OK"), ("AT+QISTATE=1,0", "OK"))
+    assert bench.take(ConnectionReset).error.errno == errno.ECONNRESET
+
+
+# -- late outcomes
+
+
+def wait_for_outcome(bench: Bench, *answer: str, until: float) -> None:
+    """Let time pass; the module answers only questions about its count, with these lines."""
+    while bench.now < until:
+        bench.advance(min(0.5, until - bench.now))
+        if line := bench.sent():
+            assert line == b"AT+QISEND=0,0\r", "nothing else is said, and nothing sent again"
+            bench.say(*answer)
+
+
+@pytest.mark.parametrize("seconds", [4.0, 5.0, 8.0, 15.0, 20.0, 24.0])
+def test_late_send_ok_costs_neither_a_byte_nor_the_connection(bench: Bench, seconds: float) -> None:
+    source = Pile()
+    key = bench.open(source)
+    bench.write(key, source, b"one")
+    bench.expect(ONE)
+    bench.say("OK")
+    wait_for_outcome(bench, "+QISEND: 0,0,0", "OK", until=bench.now + seconds)
+    bench.say("SEND OK")
+    if seconds >= 6.0:
+        bench.dialog((COUNT, "+QISEND: 3,0,3", "OK"))
+    # The next one is of the same size.
+    bench.write(key, source, b"two")
+    bench.dialog(('AT+QISEND=0,3,"74776F"', "OK", "SEND OK"))
+    bench.no_events()
+
+
+def test_no_outcome_is_waited_for_and_then_the_segment_goes_out_again(bench: Bench) -> None:
+    source = Pile()
+    key = bench.open(source)
+    bench.write(key, source, b"one")
+    bench.expect(ONE)
+    bench.say("OK")
+    began = bench.now
+    before = b""
+    while not (line := bench.sent()).startswith(ONE.encode()):
+        bench.advance(0.5)
+        if line:
+            bench.say("+QISEND: 0,0,0", "OK")
+            before = line
+    assert before == b"AT+QISEND=0,0\r" and 25.0 <= bench.now - began <= 28.0
+    # Now the first one's comes, and may be taken for the second one's: the count tells.
+    bench.say("OK", "SEND OK")
+    bench.no_events()
+
+
+def test_late_send_fail_is_a_refusal(bench: Bench) -> None:
+    source = Pile()
+    key = bench.open(source)
+    bench.write(key, source, b"one")
+    bench.expect(ONE)
+    bench.say("OK")
+    wait_for_outcome(bench, "+QISEND: 0,0,0", "OK", until=bench.now + 8.0)
+    bench.say("SEND FAIL")
+    bench.dialog((COUNT, "+QISEND: 0,0,0", "OK"))
+    bench.advance(0.3)
+    bench.dialog((COUNT, "+QISEND: 0,0,0", "OK"), (ONE, "OK", "SEND OK"))
+    bench.no_events()
+
+
+def test_late_send_ok_with_two_connections(bench: Bench) -> None:
+    """The line names no connection: what comes while another's segment is under way confirms neither."""
+    first, second = Pile(), Pile()
+    key, other = bench.open(first), bench.open(second)
+    bench.write(key, first, b"one")
+    bench.expect(ONE)
+    bench.say("OK")
+    bench.advance(6.0)
+    bench.dialog((COUNT, "+QISEND: 0,0,0", "OK"))
+    bench.write(other, second, b"two")
+    bench.expect('AT+QISEND=1,3,"74776F"')
+    bench.say("OK", "SEND OK")  # the first one's
+    bench.dialog(("AT+QISEND=1,0", "+QISEND: 0,0,0", "OK"))
+    bench.advance(2.0)
+    bench.dialog((COUNT, "+QISEND: 3,0,3", "OK"), ("AT+QISEND=1,0", "+QISEND: 0,0,0", "OK"))
+    bench.advance(2.0)
+    bench.expect()
+    bench.say("SEND OK")
+    bench.dialog(("AT+QISEND=1,0", "+QISEND: 3,3,0", "OK"))
+    bench.write(other, second, b"abc")
+    bench.dialog(('AT+QISEND=1,3,"616263"', "OK", "SEND OK"))
+    bench.no_events()
+
+
+def test_count_that_grows_bit_by_bit_is_waited_for(bench: Bench) -> None:
+    source = Pile()
+    key = bench.open(source)
+    bench.write(key, source, b"one")
+    bench.expect(ONE)
+    bench.say("OK")
+    bench.advance(6.0)
+    bench.dialog((COUNT, "+QISEND: 1,0,1", "OK"))
+    bench.advance(2.0)
+    bench.dialog((COUNT, "+QISEND: 2,0,2", "OK"))
+    bench.advance(4.0)
+    bench.dialog((COUNT, "+QISEND: 3,3,0", "OK"))
+    bench.write(key, source, b"two")
+    bench.expect('AT+QISEND=0,3,"74776F"')
+    bench.no_events()
+
+
+def test_ok_that_comes_late_means_that_the_outcome_may_too(bench: Bench) -> None:
+    """The command was not lost: it was slow from the beginning."""
+    source = Pile()
+    key = bench.open(source)
+    bench.write(key, source, b"one")
+    bench.expect(ONE)
+    while not bench.sent():
+        bench.advance(0.5)
+    bench.say("OK")  # to the segment; it is taken for that to AT
+    bench.expect('AT+QICFG="dataformat"')
+    bench.say("OK", *MARKER[1:])  # this one is to AT
+    bench.dialog((COUNT, "+QISEND: 0,0,0", "OK"))
+    wait_for_outcome(bench, "+QISEND: 0,0,0", "OK", until=bench.now + 15.0)
+    bench.say("SEND OK")
+    bench.dialog((COUNT, "+QISEND: 3,3,0", "OK"))
+    bench.write(key, source, b"two")
+    bench.expect('AT+QISEND=0,3,"74776F"')
+
+
+def test_garbled_ok_may_be_followed_by_a_late_outcome(bench: Bench) -> None:
+    source = Pile()
+    key = bench.open(source)
+    bench.write(key, source, b"one")
+    bench.expect(ONE)
+    bench.say("OX")
+    while not bench.sent():
+        bench.advance(0.5)
+    bench.say("OK")
+    bench.dialog(MARKER, (COUNT, "+QISEND: 0,0,0", "OK"))
+    wait_for_outcome(bench, "+QISEND: 0,0,0", "OK", until=bench.now + 12.0)
+    bench.say("SEND OK")
+    bench.dialog((COUNT, "+QISEND: 3,3,0", "OK"))
+    bench.no_events()
+
+
+@pytest.mark.parametrize("seconds", [8.0, 20.0])
+def test_late_send_ok_in_data_mode(raw: Bench, seconds: float) -> None:
+    source = Pile()
+    key = raw.open(source)
+    raw.write(key, source, b"one")
+    raw.expect("AT+QISEND=0,3")
+    raw.feed(b"\r\n> ")
+    assert raw.sent() == b"one"
+    raw.say("OK")
+    wait_for_outcome(raw, "+QISEND: 0,0,0", "OK", until=raw.now + seconds)
+    raw.say("SEND OK")
+    raw.dialog((COUNT, "+QISEND: 3,3,0", "OK"))
+    raw.write(key, source, b"two")
+    raw.expect("AT+QISEND=0,3")
+    raw.no_events()
+
+
+def test_late_send_ok_in_data_mode_with_ok_before_the_prompt(raw: Bench) -> None:
+    """What is said before the outcome might become payload, so nothing is."""
+    source = Pile()
+    key = raw.open(source)
+    raw.write(key, source, b"one")
+    raw.expect("AT+QISEND=0,3")
+    raw.feed(b"\r\nOK\r\n\r\n> ")
+    assert raw.sent() == b"one"
+    raw.advance(20.0)
+    raw.expect()
+    raw.say("SEND OK")
+    raw.write(key, source, b"two")
+    raw.expect("AT+QISEND=0,3")
+    raw.no_events()
+
+
+def test_late_outcome_of_a_users_own_send_is_not_taken_for_that_of_a_segment(bench: Bench) -> None:
+    source = Pile()
+    key = bench.open(source)
+    bench.driver.submit(RawCommand('AT+QISEND=4,1,"41"'), 6.0, bench.now)
+    bench.dialog(('AT+QISEND=4,1,"41"', "OK"))
+    bench.advance(6.0)
+    bench.events.clear()
+    bench.write(key, source, b"one")
+    bench.expect(ONE)
+    bench.say("OK", "SEND OK")
+    bench.dialog((COUNT, "+QISEND: 0,0,0", "OK"))
+    bench.say('+QIURC: "recv",0,1,"31"', "SEND OK")
+    bench.dialog((COUNT, "+QISEND: 3,3,0", "OK"))
+    assert bench.take(DataReceived).data == b"1"
+    bench.write(key, source, b"two")
+    bench.expect('AT+QISEND=0,3,"74776F"')
