@@ -9,12 +9,14 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from nbsocket._engine._log import is_idle
 from nbsocket._stdlib import GenuineSocket
 
 #: Longest that anything in a test may take; nothing waits for it when all is well.
@@ -195,3 +197,11 @@ def run_isolated(script: str, *arguments: str, timeout: float = 60.0, **environm
     )
     assert done.returncode == 0, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stdout
+
+
+def logs_delivered() -> None:
+    """Wait until the handlers of logging have got what the modem's threads have said so far."""
+    deadline = time.monotonic() + PATIENCE
+    while not is_idle():
+        assert time.monotonic() < deadline, "a handler of logging does not return"
+        time.sleep(0.001)

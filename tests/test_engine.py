@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import errno
 import gc
 import logging
@@ -24,6 +23,7 @@ from nbsocket._channel import DatagramChannel, State, StreamChannel
 from nbsocket._channel import _stream as stream_module
 from nbsocket._driver import Driver, Ping, RawCommand, Settings, WaitAttached
 from nbsocket._engine import Engine
+from nbsocket._outcome import Outcome
 from nbsocket._port import Port
 from nbsocket._stdlib import GenuineSocket
 from nbsocket.sim import Fault, Simulator
@@ -32,6 +32,7 @@ from tests.helpers import (
     EVERY_BYTE,
     PATIENCE,
     echo,
+    logs_delivered,
     pattern,
     receive_all,
     receive_exactly,
@@ -218,7 +219,7 @@ def test_interrupted_connect_frees_the_socket(make_modem: MakeModem, monkeypatch
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(concurrent.futures, "wait", interrupted)
+        patch.setattr(Outcome, "wait", interrupted)
         with pytest.raises(KeyboardInterrupt):
             connect(modem, 80)
     wait_until(lambda: open_sockets(modem) == 0)
@@ -232,7 +233,7 @@ def test_interrupted_question_is_withdrawn(make_modem: MakeModem, monkeypatch: p
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(concurrent.futures, "wait", interrupted)
+        patch.setattr(Outcome, "wait", interrupted)
         with pytest.raises(KeyboardInterrupt):
             modem.engine.ask(WaitAttached(), 100.0)
     modem.engine.call(lambda: None).result(PATIENCE)
@@ -485,6 +486,7 @@ def test_port_lost_and_found(make_simulator: MakeSimulator, tmp_path: Path, capl
         first.inject(Fault("hang_up"))
         with pytest.raises(ConnectionResetError):
             sock.recv(10)
+        logs_delivered()
         lines = [record.message for record in caplog.records if record.levelno >= logging.WARNING]
         assert len(lines) == 1 and str(link) in lines[0]
         link.unlink()
@@ -558,6 +560,7 @@ def test_bug_resets_everything_and_the_next_call_works(caplog: pytest.LogCapture
             one.ask(RawCommand("AT+CSQ"), PATIENCE)
         with pytest.raises(ConnectionResetError):
             sock.recv(10)
+        logs_delivered()
         assert len([record for record in caplog.records if record.levelno == logging.ERROR]) == 1
         assert one.ask(RawCommand("AT"), PATIENCE) == []
         sock.close()
@@ -615,19 +618,17 @@ def test_close_twice_and_unused() -> None:
 
 def test_forgotten_modem_ends_with_its_last_connection(make_simulator: MakeSimulator) -> None:
     simulator = make_simulator()
-    name = f"nbsocket {simulator.path}"
-
-    def threads() -> list[threading.Thread]:
-        return [thread for thread in threading.enumerate() if thread.name == name]
-
     with tcp_server(echo) as port:
-        sock = connect(Modem(simulator.path), port)
+        modem = Modem(simulator.path)
+        engine = modem.engine
+        sock = connect(modem, port)
+        del modem
         gc.collect()
         sock.sendall(b"x")
         assert sock.recv(10) == b"x"
-        assert len(threads()) == 1
+        assert engine.is_running
         sock.close()
-        wait_until(lambda: not threads())
+        wait_until(lambda: not engine.is_running)
     Port.open(simulator.path).close()
 
 
@@ -635,9 +636,10 @@ def test_forgotten_unused_modem(make_simulator: MakeSimulator) -> None:
     simulator = make_simulator()
     modem = Modem(simulator.path)
     modem.open()
+    engine = modem.engine
     del modem
     gc.collect()
-    wait_until(lambda: f"nbsocket {simulator.path}" not in [thread.name for thread in threading.enumerate()])
+    wait_until(lambda: not engine.is_running)
 
 
 @pytest.mark.parametrize("line", ["pty", "sim"])

@@ -9,13 +9,13 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 
 import pytest
 
 from nbsocket._engine._loop import Loop
 from nbsocket._engine._poller import Poller, Ready, SelectorPoller, make_poller
 from nbsocket._engine._wirelog import WireLog
+from nbsocket._outcome import Outcome
 from tests.helpers import PATIENCE
 
 
@@ -139,7 +139,7 @@ def test_stopped_and_started_again(rig: Rig) -> None:
 
 
 def test_called_in_the_moment_of_its_end(rig: Rig) -> None:
-    def stop_and_call() -> Future[int]:
+    def stop_and_call() -> Outcome[int]:
         rig.loop.stop()
         return rig.loop.call(lambda: 7)
 

@@ -39,13 +39,18 @@ LAYERS = [
     "_audit",
     "_bypass",
     "_address",
+    "_outcome",
+    "_threads",
     "_errors",
+    "_clock",
+    "_exit",
+    "_waker",
     "_stdlib",
     "_version",
 ]
 
 #: The far end of the wire stands apart: nothing but the genuine functions, and only these may import it.
-SIM_IMPORTS = {"_stdlib", "_version"}
+SIM_IMPORTS = {"_clock", "_exit", "_outcome", "_stdlib", "_threads", "_version", "_waker"}
 SIM_USERS = {"_cli", "_port", "pytest_plugin"}
 
 #: Modules that do I/O, wait, or read a clock.

@@ -628,7 +628,6 @@ def test_a_class_that_was_replaced_is_refused(modem: Modem, monkeypatch: pytest.
         "trio_first.py",
         "trio_later.py",
         "fork.py",
-        "exit_flushes.py",
         "guard.py",
         "guard_loopback.py",
         "audit_events.py",

@@ -14,9 +14,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
-from time import monotonic
 
 from nbsocket._channel import DatagramChannel
+from nbsocket._clock import monotonic
 from nbsocket._driver import Connected, ConnectFailed, ConnectionEnded, ConnectionReset, DataReceived, PeerClosed
 from nbsocket._engine._hub import Hub
 from nbsocket._engine._last_resort import run_every
@@ -143,6 +143,12 @@ class Datagrams:
         for item in tuple(self._sockets.values()):
             self._read(item, limit=None)
             self._close(item)
+
+    def leave(self) -> None:
+        """The program is over: send what waits, but leave the descriptors as they are."""
+        for item in tuple(self._sockets.values()):
+            self._read(item, limit=None)
+            self._close(item, is_visible=False)
 
     def reset_all(self, error: OSError) -> None:
         """Drop every peer; the sockets stay and may be used again. The driver is not asked."""
@@ -277,7 +283,7 @@ class Datagrams:
         self._hub.driver.data_available(peer.key, len(peer.waiting[0]), monotonic())
         return True
 
-    def _close(self, item: _Socket) -> None:
+    def _close(self, item: _Socket, *, is_visible: bool = True) -> None:
         """The application has closed the socket: what it sent still goes out."""
         if item.is_over:
             return
@@ -285,7 +291,8 @@ class Datagrams:
         self._hub.forget(item.fd)
         self._hub.forget(item.shadow_fd)
         del self._sockets[item.channel]
-        item.channel.finish()
+        if is_visible:
+            item.channel.finish()
         for peer in tuple(item.peers.values()):
             if peer.is_open:
                 self._finish(peer)

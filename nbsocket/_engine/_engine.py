@@ -11,33 +11,32 @@ calls between fail at once with the same error.
 
 from __future__ import annotations
 
-import atexit
-import concurrent.futures
 import errno
 import logging
 import os
 import threading
 import weakref
+from _thread import get_ident
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
-from time import monotonic
 from typing import Any, TypeVar
 
-from nbsocket import _driver
+from nbsocket import _driver, _exit, _threads
 from nbsocket._channel import Channel, DatagramChannel, State, StreamChannel
+from nbsocket._clock import monotonic
 from nbsocket._driver import Driver, GetUnacked, Request, Settings
 from nbsocket._engine._datagrams import Datagrams
 from nbsocket._engine._last_resort import run_every
 from nbsocket._engine._log import Log
-from nbsocket._engine._loop import Handler, Loop, fail, fulfil
+from nbsocket._engine._loop import Handler, Loop
 from nbsocket._engine._pace import Pace
 from nbsocket._engine._poller import Ready
-from nbsocket._engine._questions import Question, Questions, result_of, wait_for
+from nbsocket._engine._questions import Question, Questions, result_of
 from nbsocket._engine._stats import ConnectionStats, Stats
 from nbsocket._engine._streams import Streams
 from nbsocket._engine._wirelog import WireLog, without_payload
 from nbsocket._errors import make_error
+from nbsocket._outcome import Outcome, fail, fulfil
 from nbsocket._port import Port
 
 __all__ = ["Engine"]
@@ -98,8 +97,10 @@ class Engine:
         self.segment_size = self._driver.segment_size
         self._is_closed = False
         self._is_released = False
-        #: Held while it is being opened or closed.
-        self._opening = threading.Lock()
+        #: The thread that ends the interpreter, once it does.
+        self._finalising: int | None = None
+        #: Held while it is being opened or closed; again by a signal handler that does so in the middle of that.
+        self._opening = threading.RLock()
         _engines.add(self)
 
     def _begin_afresh(self) -> None:
@@ -117,13 +118,15 @@ class Engine:
         self._questions = Questions(self)
         self._streams = Streams(self)
         self._datagrams = Datagrams(self)
-        self._stopping: Future[None] | None = None
+        self._stopping: Outcome[None] | None = None
+        #: It is being stopped at the end of the interpreter, and nobody is to notice.
+        self._is_leaving = False
         self._bytes_up = self._bytes_down = 0
         self._accounts: deque[ConnectionStats] = deque(maxlen=KEPT_ACCOUNTS)
 
     # -- connections
 
-    def connect(self, channel: StreamChannel, host: str, port: int, local_port: int = 0) -> Future[None]:
+    def connect(self, channel: StreamChannel, host: str, port: int, local_port: int = 0) -> Outcome[None]:
         """Connect a channel to an address.
 
         Args:
@@ -136,7 +139,7 @@ class Engine:
         """
         channel.engine = self
         channel.state = State.CONNECTING
-        outcome: Future[None] = Future()
+        outcome: Outcome[None] = Outcome()
         try:
             self.call(lambda: self._streams.connect(channel, host, port, local_port, outcome))
         except OSError as error:
@@ -155,7 +158,7 @@ class Engine:
         """
         outcome = self.connect(channel, host, port, local_port)
         try:
-            wait_for(outcome, timeout)
+            outcome.result(timeout)
         except BaseException:
             self.abandon(channel)
             raise
@@ -192,7 +195,7 @@ class Engine:
 
     def catch_up(self, timeout: float) -> None:
         """Wait until the thread has done what it was asked for so far, at most ``timeout`` seconds."""
-        concurrent.futures.wait([self.call(lambda: None)], timeout)
+        self.call(lambda: None).wait(timeout)
 
     def get_unacked(self, channel: Channel, timeout: float = 10.0) -> int:
         """Return how many bytes the peer has not acknowledged; waits for the module.
@@ -207,7 +210,7 @@ class Engine:
 
     # -- requests
 
-    def request(self, request: Request, timeout: float | None) -> Future[Any]:
+    def request(self, request: Request, timeout: float | None) -> Outcome[Any]:
         """Ask something of the module; it fails after ``timeout`` seconds."""
         return self._submit(request, timeout).outcome
 
@@ -234,7 +237,7 @@ class Engine:
         self.call(lambda: self._questions.submit(question))
         return question
 
-    def call(self, function: Callable[[], T]) -> Future[T]:
+    def call(self, function: Callable[[], T]) -> Outcome[T]:
         """Run a function on the engine's thread.
 
         Raises:
@@ -242,9 +245,18 @@ class Engine:
         """
         if self._is_closed:
             raise make_error(errno.ENODEV, f"the modem at {self.url} is closed: call its open() first")
+        if self._finalising is not None:
+            if get_ident() == self._finalising:
+                raise make_error(errno.ENODEV, f"the modem at {self.url} is closed: the program is over")
+            return Outcome()  # natively the end would find this thread still waiting
         return self._loop.call(function)
 
     # -- life
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its thread exists."""
+        return self._loop.is_running
 
     def open(self) -> None:
         """Open the port if it is not open, whatever was said before; waits for it.
@@ -252,8 +264,9 @@ class Engine:
         Raises:
             OSError: why the port cannot be opened.
         """
+        _threads.check_may_wait()
         with self._opening:
-            self._is_closed = False
+            self._is_closed, self._finalising = False, None
             self._retry_at = 0.0
             result_of(self.call(self.require_port), None)
 
@@ -262,20 +275,42 @@ class Engine:
 
         Waits at most ``timeout`` seconds, then cuts what is left.
         """
+        if _threads.is_own():
+            # In a __del__ that the garbage collector runs here: it ends without being waited for.
+            if not self._is_closed and self._loop.is_running:
+                self._ask_to_stop(timeout)
+            self._is_closed = True
+            return
         with self._opening:
             if not self._is_closed and self._loop.is_running:
                 self._close(timeout)
             self._is_closed = True
 
-    def _close(self, timeout: float) -> None:
-        stopped: Future[None] = Future()
+    def _ask_to_stop(self, timeout: float) -> Outcome[None]:
+        stopped: Outcome[None] = Outcome()
         self.call(lambda: self._begin_stop(stopped, timeout))
         self._is_closed = True
-        done, _ = concurrent.futures.wait([stopped], timeout)
-        if not done:
+        return stopped
+
+    def _close(self, timeout: float) -> None:
+        stopped = self._ask_to_stop(timeout)
+        if not stopped.wait(timeout):
             logger.log(logging.WARNING, "the modem at %s is closed before everything was sent", self.url)
             self._loop.call(self._stop)
         self._loop.join(GRACE)
+
+    def begin_to_leave(self) -> Outcome[None] | None:
+        """The program is over: send what was written and close the module's sockets, but let no thread notice.
+
+        Returns:
+            Settled when that is done; None when there is nothing to do.
+        """
+        if self._is_closed or not self._loop.is_running:
+            return None
+        left: Outcome[None] = Outcome()
+        self._loop.call(lambda: self._leave(left))
+        self._finalising = get_ident()
+        return left
 
     def release(self) -> None:
         """The modem's object is gone: stop when the last connection is."""
@@ -300,10 +335,9 @@ class Engine:
     def abandon_after_fork(self) -> None:
         """Be new and closed in a forked child; port and connections stay with the parent."""
         if self._port is not None:
-            atexit.unregister(self.close)
             self._port.abandon_after_fork()
         self._loop.abandon_after_fork()
-        self._opening = threading.Lock()
+        self._opening = threading.RLock()
         self._begin_afresh()
 
     # -- the engine's thread: what carriers use (Hub)
@@ -331,8 +365,7 @@ class Engine:
             self._retry_at = monotonic() + self._retry_delay
             self._retry_delay = min(2 * self._retry_delay, LAST_RETRY)
             raise
-        # Exit handlers run last in, first out: after whatever serves the port (a simulator) was registered.
-        atexit.register(self.close)
+        _exit.at_end(_flush_all, _exit.ENGINES)
         self._failure = None
         self._wire.clear()
         self._watch_port()
@@ -383,7 +416,7 @@ class Engine:
         elif self._is_closed and self._port is None:
             self._loop.stop()
         elif self._is_released and not (self._streams or self._datagrams.has_sockets or self._questions):
-            self._begin_stop(Future(), EXIT_TIMEOUT)
+            self._begin_stop(Outcome(), EXIT_TIMEOUT)
             self._continue_stop()
 
     def _pump(self) -> None:
@@ -402,6 +435,9 @@ class Engine:
 
     def _handle(self, event: _driver.Event) -> None:
         key = getattr(event, "key", None)
+        if self._is_leaving and key is not None and key in self._streams:
+            self._streams.left(event)
+            return
         if hasattr(event, "request_id"):
             _QUESTION_EVENTS[type(event)](self._questions, event)
         elif key is None:
@@ -467,7 +503,6 @@ class Engine:
             self._out.clear()
             self._pace.set_rate(None)
             if port is not None:
-                atexit.unregister(self.close)
                 self._loop.forget(port.fileno())
         finally:
             if port is not None:
@@ -543,7 +578,7 @@ class Engine:
 
     # -- the end
 
-    def _begin_stop(self, stopped: Future[None], timeout: float) -> None:
+    def _begin_stop(self, stopped: Outcome[None], timeout: float) -> None:
         if self._stopping is not None:
             self._stopping.add_done_callback(lambda _: fulfil(stopped, None))
             return
@@ -551,6 +586,16 @@ class Engine:
         self._questions.cancel_all(make_error(errno.ENODEV, f"the modem at {self.url} was closed"))
         self._datagrams.close_all()
         self._streams.close_all(timeout)
+
+    def _leave(self, left: Outcome[None]) -> None:
+        self._is_leaving = True
+        if self._stopping is not None:
+            self._stopping.add_done_callback(lambda _: fulfil(left, None))
+            return
+        self._stopping = left
+        self._questions.leave()
+        self._datagrams.leave()
+        self._streams.leave(EXIT_TIMEOUT)
 
     def _continue_stop(self) -> None:
         if self._port is None:
@@ -562,9 +607,9 @@ class Engine:
     def _stop(self) -> None:
         stopped, self._stopping = self._stopping, None
         failure = make_error(errno.ECONNRESET, f"the modem at {self.url} was closed")
+        if not self._is_leaving:
+            run_every(lambda: self._streams.reset_all(failure), lambda: self._datagrams.reset_all(failure))
         run_every(
-            lambda: self._streams.reset_all(failure),
-            lambda: self._datagrams.reset_all(failure),
             self._close_port,
             lambda: self._driver.port_lost(failure, monotonic()),
             self._discard_events,
@@ -607,6 +652,15 @@ _DATAGRAM_EVENTS: dict[type, Callable[[Datagrams, Any], None]] = {
     _driver.ConnectionReset: Datagrams.reset,
     _driver.ConnectionEnded: Datagrams.ended,
 }
+
+
+def _flush_all() -> None:
+    """At the end of the interpreter."""
+    deadline = monotonic() + EXIT_TIMEOUT
+    leaving = [(engine, engine.begin_to_leave()) for engine in tuple(_engines)]
+    for engine, left in leaving:
+        if left is not None and not left.wait(max(0.0, deadline - monotonic())):
+            logger.log(logging.WARNING, "the program ends before everything was sent to the modem at %s", engine.url)
 
 
 def _abandon_after_fork() -> None:

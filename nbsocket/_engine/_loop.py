@@ -1,41 +1,34 @@
-"""The one thread of a modem: waits for descriptors and deadlines, and runs what other threads ask for."""
+"""The one thread of a modem: waits for descriptors and deadlines, and runs what other threads ask for.
+
+Theory of operation: there is no lock between the threads, for a signal handler or a ``__del__`` may run in the middle
+of any call and call again. What is asked for goes into a deque, whose operations are atomic, and a byte wakes the
+thread. The thread that runs holds the only *licence*; whoever asks and sees the licence unclaimed starts a thread,
+and of several that were started only the one that gets it stays.
+"""
 
 from __future__ import annotations
 
-import _socket
-import socket
-import threading
+from _thread import get_ident
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, InvalidStateError
-from contextlib import suppress
 from functools import partial
-from time import monotonic
 from typing import Any, TypeVar
 
+from nbsocket import _threads
+from nbsocket._clock import LONGEST_WAIT, monotonic
 from nbsocket._engine._last_resort import run_every
 from nbsocket._engine._poller import Poller, Ready, make_poller
+from nbsocket._outcome import Outcome, fail, fulfil
+from nbsocket._waker import Waker
 
-__all__ = ["Handler", "Loop", "fail", "fulfil"]
+__all__ = ["Handler", "Loop"]
 
 T = TypeVar("T")
 Handler = Callable[[Ready], None]
 
 
-def fulfil(future: Future[Any], value: Any) -> None:
-    """Give a future its result; nothing happens when it is done or was cancelled."""
-    with suppress(InvalidStateError):
-        future.set_result(value)
-
-
-def fail(future: Future[Any], error: BaseException) -> None:
-    """Give a future its error; nothing happens when it is done or was cancelled."""
-    with suppress(InvalidStateError):
-        future.set_exception(error)
-
-
 class Loop:
-    """A daemon thread that starts with the first call.
+    """A thread of the library's that starts with the first call.
 
     Thread: :meth:`call`, :meth:`join` and the properties from any thread; the rest from the loop's own.
     """
@@ -60,13 +53,18 @@ class Loop:
         self._after = after
         self._next_deadline = next_deadline
         self._crashed = crashed
-        self._lock = threading.Lock()
-        self._calls: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
-        self._thread: threading.Thread | None = None
+        self._calls: deque[tuple[Callable[[], Any], Outcome[Any]]] = deque()
+        self._renew()
+
+    def _renew(self) -> None:
+        #: Empty while a thread runs: it has taken what was in it.
+        self._licence: deque[object] = deque([self])
+        self._ident: int | None = None
+        #: Of the thread that runs, or ran last.
+        self._ended: Outcome[None] = Outcome()
         self._poller: Poller | None = None
         self._handlers: dict[int, Handler] = {}
-        self._waker: tuple[_socket.socket, _socket.socket] | None = None
-        self._is_awake = False
+        self._waker: Waker | None = None
         self._is_stopping = False
         #: How often the thread woke up.
         self.wakeups = 0
@@ -74,33 +72,41 @@ class Loop:
     @property
     def is_running(self) -> bool:
         """Whether the thread exists."""
-        return self._thread is not None
+        return not self._licence or bool(self._calls)
 
     @property
     def is_own_thread(self) -> bool:
         """Whether the caller runs on the loop's thread."""
-        return threading.current_thread() is self._thread
+        return get_ident() == self._ident
 
-    def call(self, function: Callable[[], T]) -> Future[T]:
-        """Run ``function`` on the loop's thread as soon as it is free; its outcome goes into the future."""
-        future: Future[T] = Future()
-        with self._lock:
-            self._calls.append((function, future))
-            if self._thread is None:
-                self._start()
-            elif not self._is_awake:
-                self._is_awake = True
-                assert self._waker is not None
-                with suppress(BlockingIOError):
-                    self._waker[1].send(b"\0")
-        return future
+    def call(self, function: Callable[[], T]) -> Outcome[T]:
+        """Run ``function`` on the loop's thread as soon as it is free; its outcome goes into what is returned.
+
+        Raises:
+            OSError: ENOMEM, the thread cannot be started; nothing is run.
+        """
+        outcome: Outcome[T] = Outcome()
+        self._calls.append((function, outcome))
+        if self._licence:
+            self._start(outcome)
+        elif not self.is_own_thread and (waker := self._waker) is not None:
+            # None: the thread is about to look at what was asked for anyway.
+            waker.wake()
+        return outcome
+
+    def _start(self, outcome: Outcome[Any]) -> None:
+        try:
+            _threads.start(self._run)
+        except OSError as error:
+            # Settled, so that no thread that starts later runs what its caller was told has failed.
+            fail(outcome, error)
+            raise
 
     def join(self, timeout: float) -> bool:
         """Wait until the thread has ended; return whether it has."""
-        thread = self._thread
-        if thread is not None and not self.is_own_thread:
-            thread.join(timeout)
-        return self._thread is None
+        if self.is_running and not self.is_own_thread:
+            self._ended.wait(timeout)
+        return not self.is_running
 
     def watch(self, fd: int, handler: Handler, *, read: bool, write: bool = False) -> None:
         """Call ``handler`` whenever ``fd`` is ready for this, or hung up."""
@@ -116,10 +122,9 @@ class Loop:
     def forget_all(self) -> None:
         """Watch nothing any more, whatever state a failure has left the system's list of descriptors in."""
         assert self._waker is not None
-        reader = self._waker[0].fileno()
-        poller = make_poller()
-        poller.watch(reader, True, False)
-        self._handlers = {reader: self._drain_waker}
+        waker, poller = self._waker, make_poller()
+        poller.watch(waker.fileno(), True, False)
+        self._handlers = {waker.fileno(): lambda ready: waker.drain()}
         spent, self._poller = self._poller, poller
         if spent is not None:
             spent.close()
@@ -132,36 +137,42 @@ class Loop:
         """Be new in a forked child, where the thread does not exist."""
         if self._poller is not None:
             self._poller.close()
-        for end in self._waker or ():
-            end.close()
-        self._lock = threading.Lock()
         self._calls = deque()
-        self._thread = self._poller = self._waker = None
-        self._handlers = {}
-        self._is_awake = self._is_stopping = False
-
-    def _start(self) -> None:
-        reader, writer = _socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        reader.settimeout(0)
-        writer.settimeout(0)
-        self._waker = reader, writer
-        self._poller = make_poller()
-        self._poller.watch(reader.fileno(), True, False)
-        self._handlers = {reader.fileno(): self._drain_waker}
-        self._is_awake = self._is_stopping = False
-        self._calls.appendleft((lambda: None, Future()))
-        self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-        self._thread.start()
+        self._renew()
 
     def _run(self) -> None:
-        self._is_awake = True
-        while True:
-            try:
-                self._round()
-            except Exception as error:
-                run_every(partial(self._crashed, error))
-            if self._is_stopping and self._end():
+        while ended := self._begin():
+            while not (self._is_stopping and self._end()):
+                try:
+                    self._round()
+                except Exception as error:
+                    run_every(partial(self._crashed, error))
+            self._licence.append(self)
+            ended.set_result(None)
+            if not self._calls:
                 return
+            # Somebody asked between the last look and the licence's return, and may have started no thread.
+
+    def _begin(self) -> Outcome[None] | None:
+        """Take the licence; None when another thread has it, or there is nothing to run on."""
+        try:
+            self._licence.pop()
+        except IndexError:
+            return None
+        try:
+            waker, poller = Waker(), make_poller()
+        except OSError as error:
+            self._licence.append(self)
+            for _ in range(len(self._calls)):
+                fail(self._calls.popleft()[1], error)
+            return None
+        poller.watch(waker.fileno(), True, False)
+        self._ident, self._is_stopping, self._poller = get_ident(), False, poller
+        self._handlers = {waker.fileno(): lambda ready: waker.drain()}
+        self._calls.appendleft((lambda: None, Outcome()))
+        ended: Outcome[None] = Outcome()
+        self._ended, self._waker = ended, waker
+        return ended
 
     def _round(self) -> None:
         self._serve(self._patience())
@@ -180,21 +191,21 @@ class Loop:
         if self._calls:
             return 0.0
         deadline = self._next_deadline()
-        return None if deadline is None else max(0.0, deadline - monotonic())
+        return None if deadline is None else min(max(0.0, deadline - monotonic()), LONGEST_WAIT)
 
     def _run_calls(self) -> None:
-        with self._lock:
-            calls, self._calls = self._calls, deque()
-            self._is_awake = False
+        calls = [self._calls.popleft() for _ in range(len(self._calls))]
         if calls:
             self._serve_before(calls)
-        for function, future in calls:
+        for function, outcome in calls:
+            if outcome.done():
+                continue  # its caller was told that it failed
             try:
-                fulfil(future, function())
+                fulfil(outcome, function())
             except Exception as error:
-                fail(future, error)
+                fail(outcome, error)
 
-    def _serve_before(self, calls: deque[tuple[Callable[[], Any], Future[Any]]]) -> None:
+    def _serve_before(self, calls: list[tuple[Callable[[], Any], Outcome[Any]]]) -> None:
         """What the caller did to its descriptors comes first: a new connection may need what a closed one frees."""
         try:
             self._serve(0.0)
@@ -202,22 +213,14 @@ class Loop:
             self._calls.extendleft(reversed(calls))
             raise
 
-    def _drain_waker(self, ready: Ready) -> None:
-        assert self._waker is not None
-        with suppress(BlockingIOError):
-            self._waker[0].recv(16)
-
     def _end(self) -> bool:
         """Release everything, unless something was asked for meanwhile."""
-        with self._lock:
-            if self._calls:
-                # Somebody wants it again; who stops it may ask once more after that.
-                self._is_stopping = False
-                return False
-            assert self._poller is not None and self._waker is not None
-            self._poller.close()
-            for end in self._waker:
-                end.close()
-            self._handlers = {}
-            self._thread = self._poller = self._waker = None
-            return True
+        if self._calls:
+            # Somebody wants it again; who stops it may ask once more after that.
+            self._is_stopping = False
+            return False
+        assert self._poller is not None
+        self._poller.close()
+        self._handlers = {}
+        self._poller = self._waker = self._ident = None
+        return True

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import errno
 from collections.abc import Callable
-from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from queue import Empty, SimpleQueue
-from time import monotonic
 from typing import Any, TypeVar
 
+from nbsocket._clock import monotonic
 from nbsocket._driver import Request, RequestDone, RequestFailed, RequestProgress
 from nbsocket._engine._hub import Hub
 from nbsocket._engine._last_resort import run_every
-from nbsocket._engine._loop import fail, fulfil
 from nbsocket._errors import make_error
+from nbsocket._outcome import Outcome, fail, fulfil
+from nbsocket._threads import check_may_wait
 
-__all__ = ["Question", "Questions", "result_of", "wait_for"]
+__all__ = ["Question", "Questions", "result_of"]
 
 T = TypeVar("T")
 
@@ -27,20 +26,11 @@ T = TypeVar("T")
 GRACE = 5.0
 
 
-def wait_for(future: Future[T], timeout: float | None) -> T:
-    """Return a future's result; TimeoutError, as sockets say it, when it is not there in time."""
-    done, _ = concurrent.futures.wait([future], timeout)
-    if not done:
-        raise TimeoutError("timed out")
-    return future.result()
-
-
-def result_of(future: Future[T], timeout: float | None) -> T:
-    """Return a future's result; OSError ETIMEDOUT when it is not there in time."""
-    done, _ = concurrent.futures.wait([future], timeout)
-    if not done:
+def result_of(outcome: Outcome[T], timeout: float | None) -> T:
+    """Return an outcome's value; OSError ETIMEDOUT when it is not there in time."""
+    if not outcome.wait(timeout):
         raise make_error(errno.ETIMEDOUT, "the modem gave no answer in time")
-    return future.result()
+    return outcome.result()
 
 
 @dataclass(eq=False)
@@ -49,7 +39,7 @@ class Question:
 
     request: Request
     timeout: float | None
-    outcome: Future[Any] = field(default_factory=Future)
+    outcome: Outcome[Any] = field(default_factory=Outcome)
     #: What it tells before it is done; an empty tuple at the end.
     news: SimpleQueue[tuple[Any, ...]] = field(default_factory=SimpleQueue)
     #: The driver's number, None until it has one.
@@ -63,6 +53,7 @@ class Question:
         """Wait for the outcome, and pass on on this thread what comes before it."""
         patience = None if self.timeout is None else self.timeout + GRACE
         if on_progress is not None:
+            check_may_wait()
             self.outcome.add_done_callback(lambda _: self.news.put(()))
             with suppress(Empty):
                 while item := self.news.get(timeout=patience):
@@ -102,11 +93,16 @@ class Questions:
             self.cancel(question)
             fail(question.outcome, error)
 
+    def leave(self) -> None:
+        """Withdraw every question without a word to whoever asked."""
+        for question in tuple(self._asked.values()):
+            self.cancel(question)
+
     def fail_all(self, error: OSError) -> None:
         """Fail every question; the driver is not asked."""
         asked, self._asked = self._asked, {}
         for question in asked.values():
-            run_every(partial(fail, question.outcome, error), question.outcome.cancel)
+            run_every(partial(fail, question.outcome, error), partial(question.outcome.set_exception, error))
 
     # What the driver tells.
 

@@ -5,20 +5,19 @@ from __future__ import annotations
 import errno
 import logging
 from collections.abc import Iterator
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
-from time import monotonic
 
 from nbsocket._channel import State, StreamChannel
-from nbsocket._driver import Connected, ConnectFailed, ConnectionEnded, ConnectionReset, DataReceived, PeerClosed
+from nbsocket._clock import monotonic
+from nbsocket._driver import Connected, ConnectFailed, ConnectionEnded, ConnectionReset, DataReceived, Event, PeerClosed
 from nbsocket._engine._hub import Hub
 from nbsocket._engine._last_resort import run_every
 from nbsocket._engine._log import Log
-from nbsocket._engine._loop import fail, fulfil
 from nbsocket._engine._poller import Ready
 from nbsocket._engine._stats import ConnectionStats
 from nbsocket._errors import make_error
+from nbsocket._outcome import Outcome, fail, fulfil
 
 __all__ = ["DEFAULT_LINGER", "Streams"]
 
@@ -35,7 +34,7 @@ class _Link:
 
     key: int
     channel: StreamChannel
-    outcome: Future[None]
+    outcome: Outcome[None]
     #: The driver knows that the application has data; the descriptor is not watched for more.
     is_announced: bool = False
     #: The application writes no more.
@@ -80,6 +79,8 @@ class Streams:
         self._keys: dict[StreamChannel, int] = {}
         #: The module has no such connection any more, but the application still has the descriptor.
         self._ended: set[_Link] = set()
+        #: The program is over.
+        self._is_leaving = False
 
     def __len__(self) -> int:
         return len(self._links)
@@ -99,7 +100,7 @@ class Streams:
         """Return the driver's key while there is one."""
         return self._keys.get(channel)
 
-    def connect(self, channel: StreamChannel, host: str, port: int, local_port: int, outcome: Future[None]) -> None:
+    def connect(self, channel: StreamChannel, host: str, port: int, local_port: int, outcome: Outcome[None]) -> None:
         """Have the driver open a connection; the outcome is told by ``outcome`` and the channel."""
         try:
             if channel.state is not State.CONNECTING:
@@ -139,6 +140,26 @@ class Streams:
                 link.is_finished = True
                 self._hub.driver.end_of_data(link.key, linger, monotonic())
 
+    def leave(self, linger: float) -> None:
+        """The program is over: end every connection as if it had been closed, but leave the descriptors as they are.
+
+        Whoever still waits at one of them is not woken up.
+        """
+        self._is_leaving = True
+        for link in tuple(self._links.values()):
+            self._let_go(link)
+            link.is_finished = True
+            if link.channel.state is State.CONNECTING:
+                self._hub.driver.abort(link.key, monotonic())
+            else:
+                self._hub.driver.end_of_data(link.key, linger, monotonic())
+
+    def left(self, event: Event) -> None:
+        """What the driver tells after :meth:`leave`."""
+        if isinstance(event, (ConnectFailed, ConnectionEnded)):
+            link = self._links.pop(event.key)
+            self._keys.pop(link.channel, None)
+
     def reset_all(self, error: OSError) -> None:
         """Cut every connection; the driver is not asked."""
         for link in (*self._links.values(), *self._ended):
@@ -161,7 +182,7 @@ class Streams:
             lambda: self._let_go(link),
             lambda: link.channel.sever(error),
             lambda: fail(link.outcome, error),
-            link.outcome.cancel,
+            lambda: link.outcome.set_exception(error),
         )
 
     def settle(self) -> bool:
@@ -304,6 +325,8 @@ class Streams:
 
     def _watch(self, link: _Link) -> None:
         """Watch for what is of interest now; a channel with nothing left to do is finished."""
+        if self._is_leaving:
+            return
         channel = link.channel
         is_ended = link.key not in self._links
         if (channel.is_due_to_finish and link.is_finished) or (link.is_gone and is_ended):

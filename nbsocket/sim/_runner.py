@@ -10,12 +10,15 @@ import contextlib
 import os
 import select
 import selectors
-import threading
-import time
+from _thread import get_ident
 from collections import deque
 from collections.abc import Callable
 
+from nbsocket import _threads
+from nbsocket._clock import LONGEST_WAIT, monotonic
+from nbsocket._outcome import Outcome
 from nbsocket._stdlib import own_traffic
+from nbsocket._waker import Waker
 
 from ._link import Line
 from ._module import Module
@@ -39,44 +42,48 @@ class Runner:
         self._is_strict_baud = is_strict_baud
         self._network_fd: int | None = None
         self._selector = selectors.DefaultSelector()
-        self._waker_read, self._waker_write = os.pipe()
-        for fd in (self._waker_read, self._waker_write):
-            os.set_blocking(fd, False)
-        self._calls: deque[Callable[[float], None]] = deque()
+        self._waker = Waker()
+        self._calls: deque[tuple[Callable[[float], None], Outcome[None]]] = deque()
         self._is_stopping = False
         self._unsent = b""
         self._line_mask = 0
         self._lateness = Lateness()
         self.wakeups = 0
         self.error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="nbsocket-sim", daemon=True)
+        self._ident: int | None = None
+        self._is_running = False
+        self._ended: Outcome[None] = Outcome()
 
     def start(self) -> None:
         """Start the thread."""
-        self._selector.register(self._waker_read, selectors.EVENT_READ)
+        self._selector.register(self._waker.fileno(), selectors.EVENT_READ)
         self._network_fd = self._module.network.fileno()
         if self._network_fd is not None:
             self._selector.register(self._network_fd, selectors.EVENT_READ)
-        self._thread.start()
+        self._is_running = True
+        try:
+            _threads.start(self._run)
+        except OSError:
+            self._is_running = False
+            raise
 
     def call(self, function: Callable[[float], None]) -> None:
         """Run ``function(now)`` on the runner's thread and wait until it is done; any thread."""
-        if not self._thread.is_alive() or threading.current_thread() is self._thread:
-            function(time.monotonic())
+        if not self._is_running or get_ident() == self._ident:
+            function(monotonic())
             return
-        done = threading.Event()
+        done: Outcome[None] = Outcome()
+        self._calls.append((function, done))
+        self._waker.wake()
+        if not self._is_running:
+            self._settle_calls()
+        done.wait_anywhere()
 
-        def run(now: float) -> None:
-            try:
-                function(now)
-            finally:
-                done.set()
-
-        self._calls.append(run)
-        self._wake()
-        while not done.wait(0.5):
-            if not self._thread.is_alive():
-                return
+    def _settle_calls(self) -> None:
+        """Nobody runs them any more."""
+        with contextlib.suppress(IndexError):
+            while True:
+                self._calls.popleft()[1].set_result(None)
 
     def plug_in(self, line: Line) -> None:
         """Use another line from now on; on the runner's thread."""
@@ -86,16 +93,13 @@ class Runner:
     def stop(self) -> None:
         """Stop the thread and wait for it; any thread. Idempotent."""
         self._is_stopping = True
-        self._wake()
-        if self._thread.is_alive() and threading.current_thread() is not self._thread:
-            self._thread.join()
-
-    def _wake(self) -> None:
-        with contextlib.suppress(OSError):
-            os.write(self._waker_write, b"\0")
+        self._waker.wake()
+        if self._is_running and get_ident() != self._ident:
+            self._ended.wait_anywhere()
 
     def _run(self) -> None:
         own_traffic.is_module = True
+        self._ident = get_ident()
         try:
             while not self._is_stopping:
                 self._step()
@@ -106,13 +110,18 @@ class Runner:
             self._line.unplug()
             self._module.network.close()
             self._selector.close()
-            os.close(self._waker_read)
-            os.close(self._waker_write)
+            self._is_running = False
+            self._settle_calls()
+            self._ended.set_result(None)
 
     def _step(self) -> None:
-        now = time.monotonic()
+        now = monotonic()
         while self._calls:
-            self._calls.popleft()(now)
+            function, done = self._calls.popleft()
+            try:
+                function(now)
+            finally:
+                done.set_result(None)
         self._look_at_rate()
         if not self._unsent:
             self._unsent = self._module.data_to_send(now)
@@ -124,12 +133,12 @@ class Runner:
 
     def _wait(self, now: float) -> None:
         for key, mask in self._select(self._timeout(now)):
-            if key.fd == self._waker_read:
-                os.read(self._waker_read, 512)
+            if key.fd == self._waker.fileno():
+                self._waker.drain()
             elif key.fd == self._line.fd and mask & selectors.EVENT_READ:
                 self._read()
         self.wakeups += 1
-        self._module.handle_timeout(time.monotonic())
+        self._module.handle_timeout(monotonic())
 
     def _select(self, timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
         """Wait to the microsecond: epoll rounds up to milliseconds, which are a dozen bytes of a paced line each."""
@@ -146,7 +155,7 @@ class Runner:
             deadline = self._module.next_deadline_apart_from_line()
         if self._network_fd is None:
             deadline = min(now + _FALLBACK_INTERVAL, deadline if deadline is not None else float("inf"))
-        return None if deadline is None else max(0.0, deadline - time.monotonic())
+        return None if deadline is None else min(max(0.0, deadline - monotonic()), LONGEST_WAIT)
 
     def _watch_line(self) -> None:
         mask = 0
@@ -172,7 +181,7 @@ class Runner:
             data = b""
         if data:
             self._look_at_rate()
-            self._module.receive_data(data, self._lateness.date(time.monotonic()))
+            self._module.receive_data(data, self._lateness.date(monotonic()))
         else:
             self.unplug()
 
@@ -192,7 +201,7 @@ class Runner:
                 return
             self._unsent = self._unsent[size:]
             if not self._unsent and self._module.uart.is_paced:
-                self._lateness.hand_over(self._module.uart.outbound.through_at, time.monotonic())
+                self._lateness.hand_over(self._module.uart.outbound.through_at, monotonic())
         if self._line.fd < 0:
             self._unsent = b""
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import atexit
 import time
 from dataclasses import dataclass, field
 from types import TracebackType
+
+from nbsocket import _exit
+from nbsocket._clock import monotonic
 
 from ._faults import Fault
 from ._link import Line, PairLine, PtyLine
@@ -70,7 +72,7 @@ class Simulator:
         self.options = options if options is not None else Options()
         self._kind, self._link = line, link
         self._line = self._make_line()
-        now = time.monotonic()
+        now = monotonic()
         self.module = Module(self.options, network if network is not None else LoopbackNetwork(), now)
         if self.options.clock is None:
             self.module.life.set_wall_clock(time.time(), now)
@@ -84,9 +86,14 @@ class Simulator:
             raise RuntimeError("the simulator was started before")
         self._is_started = True
         if not self.options.attached:
-            self.module.power_on(time.monotonic())
-        self._runner.start()
-        atexit.register(self.stop)
+            self.module.power_on(monotonic())
+        try:
+            self._runner.start()
+        except OSError:
+            self._is_started = False
+            self.stop()
+            raise
+        _exit.at_end(self.stop, _exit.SIMULATORS)
         return self
 
     def stop(self) -> None:
@@ -94,7 +101,7 @@ class Simulator:
         if self._is_stopped:
             return
         self._is_stopped = True
-        atexit.unregister(self.stop)
+        _exit.forget(self.stop)
         if self._is_started:
             self._runner.stop()
         else:

@@ -7,7 +7,7 @@ import errno
 import os
 import socket
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError
 from contextlib import suppress
 from typing import Any
 
@@ -84,7 +84,7 @@ def crash(modem: Modem, breakage: Breakage) -> None:
     engine.call(lambda: None)
 
 
-def begin_opening(modem: Modem, port: int) -> tuple[socket.socket, StreamChannel, Future[None]]:
+def begin_opening(modem: Modem, port: int) -> tuple[socket.socket, StreamChannel, Outcome[None]]:
     """A connection that is being made, and what tells its outcome."""
     sock = socket.socket()
     channel = StreamChannel(sock, (FAR, port))
@@ -93,7 +93,7 @@ def begin_opening(modem: Modem, port: int) -> tuple[socket.socket, StreamChannel
     return sock, channel, outcome
 
 
-def outcome_of(wait: Future[Any]) -> BaseException | None:
+def outcome_of(wait: Outcome[Any]) -> BaseException | None:
     """How a wait ends: by its error, or cancelled where even that cannot be told."""
     try:
         return wait.exception(PATIENCE)
@@ -130,7 +130,7 @@ def test_no_failure_keeps_the_others_from_their_end(
         send_to(udp, channel, b"datagram", FAR, port)
         wait_until(lambda: bool(modem.engine._datagrams._peers))
         simulator.inject(Fault("silence", match=r"\+CSQ"))
-        waits: list[Future[Any]] = [modem.engine.request(RawCommand("AT+CSQ"), None) for _ in range(2)]
+        waits: list[Outcome[Any]] = [modem.engine.request(RawCommand("AT+CSQ"), None) for _ in range(2)]
         opening, opening_channel, opening_outcome = begin_opening(modem, port)
         modem.engine.catch_up(PATIENCE)  # all of it is under way
         waits.append(opening_outcome)

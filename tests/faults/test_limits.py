@@ -21,7 +21,7 @@ from nbsocket._channel import DatagramChannel, StreamChannel
 from nbsocket._channel import _datagram as datagram_module
 from nbsocket._channel import _stream as stream_module
 from tests.faults.load import FAR, connect, wait_until
-from tests.helpers import PATIENCE, TcpServer, echo, pattern, receive_exactly, tcp_server, udp_server
+from tests.helpers import PATIENCE, TcpServer, echo, logs_delivered, pattern, receive_exactly, tcp_server, udp_server
 
 MakeModem = Callable[..., Modem]
 
@@ -74,6 +74,7 @@ def test_64_mib_at_an_application_that_does_not_read(
             assert 0 < len(got) < stream_module.QUEUE_LIMIT
             assert bytes(got) == (pattern(65536) * (len(got) // 65536 + 1))[: len(got)]
         exchange(other)
+        logs_delivered()
         lines = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
         assert lines == [f"{FAR} port {port} is reset: the application does not read what it receives"]
 

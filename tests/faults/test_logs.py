@@ -14,7 +14,7 @@ from nbsocket import Modem
 from nbsocket._engine._wirelog import WireLog, without_payload
 from nbsocket.sim import Fault, Simulator
 from tests.faults.load import connect, wait_until
-from tests.helpers import PATIENCE, echo, receive_exactly, tcp_server, udp_server
+from tests.helpers import PATIENCE, echo, logs_delivered, receive_exactly, tcp_server, udp_server
 
 MakeSimulator = Callable[..., Simulator]
 
@@ -25,7 +25,12 @@ DIGITS = SECRET.hex().encode()
 @pytest.fixture
 def log(caplog: pytest.LogCaptureFixture) -> Callable[[], str]:
     caplog.set_level(logging.DEBUG)
-    return lambda: "\n".join(record.getMessage() for record in caplog.records)
+
+    def text() -> str:
+        logs_delivered()
+        return "\n".join(record.getMessage() for record in caplog.records)
+
+    return text
 
 
 def is_told(text: str) -> bool:

@@ -14,7 +14,7 @@ import pytest
 from nbsocket import Modem
 from nbsocket.sim import Fault, Simulator
 from tests.faults.load import connect, wait_until, words_of
-from tests.helpers import echo, receive_all, receive_exactly, run_isolated, tcp_server
+from tests.helpers import echo, logs_delivered, pattern, receive_all, receive_exactly, run_isolated, tcp_server
 
 MakeSimulator = Callable[..., Simulator]
 
@@ -36,6 +36,14 @@ def test_interpreter_ends_with_data_in_flight(make_simulator: MakeSimulator, lin
         assert run_isolated("faults_exit.py", url, str(port), way).startswith("sent\n")
         wait_until(lambda: len(received) == 2)
     assert sorted(received) == [b"", bytes(words_of(0)[:30_000])]
+
+
+def test_patched_program_ends_without_closing_anything() -> None:
+    received: list[bytes] = []
+    with tcp_server(lambda sock: received.append(receive_all(sock))) as port:
+        assert run_isolated("exit_flushes.py", str(port)) == "sent\n"
+        wait_until(lambda: bool(received))
+    assert received == [pattern(20_000)]
 
 
 # -- a full disk
@@ -64,6 +72,7 @@ def test_disk_full_for_the_log(make_simulator: MakeSimulator, monkeypatch: pytes
                 sock.sendall(b"x")
                 assert sock.recv(10) == b"x"
     finally:
+        logs_delivered()
         logger.removeHandler(handler)
         logger.setLevel(level)
         with open(os.devnull, "w") as nothing:  # what is left in the buffer can be written now
@@ -89,6 +98,7 @@ def test_a_handler_that_raises_harms_no_connection(make_simulator: MakeSimulator
             sock.sendall(b"x")
             assert sock.recv(10) == b"x"
     finally:
+        logs_delivered()
         logger.removeHandler(handler)
         logger.setLevel(level)
 

@@ -26,7 +26,7 @@ from nbsocket._modem import check_host
 from nbsocket.sim import Fault, Simulator
 from nbsocket.trio import HostnameResolver
 from tests.faults.load import FAR, connect
-from tests.helpers import AT_LOOKALIKES, TcpServer, echo, receive_exactly, tcp_server, udp_server
+from tests.helpers import AT_LOOKALIKES, TcpServer, echo, logs_delivered, receive_exactly, tcp_server, udp_server
 
 MakeSimulator = Callable[..., Simulator]
 
@@ -308,6 +308,7 @@ def test_logs_show_payload_only_when_asked(
         with nbsocket.socket(type=socket.SOCK_DGRAM, modem=modem) as datagram:
             datagram.sendto(SECRET, (FAR, udp_port))
             assert datagram.recvfrom(100)[0] == SECRET
+    logs_delivered()
     text = "\n".join(record.getMessage() for record in caplog.records).upper()
     assert "QISEND" in text and "RECV" in text
     assert (b"hunter2".hex().upper() in text or "HUNTER2" in text) == log_payload

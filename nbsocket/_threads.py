@@ -1,0 +1,103 @@
+"""The library's own threads: how they start, and what must not happen on them.
+
+Rules for every one of them:
+
+- It blocks all signals from its first instruction on (but those that an instruction itself raises), so that a signal
+  which the program waits for or handles never ends up here. This holds for SIGPIPE, too.
+- ``threading`` does not know it: a program that joins ``threading.enumerate()`` does not wait for it. So nothing may
+  run there that asks for ``threading.current_thread()``, which would make it known; handlers of ``logging`` do.
+- It never waits for anything of the library: a ``__del__`` of the program's, run by the garbage collector on this
+  thread, that asks the modem something fails at once.
+- It takes no lock that a thread of the program can hold.
+"""
+
+from __future__ import annotations
+
+import _thread
+import errno
+import os
+import signal
+import threading
+from _thread import get_ident
+from collections.abc import Callable
+
+from nbsocket._errors import make_error
+
+__all__ = ["check_may_wait", "is_own", "start", "with_signals_blocked"]
+
+#: Raised by the instruction that a thread executes: blocked, they would end the process without a word.
+_SYNCHRONOUS = frozenset((signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT))
+_BLOCKED = frozenset(signal.valid_signals()) - _SYNCHRONOUS
+
+#: Identifiers of the threads that run now.
+_own: set[int] = set()
+
+
+class _Mask(threading.local):
+    """The signals that were blocked before a thread of ours blocked the rest; None elsewhere."""
+
+    before: frozenset[int] | None = None
+
+
+_mask = _Mask()
+
+
+def start(function: Callable[[], object]) -> None:
+    """Run ``function`` on a new thread under the rules above. It must not raise.
+
+    Raises:
+        OSError: ENOMEM, the system or the interpreter, which may be ending, starts no more threads.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _BLOCKED)
+    try:
+        _thread.start_new_thread(_run, (function, frozenset(before)))
+    except RuntimeError as error:
+        raise make_error(errno.ENOMEM, f"cannot start a thread for the modem: {error}") from error
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _run(function: Callable[[], object], mask: frozenset[int]) -> None:
+    ident = get_ident()
+    _own.add(ident)
+    _mask.before = mask
+    try:
+        function()
+    finally:
+        _own.discard(ident)
+
+
+def is_own() -> bool:
+    """Return whether the calling thread is one of the library's."""
+    return get_ident() in _own
+
+
+def check_may_wait() -> None:
+    """Refuse a wait that would stop the thread which is to end it.
+
+    Raises:
+        OSError: EDEADLK on a thread of the library's.
+    """
+    if get_ident() in _own:
+        raise make_error(errno.EDEADLK, "the modem cannot be waited for on its own thread (in a __del__, perhaps)")
+
+
+def with_signals_blocked(mask: frozenset[int]) -> None:
+    """Note on a thread of ``threading`` that ours started which mask a child of it is to have."""
+    _mask.before = mask
+
+
+def mask_before() -> frozenset[int]:
+    """Return the mask that a child of this thread is to have."""
+    before = _mask.before
+    return frozenset(signal.pthread_sigmask(signal.SIG_BLOCK, ())) if before is None else before
+
+
+def _after_fork() -> None:
+    _own.clear()
+    if _mask.before is not None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, _mask.before)
+        _mask.before = None
+
+
+os.register_at_fork(after_in_child=_after_fork)
