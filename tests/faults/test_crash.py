@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import atexit
 import errno
 import os
 import socket
 from collections.abc import Callable
-from concurrent.futures import CancelledError
 from contextlib import suppress
 from typing import Any
 
@@ -20,6 +18,7 @@ from nbsocket._engine import _engine, _questions, _streams
 from nbsocket._engine._datagrams import Datagrams
 from nbsocket._engine._loop import Loop
 from nbsocket._engine._pace import Pace
+from nbsocket._outcome import Outcome
 from nbsocket.sim import Fault, Simulator
 from tests.helpers import PATIENCE, echo, receive_exactly, tcp_server
 from tests.test_engine import FAR, connect, datagram, send_to, wait_until
@@ -30,7 +29,6 @@ MakeSimulator = Callable[..., Simulator]
 PLACES: dict[str, tuple[Any, str]] = {
     "the port is closed with an error": (_port.Port, "close"),
     "a descriptor cannot be forgotten": (Loop, "forget"),
-    "the exit handler cannot be withdrawn": (atexit, "unregister"),
     "there is no new driver": (Driver, "__init__"),
     "the rate cannot be forgotten": (Pace, "set_rate"),
     "a future cannot be failed": (_questions, "fail"),
@@ -93,14 +91,6 @@ def begin_opening(modem: Modem, port: int) -> tuple[socket.socket, StreamChannel
     return sock, channel, outcome
 
 
-def outcome_of(wait: Outcome[Any]) -> BaseException | None:
-    """How a wait ends: by its error, or cancelled where even that cannot be told."""
-    try:
-        return wait.exception(PATIENCE)
-    except CancelledError as error:
-        return error
-
-
 def ending_of(sock: socket.socket) -> BaseException | bytes:
     """How a connection looks from here on: an error, or b"" for an end of file. A time-out is a hang."""
     try:
@@ -140,7 +130,7 @@ def test_no_failure_keeps_the_others_from_their_end(
         crash(modem, breakage)
         endings = [ending_of(sock) for sock in socks]
         # Each of the waits ends; none of them hangs on what was broken.
-        outcomes = [outcome_of(wait) for wait in waits]
+        outcomes = [wait.exception(PATIENCE) for wait in waits]
         wait_until(lambda: not modem.engine._streams and not modem.engine._datagrams)
         breakage.end()
 
