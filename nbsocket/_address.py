@@ -1,7 +1,7 @@
 """Addresses as programs give them: checked at once, with the standard library's own errors, before anything is sent.
 
 A host that goes to the module ends up inside a quoted AT parameter, so this file is also the guard against AT
-injection: whatever is not a plain printable ASCII name after IDNA never gets past :func:`encode_name`.
+injection: what :mod:`nbsocket._parameter` refuses after IDNA never gets past :func:`encode_name`.
 """
 
 from __future__ import annotations
@@ -15,19 +15,32 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from socket import AF_INET, AF_INET6, EAI_NONAME, gaierror, inet_aton, inet_ntop
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from ._parameter import MAX_HOST_SIZE, check_host
+
+__all__ = [
+    "EAI_ADDRFAMILY",
+    "INET_FAMILIES",
+    "MAX_HOST_SIZE",
+    "Address",
+    "check_destination",
+    "encode_name",
+    "host_text",
+    "os_error",
+    "parse_address",
+    "parse_literal",
+    "resolved",
+    "unsupported",
+    "wrong_family",
+]
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-#: Longest host the module takes. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.1.
-MAX_HOST_SIZE = 150
 
 #: The families that travel over a modem.
 INET_FAMILIES = frozenset({int(AF_INET), int(AF_INET6)})
 
 #: What glibc calls a host of the wrong family; not every platform has it.
 EAI_ADDRFAMILY: int = getattr(_socket_module, "EAI_ADDRFAMILY", EAI_NONAME)
-
-_FORBIDDEN = frozenset('"\\,;')
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,15 +113,15 @@ def encode_name(host: str) -> str:
     """Return ``host`` as the ASCII text that may stand in an AT parameter.
 
     Raises:
-        gaierror: EAI_NONAME for quotes, control characters, blanks, or more than MAX_HOST_SIZE bytes.
+        gaierror: EAI_NONAME, it is no host name: see :func:`nbsocket._parameter.check_host`.
         UnicodeError: IDNA cannot encode it, as from the standard library.
     """
-    name = host.encode("idna").decode("ascii")
-    if not all("!" <= char <= "~" and char not in _FORBIDDEN for char in name):
-        raise gaierror(EAI_NONAME, f"{host!r} is not a host name: it has blanks, quotes or control characters")
-    if len(name) > MAX_HOST_SIZE:
-        raise gaierror(EAI_NONAME, f"{host[:40]!r}... is longer than the {MAX_HOST_SIZE} bytes the module takes")
-    return name
+    # Of a subclass, whose methods may say anything, only its characters.
+    name = str.encode(host, "idna").decode("ascii")
+    try:
+        return check_host(name, "a host name")
+    except ValueError as error:
+        raise gaierror(EAI_NONAME, str(error)) from None
 
 
 def host_text(host: object) -> str:

@@ -40,14 +40,12 @@ from nbsocket._driver import (
 )
 from nbsocket._engine import Engine, Stats
 from nbsocket._errors import make_error
+from nbsocket._parameter import MAX_HOST_SIZE, check_host
 from nbsocket._port import Port
 
 __all__ = ["MAX_HOST_SIZE", "Modem", "check_host", "check_ping", "configure", "default_modem", "look_up"]
 
 T = TypeVar("T")
-
-#: Longest host in bytes. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.2.
-MAX_HOST_SIZE = 150
 
 #: Longest name server address in bytes. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.7.
 MAX_SERVER_SIZE = 64
@@ -68,21 +66,6 @@ LOOK_UP_TIME = 120.0
 ANSWER_TIME = 30.0
 
 
-def check_host(host: str, limit: int = MAX_HOST_SIZE) -> str:
-    """Return ``host`` when it may stand in a command.
-
-    Raises:
-        ValueError: it is empty, too long, or has a quote, a control character or anything that is not ASCII.
-    """
-    if not isinstance(host, str):
-        raise TypeError(f"host must be a str, not {type(host).__name__}")
-    if not 1 <= len(host) <= limit:
-        raise ValueError(f"host must have 1 to {limit} characters, not {len(host)}")
-    if not (host.isascii() and host.isprintable()) or '"' in host or " " in host:
-        raise ValueError(f"host {host!r} must be ASCII without quotes, blanks and control characters")
-    return host
-
-
 def _check_range(name: str, value: int, lowest: int, highest: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} must be an int, not {type(value).__name__}")
@@ -93,16 +76,20 @@ def _check_range(name: str, value: int, lowest: int, highest: int) -> int:
     return value
 
 
-def check_ping(host: str, timeout: int, count: int, size: int) -> None:
-    """Raise ValueError for what no firmware takes. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.8."""
-    check_host(host)
+def check_ping(host: str, timeout: int, count: int, size: int) -> str:
+    """Return the host as it goes to the module; ValueError for what no firmware takes.
+
+    Source: BC260Y-CN TCP/IP guide 1.1 §2.3.8.
+    """
+    name = check_host(host)
     _check_range("timeout", timeout, 1, 255)
     _check_range("count", count, 1, 10)
     _check_range("size", size, 32, 1500)
+    return name
 
 
 def _check_address(address: str) -> str:
-    check_host(address, MAX_SERVER_SIZE)
+    address = check_host(address, "the name server", MAX_SERVER_SIZE)
     try:
         ip_address(address)
     except ValueError:
@@ -276,7 +263,7 @@ class Modem:
 
         Raises:
             socket.gaierror: EAI_NONAME when the name is unknown, EAI_AGAIN when the network gave no answer.
-            ValueError: see :func:`check_host`.
+            ValueError: the host is empty, too long, or not what may go to the module; names outside ASCII need IDNA.
         """
         return list(self._ask(Resolve(check_host(host)), self._timeout(None, OUTCOME_TIME), list))
 
@@ -294,9 +281,8 @@ class Modem:
             ValueError: not an address.
             OSError: the module refused, or the network is not there.
         """
-        for server in (primary, secondary):
-            if server is not None:
-                _check_address(server)
+        primary = _check_address(primary)
+        secondary = None if secondary is None else _check_address(secondary)
         self._engine.ask(SetDnsServers(primary, secondary), self._timeout(None, ANSWER_TIME))
 
     def ping(
@@ -325,7 +311,7 @@ class Modem:
             OSError: EINVAL, this firmware takes no packets of that size; the module refused (``result`` says why, 565
                 for an unknown name), or the network is not there.
         """
-        check_ping(host, timeout, count, size)
+        host = check_ping(host, timeout, count, size)
         patience = self._timeout(None, count * (timeout + 1.0) + OUTCOME_TIME)
         return self._ask(Ping(host, timeout, count, size, bool(rai)), patience, PingResult, on_reply)
 
@@ -339,7 +325,7 @@ class Modem:
         Returns:
             The time in UTC.
         """
-        check_host(server)
+        server = check_host(server, "server")
         _check_range("port", port, 1, 65535)
         return self._ask(SyncTime(server, port, bool(set_clock)), self._timeout(None, 2 * OUTCOME_TIME), datetime)
 

@@ -45,6 +45,7 @@ LAYERS = [
     "_clock",
     "_exit",
     "_waker",
+    "_parameter",
     "_stdlib",
     "_version",
 ]

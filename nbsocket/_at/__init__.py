@@ -84,7 +84,7 @@ from nbsocket._at._events import (
     StrayResult,
     UnknownLine,
 )
-from nbsocket._at._syntax import MAX_QUOTED_SIZE, parse_time, quote
+from nbsocket._at._syntax import parse_time, quote
 from nbsocket._at._values import (
     Acknowledgement,
     DataFormat,
@@ -115,7 +115,6 @@ __all__ = [
     "MAX_DATA_SEND_SIZE",
     "MAX_HEX_SEND_SIZE",
     "MAX_OPEN_SEND_SIZE",
-    "MAX_QUOTED_SIZE",
     "MAX_SOCKET_ID",
     "NEED_DATA",
     "QICFG",

@@ -11,6 +11,7 @@ from nbsocket._at._command import Command, InfoResponse, PlainCommand, last_fiel
 from nbsocket._at._errors import RemoteProtocolError
 from nbsocket._at._syntax import check_range, format_time, parse_time, quote, read_int, read_text
 from nbsocket._at._values import PdpAddress, PdpContext, RegistrationStatus, SignalQuality
+from nbsocket._parameter import check_parameter
 
 __all__ = [
     "AT",
@@ -352,7 +353,7 @@ class CGDCONT(PlainCommand):
         check_range("cid", self.cid, 0, 15)
         if self.kind not in ("IP", "IPV6", "IPV4V6", "NONIP"):
             raise ValueError(f"kind must be IP, IPV6, IPV4V6 or NONIP, not {self.kind!r}")
-        quote(self.apn, MAX_APN_SIZE)
+        check_parameter(self.apn, "apn", MAX_APN_SIZE)
 
     @property
     def line(self) -> str:

@@ -10,6 +10,7 @@ from nbsocket._at._command import Command, InfoResponse, PlainCommand, last_fiel
 from nbsocket._at._errors import RemoteProtocolError
 from nbsocket._at._syntax import check_range, quote, read_int, read_text
 from nbsocket._at._values import Acknowledgement, DataFormat, DnsServers, SocketStatus
+from nbsocket._parameter import check_host
 
 __all__ = [
     "CTRL_Z",
@@ -108,7 +109,7 @@ class QIOPEN(PlainCommand):
         _check_socket_id(self.socket_id)
         if self.service not in ("TCP", "UDP"):
             raise ValueError(f"service must be TCP or UDP, not {self.service!r}")
-        _check_name("host", self.host)
+        check_host(self.host)
         check_range("remote_port", self.remote_port, 1, 65535)
         check_range("local_port", self.local_port, 0, 65535)
 
@@ -290,7 +291,7 @@ class QIDNSGIP(PlainCommand):
     name: str
 
     def __post_init__(self) -> None:
-        _check_name("name", self.name)
+        check_host(self.name, "name")
 
     @property
     def line(self) -> str:
@@ -307,7 +308,7 @@ class QIDNSCFG(PlainCommand):
     def __post_init__(self) -> None:
         for name, address in (("primary", self.primary), ("secondary", self.secondary)):
             if address is not None:
-                _check_name(name, address, MAX_DNS_ADDRESS_SIZE)
+                check_host(address, name, MAX_DNS_ADDRESS_SIZE)
 
     @property
     def line(self) -> str:
@@ -353,7 +354,7 @@ class QPING(PlainCommand):
     rai: int | None = None
 
     def __post_init__(self) -> None:
-        _check_name("host", self.host)
+        check_host(self.host)
         limits = {"reply_timeout": (1, 255), "count": (1, 10), "size": (32, 1500), "rai": (0, 1)}
         for name, (lowest, highest) in limits.items():
             value = getattr(self, name)
@@ -381,7 +382,7 @@ class QNTP(PlainCommand):
     spelling: str = "QNTP"
 
     def __post_init__(self) -> None:
-        _check_name("server", self.server)
+        check_host(self.server, "server")
         if self.port is not None:
             check_range("port", self.port, 1, 65535)
         if self.spelling not in ("QNTP", "QNTPT", "QNTTP"):
@@ -397,9 +398,3 @@ class QNTP(PlainCommand):
 
 def _check_socket_id(socket_id: int) -> None:
     check_range("socket_id", socket_id, 0, MAX_SOCKET_ID)
-
-
-def _check_name(what: str, text: str, limit: int = 150) -> None:
-    if not text:
-        raise ValueError(f"{what} must not be empty")
-    quote(text, limit)

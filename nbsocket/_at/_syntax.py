@@ -6,9 +6,9 @@ import re
 from datetime import datetime, timedelta, timezone
 
 from nbsocket._at._errors import RemoteProtocolError
+from nbsocket._parameter import MAX_HOST_SIZE, check_parameter
 
 __all__ = [
-    "MAX_QUOTED_SIZE",
     "check_range",
     "format_time",
     "parse_time",
@@ -18,30 +18,18 @@ __all__ = [
     "split_fields",
 ]
 
-#: Longest <host>, <hostname> and <server> in bytes. BC260Y-CN TCP/IP guide 1.1 §2.3.2, §2.3.6, §2.3.8, §2.3.9.
-MAX_QUOTED_SIZE = 150
-
-# Printable ASCII without the quote, and without the backslash: §4.2.4 shows the module taking \" as an escape, so a
-# name that ends in a backslash would swallow its own closing quote.
-_QUOTABLE_RE = re.compile(r"[ !#-\[\]-~]*")
-
 # yy/MM/dd,hh:mm:ss±zz with zz in quarters of an hour. §2.3.9 gives it so, but its example in §4.7 has one more ":35",
 # and some firmware gives the year four digits or leaves the zone out.
 _TIME_RE = re.compile(r"(\d{4}|\d\d)/(\d\d?)/(\d\d?),(\d\d?):(\d\d):(\d\d)(?::\d+)?([+-]\d{1,3})?", re.ASCII)
 
 
-def quote(text: str, limit: int = MAX_QUOTED_SIZE) -> str:
+def quote(text: str, limit: int = MAX_HOST_SIZE) -> str:
     """Give ``text`` as a quoted parameter.
 
     Raises:
-        ValueError: it holds a quote, a backslash, a control character or anything outside ASCII, or is longer than
-            ``limit`` bytes. Nothing of that kind may reach the wire: it could end the parameter or the command.
+        ValueError: see :func:`nbsocket._parameter.check_parameter`.
     """
-    if _QUOTABLE_RE.fullmatch(text) is None:
-        raise ValueError(f"only printable ASCII without quotes and backslashes can be sent to the module, not {text!r}")
-    if len(text) > limit:
-        raise ValueError(f"at most {limit} bytes can be sent here, not {len(text)}: {text[:40]!r}...")
-    return f'"{text}"'
+    return f'"{check_parameter(text, limit=limit)}"'
 
 
 def check_range(name: str, value: int, lowest: int, highest: int) -> None:

@@ -113,7 +113,8 @@ def _read_urc(text: str, fields: list[str | None]) -> Event | None:
 
 def _read_dns(text: str, fields: list[str | None]) -> Event | None:
     first = fields[0] or ""
-    if _ADDRESS_RE.fullmatch(first):
+    if "." in first or ":" in first:
+        # Whether it is an address, the one who asked decides: what is none is an answer, too, and no reason to wait.
         return DnsAddress(first)
     return DnsResult(read_int(fields, 0), read_int(fields, 1) if len(fields) > 1 else 0)
 

@@ -1,8 +1,9 @@
 """The driver: the module's brain, sans-IO.
 
 ``_driver`` decides what is sent next; ``_links`` knows the connections (``_connection`` is one of them), ``_life`` the
-scripts of bring-up and recovery, ``_requests``, ``_ping``, ``_raw`` and ``_baudrate`` what else the host may ask;
-``_tasks`` keeps those requests, ``_script`` runs scripts; ``_events`` and ``_values`` are what comes out.
+scripts of bring-up and recovery, ``_requests``, ``_resolve``, ``_ping``, ``_raw`` and ``_baudrate`` what else the host
+may ask; ``_tasks`` keeps those requests, ``_late`` what the module still owes to ended ones, ``_script`` runs scripts;
+``_events`` and ``_values`` are what comes out.
 """
 
 from __future__ import annotations
@@ -37,11 +38,11 @@ from nbsocket._driver._requests import (
     GetStatus,
     GetUnacked,
     Request,
-    Resolve,
     SetDnsServers,
     SyncTime,
     WaitAttached,
 )
+from nbsocket._driver._resolve import Resolve
 from nbsocket._driver._values import (
     DnsServers,
     ModuleInfo,

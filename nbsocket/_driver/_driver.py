@@ -20,6 +20,7 @@ from nbsocket import _at
 from nbsocket._at import NEED_DATA, QSCLK, Chat, FinalResult
 from nbsocket._driver._connection import Source
 from nbsocket._driver._events import Event, Log, SetBaudrate, Stopped
+from nbsocket._driver._late import LateOutcomes
 from nbsocket._driver._life import Settings, attach, bring_up, come_back, wake
 from nbsocket._driver._links import Links, Turn
 from nbsocket._driver._raw import line_of
@@ -602,6 +603,10 @@ class Driver:
     def release_socket(self, socket_id: int, is_closed: bool) -> None:
         """The user closes it; ``is_closed``: it is closed already, CLOSE OK will not come."""
         self._links.disclaim(socket_id, is_closed)
+
+    def late_outcomes(self, turn: str) -> LateOutcomes:
+        """The outcomes that a facility, by its turn, still owes to requests that are over."""
+        return self._tasks.late_outcomes(turn)
 
     @property
     def own_socket_ids(self) -> frozenset[int]:

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from nbsocket._at import CGMR, QPING, FinalResult, PingSummary
 from nbsocket._at import PingReply as PingLine
-from nbsocket._driver._requests import OUTCOME_TIMEOUT, Plain, Surroundings, checked
+from nbsocket._driver._requests import OUTCOME_TIMEOUT, Plain, Surroundings, carried_out, checked
 from nbsocket._driver._script import Await, Report, Steps
 from nbsocket._driver._values import PingReply, PingResult
 from nbsocket._errors import error_from_result, make_error
@@ -44,17 +44,25 @@ class Ping(Plain):
     turn: ClassVar[str | None] = "ping"
     listens: ClassVar[tuple[type, ...]] = (PingLine, PingSummary)
 
+    def __post_init__(self) -> None:
+        self._command()  # refuses at the call what must not reach the wire
+
+    def _command(self) -> QPING:
+        return QPING(self.host, self.timeout, self.count, self.size, int(self.rai))
+
     def steps(self, surroundings: Surroundings) -> Steps[PingResult]:
-        command = QPING(self.host, self.timeout, self.count, self.size, int(self.rai))
+        command = self._command()
+        late = surroundings.late_outcomes("ping")
         if self.size > OLD_SIZE_LIMIT:
             yield from self._check_size()
-        checked((yield command))
+        checked((yield from carried_out(command, late, self.host, self.timeout + OUTCOME_TIMEOUT)))
         replies: list[PingReply] = []
         # The first may have to wait for a look-up and for the radio.
         patience = self.timeout + OUTCOME_TIMEOUT
         while len(replies) < self.count:
             line: PingLine | PingSummary | None = yield Await((PingLine, PingSummary), patience)
             if line is None and not replies:
+                late.owe(self.host, patience)
                 raise make_error(ETIMEDOUT, f"no outcome of {command.line}", command=command.line)
             if line is None:
                 # Total failure is one line alone.

@@ -24,7 +24,7 @@ from nbsocket._at import (
     Raw,
     Received,
 )
-from nbsocket._driver._requests import OUTCOME_TIMEOUT, Surroundings, checked
+from nbsocket._driver._requests import OUTCOME_TIMEOUT, Surroundings, carried_out, checked
 from nbsocket._driver._script import Await, Report, Steps
 
 __all__ = ["RawCommand", "check_raw_command", "line_of"]
@@ -67,6 +67,11 @@ class RawCommand:
         return outcome.kinds if outcome is not None and self.wants_outcome else ()
 
     @property
+    def waits_for_late(self) -> bool:
+        """Only a command whose outcome is waited for could take another one for it."""
+        return self.wants_outcome
+
+    @property
     def _outcome(self) -> _Outcome | None:
         name = _NAME_RE.match(self.text.upper())
         return _OUTCOMES.get(name[1]) if name is not None else None
@@ -75,7 +80,7 @@ class RawCommand:
         match = _ID_RE.fullmatch(self.text.upper())
         is_close = match is not None and bool(match[1])
         is_new = match is not None and not is_close and surroundings.claim_socket(int(match[2]))
-        answer: FinalResult = yield Raw(self.text, self.data)
+        answer = yield from self._answer(surroundings)
         # Opening one that is open already fails, and changes nothing.
         if match is not None and (is_close or (is_new and not answer.ok)):
             surroundings.release_socket(int(match[2]), is_closed=not answer.ok)
@@ -86,11 +91,26 @@ class RawCommand:
             yield Report(line)
         yield Report(answer.text)
         outcome = self._outcome
-        for event in (yield from outcome.wait(self.text)) if outcome is not None else ():
+        events = (yield from outcome.wait(self.text)) if outcome is not None else []
+        if outcome is not None and outcome.is_anonymous and not events:
+            surroundings.late_outcomes(outcome.turn).owe(self.text, OUTCOME_TIMEOUT)
+        for event in events:
             if isinstance(event, CloseOk):
                 surroundings.release_socket(int(match[2]) if match else -1, is_closed=True)
             lines.append(line_of(event))
         return lines
+
+    def _answer(self, surroundings: Surroundings) -> Steps[FinalResult]:
+        """Give the command; what it leaves to come later is no other request's."""
+        command, outcome = Raw(self.text, self.data), self._outcome
+        if outcome is None or not outcome.is_anonymous:
+            answer: FinalResult = yield command
+            return answer
+        late = surroundings.late_outcomes(outcome.turn)
+        answer = yield from carried_out(command, late, self.text, OUTCOME_TIMEOUT)
+        if answer.ok and not self.wants_outcome:
+            late.owe(self.text, OUTCOME_TIMEOUT)
+        return answer
 
 
 def _one(kind: type, seconds: float) -> Callable[[str], Steps[list[object]]]:
@@ -136,17 +156,19 @@ class _Outcome(NamedTuple):
     turn: str
     kinds: tuple[type, ...]
     wait: Callable[[str], Steps[list[object]]]
+    #: It names neither its command nor a socket.
+    is_anonymous: bool = False
 
 
-_ADDRESSES = _Outcome("dns", (DnsResult, DnsAddress), _wait_for_addresses)
-_TIME = _Outcome("ntp", (NtpResult,), _one(NtpResult, OUTCOME_TIMEOUT))
+_ADDRESSES = _Outcome("dns", (DnsResult, DnsAddress), _wait_for_addresses, is_anonymous=True)
+_TIME = _Outcome("ntp", (NtpResult,), _one(NtpResult, OUTCOME_TIMEOUT), is_anonymous=True)
 
 _OUTCOMES: dict[str, _Outcome] = {
     "+QIOPEN": _Outcome("open", (Opened,), _one(Opened, OUTCOME_TIMEOUT + 5.0)),
     "+QICLOSE": _Outcome("close", (CloseOk,), _one(CloseOk, CLOSE_TIMEOUT)),
     "+QIDNSGIP": _ADDRESSES,
     "+QDNSGIP": _ADDRESSES,
-    "+QPING": _Outcome("ping", (PingReply, PingSummary), _wait_for_pings),
+    "+QPING": _Outcome("ping", (PingReply, PingSummary), _wait_for_pings, is_anonymous=True),
     "+QNTP": _TIME,
     "+QNTPT": _TIME,
     "+QNTTP": _TIME,

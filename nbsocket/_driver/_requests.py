@@ -20,14 +20,11 @@ from nbsocket._at import (
     CGSN,
     CSQ,
     QIDNSCFG,
-    QIDNSGIP,
     QISTATE,
     QNTP,
     CCLKRead,
     CEREGRead,
     Command,
-    DnsAddress,
-    DnsResult,
     FinalResult,
     IPRRead,
     NtpResult,
@@ -40,9 +37,10 @@ from nbsocket._at import (
     RemoteProtocolError,
     parse_time,
 )
-from nbsocket._driver._script import Await, Pause, Steps
+from nbsocket._driver._late import LateOutcomes
+from nbsocket._driver._script import Await, Steps, Unanswered
 from nbsocket._driver._values import DnsServers, ModuleInfo, ModuleSettings, NetworkStatus, SocketState
-from nbsocket._errors import error_from_result, gaierror_from_result, make_error
+from nbsocket._errors import RESULT_CODES, error_from_result, make_error
 
 __all__ = [
     "OUTCOME_TIMEOUT",
@@ -57,10 +55,10 @@ __all__ = [
     "GetUnacked",
     "Plain",
     "Request",
-    "Resolve",
     "SetDnsServers",
     "SyncTime",
     "WaitAttached",
+    "carried_out",
     "checked",
     "read_address",
 ]
@@ -80,10 +78,6 @@ REGISTERED = (1, 5)
 
 #: The module gives an outcome within 60 s of QIOPEN; look-ups and clock requests are given the same.
 OUTCOME_TIMEOUT = 60.0
-
-#: Results that say "not now" to a look-up, and how often it is tried again.
-PASSING_RESULTS = (564, 568)
-DNS_TRIES = 5
 
 
 class Surroundings(Protocol):
@@ -114,6 +108,9 @@ class Surroundings(Protocol):
     def release_socket(self, socket_id: int, is_closed: bool) -> None:
         """The user closes it; ``is_closed``: it is closed already, CLOSE OK will not come."""
 
+    def late_outcomes(self, turn: str) -> LateOutcomes:
+        """The outcomes that a facility, by its turn, still owes to requests that are over."""
+
 
 class Request(Protocol):
     """One request: a frozen dataclass that knows its script."""
@@ -131,6 +128,10 @@ class Request(Protocol):
     #: Nothing else may be sent while it runs.
     is_exclusive: ClassVar[bool]
 
+    @property
+    def waits_for_late(self) -> bool:
+        """It begins only when its facility owes no outcome to another request (see ``_late``)."""
+
     def steps(self, surroundings: Surroundings) -> Steps[Any]:
         """Return the script, not yet started."""
 
@@ -147,6 +148,28 @@ def checked(result: FinalResult) -> Any:
         ) from error
 
 
+def carried_out(command: Command[Any], late: LateOutcomes, subject: str, seconds: float) -> Steps[FinalResult]:
+    """Give a command whose outcome comes later; note that it is owed when the module may have refused it wrongly.
+
+    A bare ERROR, and no answer at all, can be those of another command, or be garbled. A number is not: it is the
+    reason why the module's own stack did nothing.
+
+    Args:
+        command: such as AT+QIDNSGIP.
+        late: of its facility.
+        subject: whose outcome it would be.
+        seconds: within which it would come.
+    """
+    try:
+        answer: FinalResult = yield command
+    except Unanswered:
+        late.owe(subject, seconds)
+        raise
+    if not answer.ok and answer.code not in RESULT_CODES:
+        late.owe(subject, seconds)
+    return answer
+
+
 def read_address() -> Steps[str | None]:
     """Ask for the module's own address, in the form of the guide's §4.1 or in that of TS 27.007; None without one."""
     answer: FinalResult = yield CGPADDR("?")
@@ -158,13 +181,14 @@ def read_address() -> Steps[str | None]:
 
 
 class Plain:
-    """Defaults: no network needed, no turn, no events, not alone on the line."""
+    """Defaults: no network needed, no turn, no events, not alone on the line, outcomes not mixed up with others."""
 
     __slots__ = ()
     needs_network: ClassVar[bool] = False
     turn: ClassVar[str | None] = None
     listens: ClassVar[tuple[type, ...]] = ()
     is_exclusive: ClassVar[bool] = False
+    waits_for_late: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,47 +200,6 @@ class WaitAttached(Plain):
     def steps(self, surroundings: Surroundings) -> Steps[None]:
         return
         yield
-
-
-@dataclass(frozen=True, slots=True)
-class Resolve(Plain):
-    """Gives the addresses of ``name``: list[str]. Fails with gaierror. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.6."""
-
-    name: str
-    needs_network: ClassVar[bool] = True
-    turn: ClassVar[str | None] = "dns"
-    listens: ClassVar[tuple[type, ...]] = (DnsResult, DnsAddress)
-
-    def steps(self, surroundings: Surroundings) -> Steps[list[str]]:
-        result = yield from self._look_up()
-        for _ in range(DNS_TRIES):
-            if result.result not in PASSING_RESULTS:
-                break
-            yield Pause(1.0)
-            result = yield from self._look_up()
-        if result.result:
-            raise gaierror_from_result(result.result, self.name, QIDNSGIP(self.name).line)
-        addresses: list[str] = []
-        while len(addresses) < (result.count or 1):
-            line: DnsAddress | None = yield Await((DnsAddress,), 5.0)
-            if line is None:
-                break
-            addresses.append(line.address)
-        if not addresses:
-            raise gaierror_from_result(None, self.name, QIDNSGIP(self.name).line)
-        return addresses
-
-    def _look_up(self) -> Steps[DnsResult]:
-        command = QIDNSGIP(self.name)
-        answer: FinalResult = yield command
-        if not answer.ok:
-            if answer.code in PASSING_RESULTS:
-                return DnsResult(answer.code, 0)
-            raise gaierror_from_result(answer.code, self.name, command.line)
-        result: DnsResult | None = yield Await((DnsResult,), OUTCOME_TIMEOUT)
-        if result is None:
-            raise gaierror_from_result(569, self.name, command.line)
-        return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +261,9 @@ class SetDnsServers(Plain):
     secondary: str | None = None
     needs_network: ClassVar[bool] = True
 
+    def __post_init__(self) -> None:
+        QIDNSCFG(self.primary, self.secondary)  # refuses at the call what must not reach the wire
+
     def steps(self, surroundings: Surroundings) -> Steps[None]:
         checked((yield QIDNSCFG(self.primary, self.secondary)))
 
@@ -293,16 +279,21 @@ class SyncTime(Plain):
     turn: ClassVar[str | None] = "ntp"
     listens: ClassVar[tuple[type, ...]] = (NtpResult,)
 
+    def __post_init__(self) -> None:
+        QNTP(self.server, self.port, self.set_clock)  # refuses at the call what must not reach the wire
+
     def steps(self, surroundings: Surroundings) -> Steps[datetime]:
+        late = surroundings.late_outcomes("ntp")
         command: Command[Any] = QNTP(self.server, self.port, self.set_clock)
-        answer: FinalResult = yield command
+        answer = yield from carried_out(command, late, self.server, OUTCOME_TIMEOUT)
         if not answer.ok and answer.code is None:
             # The heading of §2.3.9 spells it QNTPT, its example QNTP: firmware may know either.
             command = QNTP(self.server, self.port, self.set_clock, spelling="QNTPT")
-            answer = yield command
+            answer = yield from carried_out(command, late, self.server, OUTCOME_TIMEOUT)
         checked(answer)
         outcome: NtpResult | None = yield Await((NtpResult,), OUTCOME_TIMEOUT)
         if outcome is None:
+            late.owe(self.server, OUTCOME_TIMEOUT)
             raise make_error(ETIMEDOUT, f"no outcome of {command.line}", command=command.line)
         if outcome.result or outcome.time is None:
             raise error_from_result(outcome.result or None, command.line)

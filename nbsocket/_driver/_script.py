@@ -3,8 +3,8 @@
 A script yields steps and gets their outcomes: a ``Command`` gives its ``FinalResult`` (of whatever kind: the script
 judges it), a ``Pause`` gives None, an ``Await`` gives the event or None when its time has passed, ``SetRate``,
 ``Write`` and ``Report`` give None. When a command is not answered at all, :class:`Unanswered` is raised at the yield.
-What the script returns is its value; an ``OSError`` that leaves it is its failure. A script owns no clock and sends
-nothing: the driver runs the steps when their turn comes.
+What the script returns is its value; an exception that leaves it is its failure, so that it ends in any case. A script
+owns no clock and sends nothing: the driver runs the steps when their turn comes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Generator
 from dataclasses import dataclass
-from errno import ETIMEDOUT
+from errno import EIO, ETIMEDOUT
 from typing import Any, Generic, TypeVar
 
 from nbsocket._at import Command, FinalResult
@@ -156,6 +156,10 @@ class Script(Generic[T]):
         except OSError as error:
             self._finish(error=error)
             return
+        except Exception as error:
+            # Whatever it is, whoever asked is told, and the next script of its kind has its turn.
+            self._finish(error=_crash(error))
+            return
         self._step = step
         if isinstance(step, (Pause, Await)):
             self._due = now + step.seconds
@@ -165,6 +169,12 @@ class Script(Generic[T]):
         self.is_done, self.value, self.error = True, value, error
         self._step, self._due = None, None
         self._mailbox.clear()
+
+
+def _crash(error: Exception) -> OSError:
+    failure = make_error(EIO, f"internal error: {error!r}")
+    failure.__cause__ = error
+    return failure
 
 
 def _silence(error: Unanswered) -> OSError:

@@ -10,14 +10,19 @@ from itertools import count
 from socket import EAI_AGAIN, gaierror
 from typing import Any
 
-from nbsocket._at import FinalResult
+from nbsocket._at import DnsResult, FinalResult, NtpResult, PingReply, PingSummary
 from nbsocket._driver._events import Event, RequestDone, RequestFailed, RequestProgress
+from nbsocket._driver._late import LateOutcomes
 from nbsocket._driver._links import Turn
-from nbsocket._driver._requests import Request, Resolve, Surroundings
+from nbsocket._driver._requests import OUTCOME_TIMEOUT, Request, Surroundings
+from nbsocket._driver._resolve import Resolve
 from nbsocket._driver._script import Script
 from nbsocket._errors import make_error
 
 __all__ = ["Tasks"]
+
+#: The line that completes an outcome which names nothing: the turn of its facility.
+_LAST_LINES: dict[type, str] = {DnsResult: "dns", PingSummary: "ping", NtpResult: "ntp"}
 
 
 @dataclass(eq=False)
@@ -37,6 +42,11 @@ class _Task:
         """Whether it cannot begin before the module is registered."""
         return self.script is None and self.request.needs_network and not is_ready
 
+    @property
+    def has_outcome_due(self) -> bool:
+        """Whether the module may have begun something for it whose outcome has not come."""
+        return self.script is not None and (self.is_in_flight or self.script.command is None)
+
     def may_be_forgotten(self) -> bool:
         """Whether the module will say nothing more that the next of its kind must not take for its own."""
         if self.script is None:
@@ -53,6 +63,7 @@ class Tasks:
         self._attach_timeout = attach_timeout
         self._tasks: list[_Task] = []
         self._request_ids = count(1)
+        self._late: dict[str, LateOutcomes] = {turn: LateOutcomes() for turn in _LAST_LINES.values()}
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -92,10 +103,31 @@ class Tasks:
                 yield task.deadline
             if task.script is None:
                 yield task.attach_deadline
+            if self._is_held(task):
+                yield from self._late[task.request.turn or ""].deadlines()
 
     def offer(self, event: object, now: float) -> bool:
         """Give an outcome to the script that waits for it; return whether there was one."""
-        return any(script.offer(event, now) for script in self.scripts())
+        if any(script.offer(event, now) for script in self.scripts()):
+            return True
+        if type(event) in _LAST_LINES:
+            self._late[_LAST_LINES[type(event)]].came()
+        elif isinstance(event, PingReply):
+            self._late["ping"].goes_on()
+        return False
+
+    def late_outcomes(self, turn: str) -> LateOutcomes:
+        """The outcomes that a facility, by its turn, still owes to requests that are over."""
+        return self._late[turn]
+
+    def _tick(self, now: float) -> None:
+        for late in self._late.values():
+            late.tick(now)
+
+    def _is_held(self, task: _Task) -> bool:
+        """Whether it waits until no outcome of another request can come any more."""
+        turn = task.request.turn
+        return task.script is None and task.request.waits_for_late and turn in self._late and bool(self._late[turn])
 
     # -- turns
 
@@ -108,7 +140,11 @@ class Tasks:
 
     def turn(self, now: float, is_ready: bool) -> Turn | None:
         """The next command of a request."""
+        self._tick(now)
         for task in tuple(self._tasks):
+            if task.is_abandoned and task.script is not None and task.script.command and not task.is_in_flight:
+                self._tasks.remove(task)  # nobody wants to know what it would ask next
+                continue
             if task.script is None and self._may_start(task, is_ready):
                 self._make_script(task).start(now)
             if task.script is not None and not task.is_in_flight and task.script.command is not None:
@@ -121,7 +157,7 @@ class Tasks:
         return task.script
 
     def _may_start(self, task: _Task, is_ready: bool) -> bool:
-        if task.waits_for_network(is_ready):
+        if task.waits_for_network(is_ready) or self._is_held(task):
             return False
         turn = task.request.turn
         return turn is None or not any(other.script is not None and other.request.turn == turn for other in self._tasks)
@@ -152,6 +188,7 @@ class Tasks:
 
     def handle_timeout(self, now: float, is_ready: bool, why_not_attached: str) -> None:
         """Fail what has waited long enough."""
+        self._tick(now)
         for task in tuple(self._tasks):
             is_overdue = task.deadline is not None and now >= task.deadline
             if task.is_abandoned:
@@ -162,13 +199,18 @@ class Tasks:
                 self._fail(task, make_error(ETIMEDOUT, "the module gave no answer in time"))
 
     def fail_all(self, error: OSError, only_started: bool) -> None:
-        """Fail every request, or those that have begun."""
+        """Fail every request, or (the module restarted: it will tell no more of them) those that have begun."""
         for task in tuple(self._tasks):
             if task.script is None and only_started:
                 continue
+            if task.request.turn in self._late and task.has_outcome_due:
+                self._late[task.request.turn].owe("", OUTCOME_TIMEOUT)
             self._tasks.remove(task)
             if not task.is_abandoned:
                 self._emit(RequestFailed(task.request_id, _as_failure_of(task.request, error)))
+        if only_started:
+            for late in self._late.values():
+                late.clear()
 
     def _fail(self, task: _Task, error: OSError) -> None:
         self._emit(RequestFailed(task.request_id, _as_failure_of(task.request, error)))

@@ -28,6 +28,7 @@ def set_qidnsgip(module: Module, tail: str, now: float) -> Sequence[str]:
     arguments.context_id(0)
     name = arguments.text(1, 150)
     check_network(module)
+    junk = module.junk
     module.finish("OK", now)
 
     def done(address: str | None, at: float) -> None:
@@ -35,7 +36,8 @@ def set_qidnsgip(module: Module, tail: str, now: float) -> Sequence[str]:
             module.urc("+QIDNSGIP: 565", at)
             return
         module.urc("+QIDNSGIP: 0,1,0", at)
-        module.urc(f'+QIDNSGIP: "{address}"' if module.options.dns_quotes else f"+QIDNSGIP: {address}", at)
+        told = address if junk is None else junk
+        module.urc(f'+QIDNSGIP: "{told}"' if module.options.dns_quotes else f"+QIDNSGIP: {told}", at)
 
     module.look_up(name, now, done)
     return LATER

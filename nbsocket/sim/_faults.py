@@ -15,6 +15,8 @@ ACTIONS = {
     "silence_final": "the last line of the answer (OK, SEND OK ...) never comes; the command is carried out",
     "late": "the command is carried out at once, its answer comes `delay` seconds later",
     "late_final": "the same, but only the last line of the answer (OK, SEND OK ...) is late",
+    "late_outcome": "the command is answered, what a look-up, ping or time request tells later is `delay` s late",
+    "junk": "a look-up that succeeds tells `data` in place of the address",
     "drop": "`size` bytes are lost after the next `offset` ones",
     "insert": "`data` appears after the next `offset` bytes",
     "garble": "`size` bytes are changed after the next `offset` ones",
@@ -26,7 +28,9 @@ ACTIONS = {
     "emit": "the module says `data`, as it is",
 }
 
-_ON_COMMAND = frozenset({"error", "result", "send_fail", "silence", "silence_final", "late", "late_final"})
+_ON_COMMAND = frozenset(
+    {"error", "result", "send_fail", "silence", "silence_final", "late", "late_final", "late_outcome", "junk"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,8 @@ class Fault:
     after: float | None = None
     #: error or result code; None: a bare ERROR
     code: int | None = None
-    #: of "late", "late_final"; of "result": the outcome comes this much after the OK
+    #: of "late", "late_final"; of "result": the outcome comes this much after the OK; of "late_outcome", and of "error"
+    #: and "silence" that are carried out: that of a look-up, ping or time request comes this much later than it would
     delay: float = 0.0
     #: of "error", "send_fail" and "silence": the command is carried out all the same
     is_carried_out: bool = False

@@ -26,7 +26,7 @@ _OUTCOMES = {
 }
 
 #: Faults of an answer that leave the command itself alone.
-_HARMLESS = frozenset({"late", "late_final", "silence_final", "send_fail"})
+_HARMLESS = frozenset({"junk", "late", "late_final", "late_outcome", "silence_final", "send_fail"})
 
 
 class Injection:
@@ -36,6 +36,8 @@ class Injection:
         self.met: deque[tuple[float, Fault, str]] = deque(maxlen=MAX_FAULTS)
         #: the fault of the current command's answer
         self.current: Fault | None = None
+        #: seconds by which the outcome of the command that came last is late
+        self.outcome_delay = 0.0
         self._module = module
         self._book = FaultBook()
 
@@ -56,6 +58,7 @@ class Injection:
 
     def meet(self, line: str, now: float) -> None:
         """Let ``line`` trigger what waits for it."""
+        self.outcome_delay = 0.0
         for fault in self._book.meet(line):
             self.met.append((now, fault, line))
             if fault.changes_answer:
@@ -66,6 +69,8 @@ class Injection:
     def begin(self, command: CommandLine, now: float) -> bool:
         """Begin the fault of the current command; return whether the command is still carried out."""
         fault = self.current
+        if fault is not None and (fault.is_carried_out or fault.action == "late_outcome"):
+            self.outcome_delay = fault.delay
         if fault is None or fault.action in _HARMLESS:
             return True
         if fault.action == "result":

@@ -226,14 +226,21 @@ class Module:
         )
         return is_quiet and not self.sockets.is_moving
 
+    @property
+    def junk(self) -> str | None:
+        """What the current look-up tells in place of an address, by a fault."""
+        fault = self._injection.current
+        return fault.data.decode("latin-1") if fault is not None and fault.action == "junk" else None
+
     def look_up(self, host: str, now: float, done: Callable[[str | None, float], None]) -> None:
-        """Resolve ``host``: an address at once, a name after a round trip."""
+        """Resolve ``host``: an address at once, a name after a round trip; a fault may make it late."""
         address = self.hosts.resolve(host)
-        if address == host:
+        delay = self._injection.outcome_delay + (0.0 if address == host else self.radio.latency)
+        if address == host and not delay:
             done(address, now)
         else:
-            self.life.touch(now + self.radio.latency)
-            self.timers.add(now + self.radio.latency, lambda at: done(address, at))
+            self.life.touch(now + delay)
+            self.timers.add(now + delay, lambda at: done(address, at))
 
     # ---- output
 

@@ -190,3 +190,35 @@ def test_what_was_met_is_remembered_and_the_rest_can_be_called_off() -> None:
     bench.module.inject(Fault("drop"), bench.now)
     bench.module.clear_faults()
     assert bench.say("AT+CSQ") == lines("+CSQ: 20,0") + OK
+
+
+@pytest.mark.parametrize(
+    ("command", "outcome"),
+    [
+        ('AT+QIDNSGIP=0,"x.example"', "+QIDNSGIP: 0,1,0"),
+        ('AT+QPING=0,"10.0.0.1",4,1', "+QPING: 0,10.0.0.1,32,0,54"),
+        ('AT+QNTP=0,"x.invalid"', "+QNTP: 565"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("fault", "answer"),
+    [
+        (Fault("late_outcome", delay=30.0), OK),
+        (Fault("error", is_carried_out=True, delay=30.0), ERROR),
+        (Fault("silence", is_carried_out=True, delay=30.0), b""),
+    ],
+    ids=lambda value: value.action if isinstance(value, Fault) else "",
+)
+def test_a_late_outcome(command: str, outcome: str, fault: Fault, answer: bytes) -> None:
+    bench = faulty(fault)
+    assert bench.say(command) == answer
+    assert bench.run(29.0) == b""
+    assert bench.run(1.0).startswith(lines(outcome))
+    assert bench.say(command).startswith(OK + lines(outcome)), "once only"
+
+
+def test_a_look_up_that_tells_no_address() -> None:
+    bench = faulty(Fault("junk", data=b"93.184.216.340"))
+    command = 'AT+QIDNSGIP=0,"x.example"'
+    assert bench.say(command) == OK + lines("+QIDNSGIP: 0,1,0") + lines("+QIDNSGIP: 93.184.216.340")
+    assert b"+QIDNSGIP: 198." in bench.say(command)

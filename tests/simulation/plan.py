@@ -76,6 +76,27 @@ STRAY_LINES = (
 )
 
 
+#: What a module may tell in place of an address.
+DNS_JUNK = (
+    b"93.184.216.340",
+    b"1.2.3",
+    b"...",
+    b"fade.cafe",
+    b"0x7f.1",
+    b"1.2.3.4:80",
+    b"::1::",
+    b"fe80::1%eth0",
+    b"none",
+)
+
+#: Facilities of the module whose outcomes name nothing: their commands, and requests that use them.
+FACILITIES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "dns": (r"AT\+QIDNSGIP", ("resolve", "resolve_other", "unknown_name", "raw_resolve")),
+    "ping": (r"AT\+QPING", ("ping", "ping_other")),
+    "ntp": (r"AT\+QNTP", ("time", "unknown_time")),
+}
+
+
 @dataclass(frozen=True)
 class Step:
     """Something that happens at a time of its own; ``verb`` is a method of the world."""
@@ -137,7 +158,7 @@ def make_plan(seed: int) -> Plan:
     options = random_options(random, settings)
     plan = Plan(seed, settings, options, _random_cut(random), tuple(_Writer(random, settings, options).steps()))
     # What was added later has dice of its own, so that the rest of a seed stays what it was.
-    return plan if seed in SEEDS else _with_more(plan, Random(seed ^ 0xADD5))
+    return plan if seed in SEEDS else _with_look_ups(_with_more(plan, Random(seed ^ 0xADD5)), Random(seed ^ 0xD25))
 
 
 def _with_more(plan: Plan, random: Random) -> Plan:
@@ -165,6 +186,31 @@ def _with_more(plan: Plan, random: Random) -> Plan:
     if plan.cut == "whole" and settings.is_hex and random.random() < 0.3:
         steps += [Step(next(moments), "double_line") for _ in range(random.choice((1, 2, 5)))]
     return replace(plan, settings=settings, options=options, steps=tuple(sorted(steps, key=lambda step: step.at)))
+
+
+def _with_look_ups(plan: Plan, random: Random) -> Plan:
+    """Add look-ups, pings and time requests whose outcomes are late or no addresses, and others right after them."""
+    steps = list(plan.steps)
+    length = max((step.at for step in steps), default=0.0)
+    for _ in range(random.choice((0, 0, 0, 0, 0, 0, 1, 1, 1, 3))):
+        start = round(random.uniform(0.0, length), 3)
+        action, is_carried_out = random.choice((*[("error", True)] * 4, ("silence", True), ("late_outcome", False)))
+        facility = random.choice((*["dns"] * 3, "ping", "ntp"))
+        fault: dict[str, Any] = {
+            "action": action,
+            "match": FACILITIES[facility][0],
+            "delay": random.choice((0.0, 0.3, 2.0, 8.0, 25.0, 50.0)),
+            "times": random.choice((1, 1, 1, 2, 4)),
+            "is_carried_out": is_carried_out,
+        }
+        if facility == "dns" and random.random() < 0.2:
+            fault |= {"action": "junk", "data": random.choice(DNS_JUNK), "is_carried_out": False}
+        steps.append(Step(start, "answer_fault", fault))
+        for _ in range(random.choice((1, 2, 2, 3, 5))):
+            moment = round(start + random.choice((0.0, 0.1, 1.0, 5.0, 20.0)) * random.random(), 3)
+            kind, timeout = random.choice(FACILITIES[facility][1]), random.choice((None, None, 1.0, 10.0, 100.0))
+            steps.append(Step(moment, "request", {"kind": kind, "timeout": timeout}))
+    return replace(plan, steps=tuple(sorted(steps, key=lambda step: step.at)))
 
 
 def _random_cut(random: Random) -> str:

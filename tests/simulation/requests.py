@@ -18,21 +18,32 @@ if TYPE_CHECKING:
 #: Seconds that a request without a deadline may take beyond the wait for the network: ping is the slowest.
 LONGEST = 500.0
 
-NAME, UNKNOWN = "mqtt.example", "no.such.invalid"
+NAME, OTHER_NAME, UNKNOWN = "mqtt.example", "api.example", "no.such.invalid"
+PINGED, OTHER_PINGED = "10.0.0.1", "10.0.0.2"
 
 REQUESTS: dict[str, Any] = {
     "resolve": lambda: _driver.Resolve(NAME),
+    "resolve_other": lambda: _driver.Resolve(OTHER_NAME),
     "unknown_name": lambda: _driver.Resolve(UNKNOWN),
+    "raw_resolve": lambda: _driver.RawCommand(f'AT+QIDNSGIP=0,"{OTHER_NAME}"'),
     "info": _driver.GetInfo,
     "status": _driver.GetStatus,
     "csq": lambda: _driver.RawCommand("AT+CSQ"),
     "sockets": _driver.GetSockets,
     "clock": _driver.GetClock,
-    "ping": lambda: _driver.Ping("10.0.0.1", 5, 3),
+    "ping": lambda: _driver.Ping(PINGED, 5, 3),
+    "ping_other": lambda: _driver.Ping(OTHER_PINGED, 3, 2),
     "time": lambda: _driver.SyncTime("ntp.example"),
+    "unknown_time": lambda: _driver.SyncTime(UNKNOWN),
     "attached": _driver.WaitAttached,
     **{f"rate_{rate}": partial(_driver.ChangeBaudrate, rate) for rate in CHANGED_RATES},
 }
+
+
+#: Requests whose outcomes do not tell which one they belong to.
+OF_NOBODY = frozenset(
+    {"resolve", "resolve_other", "unknown_name", "ping", "ping_other", "time", "unknown_time", "raw_resolve"}
+)
 
 
 @dataclass
@@ -97,25 +108,28 @@ class Requests:
             return
         # An answer names no name: it may be meant for a program that was killed.
         is_another = self._world.causes.has("^host restarted", self._world.now, OPENING_LASTING)
-        if not (is_another and asked.kind in ("resolve", "unknown_name", "ping", "time")):
+        if not (is_another and asked.kind in OF_NOBODY):
             self._check_value(asked.kind, event.value)
 
     def _check_failure(self, asked: _Asked, error: OSError) -> None:
         world = self._world
         is_timed = asked.deadline is not None and world.now >= asked.deadline - 1e-6
         # A socket of the user's own may be one that is in use.
-        is_hopeless = asked.kind in ("unknown_name", "raw_open", "raw_close")
-        is_hopeless = is_hopeless or (asked.kind == "ping" and world.module.options.ping == "total")
+        is_hopeless = asked.kind in ("unknown_name", "unknown_time", "raw_open", "raw_close")
+        is_hopeless = is_hopeless or (asked.kind.startswith("ping") and world.module.options.ping == "total")
         if world.plan.is_calm and not (is_timed or is_hopeless or world.may_attach_late or world.causes):
             raise Violation("lost", f"a request failed for no reason: {asked.kind}: {error}")
 
     def _check_value(self, kind: str, value: Any) -> None:
         world = self._world
         options = world.module.options
-        if kind == "unknown_name":
+        if kind in ("unknown_name", "unknown_time"):
             raise Violation("answer", f"a name that does not exist was found: {value}")
-        if kind == "resolve" and value != [world.module.hosts.resolve(NAME)]:
-            raise Violation("answer", f"resolve gave {value}")
+        name = {"resolve": NAME, "resolve_other": OTHER_NAME}.get(kind)
+        if name is not None and value != [world.module.hosts.resolve(name)]:
+            raise Violation("answer", f"{kind} gave {value}")
+        if kind in ("ping", "ping_other"):
+            self._check_ping(kind, value)
         if kind == "csq" and value not in ([f"+CSQ: {options.rssi},0"], ["+CSQ: 99,0"]):
             raise Violation("answer", f"AT+CSQ gave {value}")
         if kind == "info" and (value.imei not in (options.imei, "") or not value.revision.startswith("BC260YCNAAR01")):
@@ -125,3 +139,8 @@ class Requests:
             limit = timedelta(seconds=200 if kind == "time" else 30)
             if not (isinstance(value, datetime) and value.tzinfo == timezone.utc and abs(value - right) < limit):
                 raise Violation("answer", f"{kind} gave {value} for {right}")
+
+    def _check_ping(self, kind: str, value: _driver.PingResult) -> None:
+        host, count = (PINGED, 3) if kind == "ping" else (OTHER_PINGED, 2)
+        if value.sent != count or any(reply.address not in (host, None) for reply in value.replies):
+            raise Violation("answer", f"{kind} gave {value}")

@@ -10,6 +10,7 @@ from nbsocket._at import CommandTimeout, FinalResult
 from nbsocket._at._framing import Framer
 from nbsocket._driver import DataReceived, Driver
 from nbsocket._driver._connection import Connection, Phase
+from nbsocket._driver._late import LateOutcomes
 from nbsocket._driver._links import Links
 from nbsocket._driver._segments import Segments
 from tests.simulation.runner import run_seed
@@ -79,6 +80,12 @@ def test_answer_matched_late(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setitem(_handlers(), CommandTimeout, go_on)
     assert first_failure({"up", "answer", "gap", "isolation", "leak", "order", "eof", "dead", "lost"}) < MOST_SEEDS
+
+
+@pytest.mark.timeout(300)
+def test_late_look_up_mistaken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LateOutcomes, "owe", lambda self, subject, seconds: None)
+    assert first_failure({"answer"}) < MOST_SEEDS
 
 
 @pytest.mark.timeout(300)

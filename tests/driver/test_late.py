@@ -1,0 +1,291 @@
+"""Outcomes of look-ups, pings and time requests name nothing: a late one is never taken for the next request's."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import ClassVar
+
+import pytest
+
+from nbsocket._driver import (
+    Ping,
+    PingResult,
+    RawCommand,
+    RequestDone,
+    RequestFailed,
+    RequestProgress,
+    Resolve,
+    SetDnsServers,
+    SyncTime,
+)
+from nbsocket._driver._late import LateOutcomes
+from nbsocket._driver._requests import Plain, Surroundings
+from nbsocket._driver._script import Steps
+from tests.driver.bench import BRING_UP, Bench
+
+A, B, C = ('AT+QIDNSGIP=0,"a.example"', 'AT+QIDNSGIP=0,"b.example"', 'AT+QIDNSGIP=0,"c.example"')
+
+
+@pytest.fixture
+def bench() -> Bench:
+    bench = Bench()
+    bench.start()
+    return bench
+
+
+def told(address: str) -> tuple[str, str]:
+    return "+QIDNSGIP: 0,1,0", f"+QIDNSGIP: {address}"
+
+
+def refuse(bench: Bench, answer: str = "ERROR") -> None:
+    """The look-up of a.example fails with this answer."""
+    bench.driver.submit(Resolve("a.example"), None, bench.now)
+    bench.dialog((A, answer))
+    assert isinstance(bench.take(RequestFailed).error, socket.gaierror)
+
+
+def test_outcome_of_a_refused_look_up_before_the_next_ones(bench: Bench) -> None:
+    refuse(bench)
+    bench.driver.submit(Resolve("b.example"), None, bench.now)
+    bench.dialog((B, *told("192.0.2.1"), "OK"), (B, "OK", *told("192.0.2.2")))
+    bench.no_events()
+    bench.dialog((B, "OK", *told("192.0.2.2")))
+    assert bench.take(RequestDone).value == ["192.0.2.2"]
+
+
+def test_outcome_of_a_refused_look_up_after_the_next_ones(bench: Bench) -> None:
+    refuse(bench)
+    bench.driver.submit(Resolve("b.example"), None, bench.now)
+    bench.dialog((B, "OK", *told("192.0.2.2")), (B, "OK", *told("192.0.2.1")), (B, "OK", *told("192.0.2.2")))
+    assert bench.take(RequestDone).value == ["192.0.2.2"]
+
+
+def test_refused_look_up_that_was_not_carried_out_costs_one_question_more(bench: Bench) -> None:
+    refuse(bench)
+    bench.driver.submit(Resolve("b.example"), None, bench.now)
+    bench.dialog((B, "OK", *told("192.0.2.2")), (B, "OK", *told("192.0.2.2")))
+    assert bench.take(RequestDone).value == ["192.0.2.2"]
+    bench.advance(60.0)
+    bench.driver.submit(Resolve("c.example"), None, bench.now)
+    bench.dialog((C, "OK", *told("192.0.2.3")))
+    assert bench.take(RequestDone).value == ["192.0.2.3"]
+
+
+def test_the_outcome_that_was_pushed_aside_may_come_later_still(bench: Bench) -> None:
+    refuse(bench)
+    bench.driver.submit(Resolve("b.example"), None, bench.now)
+    # Both are a.example's address, so nothing shows that b.example's own has not come yet.
+    bench.dialog((B, "OK", *told("192.0.2.1")), (B, "OK", *told("192.0.2.1")))
+    assert bench.take(RequestDone).value == ["192.0.2.1"]
+    bench.driver.submit(Resolve("c.example"), None, bench.now)
+    bench.dialog((C, "OK", *told("192.0.2.1")), (C, "OK", *told("192.0.2.3")), (C, "OK", *told("192.0.2.3")))
+    assert bench.take(RequestDone).value == ["192.0.2.3"]
+
+
+def test_same_name_again_may_take_the_late_outcome(bench: Bench) -> None:
+    refuse(bench)
+    bench.driver.submit(Resolve("a.example"), None, bench.now)
+    bench.dialog((A, "OK", *told("192.0.2.1")))
+    assert bench.take(RequestDone).value == ["192.0.2.1"]
+
+
+def test_late_outcome_that_nobody_waits_for_settles_it(bench: Bench) -> None:
+    refuse(bench)
+    bench.say(*told("192.0.2.1"))
+    bench.driver.submit(Resolve("b.example"), None, bench.now)
+    bench.dialog((B, "OK", *told("192.0.2.2")))
+    assert bench.take(RequestDone).value == ["192.0.2.2"]
+
+
+@pytest.mark.parametrize("code", [561, 564, 568, 572])
+def test_refusal_with_a_reason_leaves_no_doubt(bench: Bench, code: int) -> None:
+    request = bench.driver.submit(Resolve("a.example"), None, bench.now)
+    bench.dialog((A, f"+CME ERROR: {code}"))
+    bench.driver.cancel(request, bench.now)
+    bench.events.clear()
+    bench.advance(2.0)
+    bench.driver.submit(Resolve("b.example"), None, bench.now)
+    bench.dialog((B, "OK", *told("192.0.2.2")))
+    assert bench.take(RequestDone).value == ["192.0.2.2"]
+
+
+def test_late_failure_is_not_the_next_ones_either(bench: Bench) -> None:
+    refuse(bench)
+    bench.driver.submit(Resolve("b.example"), None, bench.now)
+    bench.dialog((B, "OK", "+QIDNSGIP: 565"), (B, "OK", *told("192.0.2.2")), (B, "OK", *told("192.0.2.2")))
+    assert bench.take(RequestDone).value == ["192.0.2.2"]
+
+
+def test_several_refused_look_ups_are_owed_each(bench: Bench) -> None:
+    refuse(bench)
+    refuse(bench)
+    bench.driver.submit(Resolve("b.example"), None, bench.now)
+    bench.dialog((B, "OK", *told("192.0.2.1")), (B, "OK", *told("192.0.2.1")))
+    for _ in range(3):
+        bench.no_events()
+        bench.dialog((B, "OK", *told("192.0.2.2")))
+    assert bench.take(RequestDone).value == ["192.0.2.2"]
+
+
+def test_name_whose_address_always_changes_waits_until_nothing_is_owed(bench: Bench) -> None:
+    refuse(bench)
+    bench.driver.submit(Resolve("b.example"), None, bench.now)
+    for number in range(4):
+        bench.dialog((B, "OK", *told(f"192.0.2.{number}")))
+    bench.no_events()
+    assert bench.sent() == b""
+    bench.say(*told("192.0.2.99"))
+    bench.dialog((B, "OK", *told("192.0.2.5")))
+    assert bench.take(RequestDone).value == ["192.0.2.5"]
+
+
+def test_look_up_without_any_answer_may_have_been_carried_out(bench: Bench) -> None:
+    bench.driver.submit(Resolve("a.example"), None, bench.now)
+    bench.expect(A)
+    bench.advance(5.0)
+    assert isinstance(bench.take(RequestFailed).error, socket.gaierror)
+    bench.dialog(("AT", "OK"))
+    while (line := bench.sent().decode().strip()) != "":
+        bench.say(*{'AT+QICFG="dataformat"': ('+QICFG: "dataformat",1,1', "OK")}.get(line, ("OK",)))
+    bench.driver.submit(Resolve("b.example"), None, bench.now)
+    bench.dialog((B, "OK", *told("192.0.2.1")), (B, "OK", *told("192.0.2.2")), (B, "OK", *told("192.0.2.2")))
+    assert bench.take(RequestDone).value == ["192.0.2.2"]
+
+
+def test_raw_look_up_whose_outcome_nobody_waits_for(bench: Bench) -> None:
+    bench.driver.submit(RawCommand(A), None, bench.now)
+    bench.dialog((A, "OK"))
+    assert bench.take(RequestDone).value == []
+    bench.driver.submit(Resolve("b.example"), None, bench.now)
+    bench.dialog((B, "OK", *told("192.0.2.1")), (B, "OK", *told("192.0.2.2")), (B, "OK", *told("192.0.2.2")))
+    assert bench.take(RequestDone).value == ["192.0.2.2"]
+
+
+def test_restart_ends_the_doubt(bench: Bench) -> None:
+    refuse(bench)
+    bench.say("RDY")
+    for command, *answer in BRING_UP:
+        bench.expect(command)
+        bench.say(*answer)
+    bench.dialog(("AT+CEREG?", "+CEREG: 1,1", "OK"), ("AT+CGPADDR?", '+CGPADDR: 5,"10.1.2.3"', "OK"))
+    bench.events.clear()
+    bench.driver.submit(Resolve("b.example"), None, bench.now)
+    bench.dialog((B, "OK", *told("192.0.2.2")))
+    assert bench.take(RequestDone).value == ["192.0.2.2"]
+
+
+PING_A, PING_B = 'AT+QPING=0,"10.0.0.1",5,1,32', 'AT+QPING=0,"10.0.0.2",5,1,32'
+
+
+def test_ping_waits_for_the_outcome_of_a_refused_one(bench: Bench) -> None:
+    bench.driver.submit(Ping("10.0.0.1", 5, 1), None, bench.now)
+    bench.dialog((PING_A, "ERROR"))
+    bench.take(RequestFailed)
+    bench.driver.submit(Ping("10.0.0.2", 5, 1), None, bench.now)
+    assert bench.sent() == b""
+    bench.say("+QPING: 0,10.0.0.1,32,300,54")
+    assert bench.sent() == b""
+    bench.say("+QPING: 0,1,1,0,300,300,300")
+    bench.dialog((PING_B, "OK"))
+    bench.say("+QPING: 0,10.0.0.2,32,200,54", "+QPING: 0,1,1,0,200,200,200")
+    bench.take(RequestProgress)
+    result = bench.take(RequestDone).value
+    assert isinstance(result, PingResult) and [reply.address for reply in result.replies] == ["10.0.0.2"]
+
+
+def test_time_request_waits_for_the_outcome_of_a_refused_one_but_not_for_ever(bench: Bench) -> None:
+    bench.driver.submit(SyncTime("a.example"), None, bench.now)
+    bench.dialog(('AT+QNTP=0,"a.example",123,1', "ERROR"), ('AT+QNTPT=0,"a.example",123,1', "ERROR"))
+    bench.take(RequestFailed)
+    bench.driver.submit(SyncTime("b.example"), None, bench.now)
+    assert bench.sent() == b""
+    bench.say("+QNTP: 569")
+    assert bench.sent() == b"", "two were refused"
+    bench.advance(60.0)
+    bench.dialog(('AT+QNTP=0,"b.example",123,1', "OK", '+QNTP: 0,"26/11/26,01:00:00+00"'))
+    assert bench.take(RequestDone).value == datetime(2026, 11, 26, 1, tzinfo=timezone.utc)
+
+
+def test_abandoned_look_up_asks_no_more(bench: Bench) -> None:
+    refuse(bench)
+    request = bench.driver.submit(Resolve("b.example"), None, bench.now)
+    bench.dialog((B, "OK"))
+    bench.driver.cancel(request, bench.now)
+    bench.say(*told("192.0.2.1"))
+    assert bench.sent() == b""
+    assert bench.driver.is_at_rest
+
+
+@pytest.mark.parametrize(
+    "junk", ["93.184.216.340", "1.2.3", "...", "fade.cafe", "0x7f.1", "1.2.3.4:80", "::1%eth0", ":"]
+)
+def test_what_is_no_address_is_no_answer(bench: Bench, junk: str) -> None:
+    bench.driver.submit(Resolve("a.example"), None, bench.now)
+    bench.dialog((A, "OK", *told(junk)))
+    error = bench.take(RequestFailed).error
+    assert isinstance(error, socket.gaierror) and error.args[0] == socket.EAI_AGAIN
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ('"192.0.2.1"', "192.0.2.1"),
+        (" 192.0.2.1 ", "192.0.2.1"),
+        ('" 192.0.2.1 "', "192.0.2.1"),
+        ("2001:DB8:0::1", "2001:db8::1"),
+        ('"2001:db8::1"', "2001:db8::1"),
+    ],
+)
+def test_an_address_in_any_spelling(bench: Bench, text: str, address: str) -> None:
+    bench.driver.submit(Resolve("a.example"), None, bench.now)
+    bench.dialog((A, "OK", *told(text)))
+    assert bench.take(RequestDone).value == [address]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a\\b", 'a"b', "a\nb", "a\0b", "a\x7fb", "a b", "a,b", "a;b", "ä.example", "x" * 151]
+)
+def test_no_request_is_made_of_what_must_not_reach_the_wire(text: str) -> None:
+    makers: tuple[Callable[[str], object], ...] = (
+        Resolve,
+        Ping,
+        SyncTime,
+        SetDnsServers,
+        lambda text: SetDnsServers("192.0.2.1", text),
+    )
+    for make in makers:
+        with pytest.raises(ValueError, match="must"):
+            make(text)
+
+
+class Broken(Plain):
+    """A request whose steps raise what nothing foresees."""
+
+    turn: ClassVar[str | None] = "dns"
+
+    def steps(self, surroundings: Surroundings) -> Steps[None]:
+        yield from ()
+        raise ZeroDivisionError("broken")
+
+
+def test_request_whose_steps_raise_ends_and_frees_its_turn(bench: Bench) -> None:
+    bench.driver.submit(Broken(), None, bench.now)
+    bench.driver.submit(Resolve("b.example"), None, bench.now)
+    error = bench.take(RequestFailed).error
+    assert "ZeroDivisionError" in str(error) and isinstance(error.__cause__, ZeroDivisionError)
+    bench.dialog((B, "OK", *told("192.0.2.2")))
+    assert bench.take(RequestDone).value == ["192.0.2.2"]
+
+
+def test_what_is_owed_ends_by_the_clock() -> None:
+    late = LateOutcomes()
+    late.owe("a", 60.0)
+    late.tick(100.0)
+    assert (late.count(besides="b"), late.count(besides="a"), late.seconds_left) == (1, 0, 60.0)
+    late.asked("b")
+    late.tick(130.0)
+    assert (late.count(besides="b"), late.count(besides="a"), list(late.deadlines())) == (1, 1, [190.0])
+    late.tick(190.0)
+    assert not late and late.seconds_left == 0.0
