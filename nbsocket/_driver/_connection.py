@@ -48,7 +48,8 @@ class Phase(Enum):
 TRANSITIONS: dict[Phase, frozenset[Phase]] = {
     Phase.QUEUED: frozenset({Phase.OPENING, Phase.GONE}),
     Phase.OPENING: frozenset({Phase.OPEN, Phase.QUEUED, Phase.RELEASING, Phase.GONE}),
-    Phase.OPEN: frozenset({Phase.JUDGING, Phase.RELEASING, Phase.GONE}),
+    # Back to QUEUED: UDP only, where the module has lost the socket.
+    Phase.OPEN: frozenset({Phase.QUEUED, Phase.JUDGING, Phase.RELEASING, Phase.GONE}),
     Phase.JUDGING: frozenset({Phase.RELEASING, Phase.GONE}),
     Phase.RELEASING: frozenset({Phase.CLOSING, Phase.GONE}),
     Phase.CLOSING: frozenset({Phase.RELEASING, Phase.GONE}),
@@ -79,6 +80,10 @@ class Connection:
     is_half_open: bool = False
     #: The application wants no more events but ConnectionEnded.
     is_released: bool = False
+    #: The application was told that it is open. UDP: it may be opening again, because the module lost the socket.
+    was_open: bool = False
+    #: Times in a row that it was opened again, with no datagram that the module took in between.
+    reopenings: int = 0
 
     nodelay: bool = False
     rai: int = 0
@@ -104,6 +109,8 @@ class Connection:
     #: What the module said when it refused the segment, with its number if it gave one.
     refusal: str = ""
     refusal_code: int | None = None
+    #: UDP: QISTATE was asked whether the module, which refuses the datagram again and again, still has the socket.
+    is_sought: bool = False
     #: How often the segment was refused (or, QUEUED and OPENING, the opening); when it may be sent again.
     tries: int = 0
     retry_at: float = 0.0
@@ -214,6 +221,7 @@ class Connection:
         self.sent += len(self.segment)
         self.sent_at = now
         self.segment_lost()
+        self.reopenings = 0
         if self.is_tcp:
             if self.is_acked:
                 self.progress_at = now
@@ -222,8 +230,26 @@ class Connection:
 
     def segment_lost(self) -> None:
         """Be done with the segment."""
-        self.segment, self.is_in_doubt, self.awaits_outcome = None, False, False
+        self.segment, self.is_in_doubt, self.awaits_outcome, self.is_sought = None, False, False, False
         self.tries, self.refusal, self.refusal_code, self.stalled_at = 0, "", None, None
+
+    def take_back(self) -> int:
+        """Forget what was taken and is not in the module for certain; return how many datagrams those are."""
+        number = 0 if self.is_tcp else (self.segment is not None) + (self.lookahead is not None)
+        self.segment = self.lookahead = None
+        return number
+
+    def queue_again(self, now: float, attach_deadline: float) -> None:
+        """UDP: forget the module's socket, so that another one is opened. What was taken waits for it."""
+        self.move(Phase.QUEUED)
+        self.socket_id = None
+        self.reopenings += 1
+        self.sent = self.tries = self.looks = 0
+        self.is_sending = self.is_in_doubt = self.is_sought = False
+        self.stalled_at = None
+        self.early = None
+        self.attach_deadline, self.ready_at = attach_deadline, now
+        self.linger_deadline = None
 
     def ask_for_ack(self, now: float) -> None:
         """Plan the first question after a send."""

@@ -190,7 +190,7 @@ class Driver:
         self._pump(now)
 
     def set_option(self, key: int, name: str, value: float) -> None:
-        """Set ``"nodelay"``, ``"rai"`` (0, 1, 2) or ``"user_timeout"`` (seconds) of a connection."""
+        """Set ``"nodelay"``, ``"rai"`` (0, 1, 2) or ``"user_timeout"`` (seconds, 0: the default) of a connection."""
         self._links.set_option(key, name, value)
 
     def submit(self, request: Request, deadline: float | None, now: float) -> int:

@@ -10,6 +10,7 @@ __all__ = [
     "ConnectionEnded",
     "ConnectionReset",
     "DataReceived",
+    "DatagramsLost",
     "Event",
     "Log",
     "PeerClosed",
@@ -42,6 +43,15 @@ class DataReceived:
 
     key: int
     data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DatagramsLost:
+    """Datagrams that the application wrote were given up; they are counted already."""
+
+    key: int
+    number: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +126,7 @@ Event = (
     Connected
     | ConnectFailed
     | DataReceived
+    | DatagramsLost
     | PeerClosed
     | ConnectionReset
     | ConnectionEnded

@@ -8,6 +8,7 @@ that.
 * A socket_id is used again only after CLOSE OK, or an ERROR to QICLOSE, which says that it is not open.
 * CLOSE OK names no socket, so there is one close at a time.
 * A send whose fate is unknown is settled by the module's own count of bytes, never by guessing.
+* A UDP socket that the module has lost is opened again under the same key: datagrams know no connection.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from nbsocket._driver._events import (
     ConnectionEnded,
     ConnectionReset,
     DataReceived,
+    DatagramsLost,
     Event,
     Log,
     PeerClosed,
@@ -78,6 +80,10 @@ HALF_CLOSED_IDLE = 60.0
 STATE_TRIES = 2
 #: States of QISTATE that tell how a connection ended.
 STATE_INITIAL, STATE_REMOTE_CLOSING = 0, 4
+#: Seconds in which a datagram that is being sent at the end of the linger time is still waited for.
+SENDING_TIME = 5.0
+#: Times in a row that a UDP socket is opened again before the datagram at hand is given up.
+REOPENINGS = 3
 
 WARNING, INFO = 30, 20
 
@@ -112,7 +118,9 @@ class Links:
         self._port_free_at: dict[tuple[str, int], float] = {}
         #: An opening failed without a reason: sockets that nobody here has may be in the way.
         self._needs_census = False
-        self._segments = Segments(emit, counters, segment_size, settings.is_hex, self._reset, self._flushed)
+        self._segments = Segments(
+            emit, counters, segment_size, settings.is_hex, self._reset, self._flushed, self._reopen
+        )
 
     # -- what the application asks for
 
@@ -164,7 +172,10 @@ class Links:
         if link is None:
             return
         if link.phase in (Phase.QUEUED, Phase.OPENING):
-            self.abort(key, now)
+            if link.is_tcp:
+                self.abort(key, now)
+            else:  # what was written goes out once it is open
+                link.is_finished, link.linger = True, linger
             return
         link.is_finished, link.linger_deadline = True, now + linger
         link.available = max(link.available, 1)
@@ -193,7 +204,7 @@ class Links:
             self._release(link)
 
     def set_option(self, key: int, name: str, value: float) -> None:
-        """Set ``nodelay``, ``rai`` or ``user_timeout`` (seconds)."""
+        """Set ``nodelay``, ``rai`` or ``user_timeout`` (seconds; 0: the settings' ``ack_timeout``, as Linux's option)."""
         link = self._by_key.get(key)
         if link is None:
             return
@@ -202,7 +213,7 @@ class Links:
         elif name == "rai":
             link.rai = int(value)
         elif name == "user_timeout":
-            link.user_timeout = float(value)
+            link.user_timeout = float(value) or self._settings.ack_timeout
         else:
             raise ValueError(f"no such option: {name}")
 
@@ -369,13 +380,32 @@ class Links:
         link.tries = 0
         link.round_trip = now - link.opening_at
         link.move(Phase.OPEN)
-        self._emit(Connected(link.key))
+        if not link.was_open:
+            self._emit(Connected(link.key))
+        link.was_open = True
+        if not link.is_tcp:
+            self._resume(link, now)
         for data in link.early or ():
             self._emit(DataReceived(link.key, data))
         link.early = None
 
+    def _resume(self, link: Connection, now: float) -> None:
+        """Send what was written before the socket was there, or there again; then close if that is wanted."""
+        if link.reopenings or link.is_finished:
+            link.available, link.ready_at = max(link.available, 1), now
+        if link.is_finished:
+            link.linger_deadline = now + link.linger
+
     def _open_failed(self, link: Connection, result: int | None, now: float) -> None:
         assert link.socket_id is not None
+        if link.was_open and link.local_port:
+            # The module may keep the port of the socket that it lost: better another one than none.
+            self._emit(Log(INFO, f"local port {link.local_port} is not free any more: the module chooses another one"))
+            self._port_free_at[link.service, link.local_port] = now + PORT_HOLD_TIME
+            link.local_port = 0
+            self._dispose(link.socket_id, is_half_open=result is None)
+            self._queue_again(link, now)
+            return
         most = NAMELESS_TRIES if result is None else OPEN_TRIES if result in PASSING_RESULTS else 0
         if link.tries < most:
             link.tries += 1
@@ -390,10 +420,19 @@ class Links:
         self._fail(link, error_from_result(result, command, otherwise=ECONNREFUSED))
 
     def _fail(self, link: Connection, error: OSError) -> None:
-        self._emit(ConnectFailed(link.key, error))
-        del self._by_key[link.key]
+        self._tell_failed(link, error)
         link.is_released = True
         self._release(link)
+
+    def _tell_failed(self, link: Connection, error: OSError) -> None:
+        """The last event of a connection that never was; one that was open has ConnectionEnded to come."""
+        if not link.was_open:
+            self._emit(ConnectFailed(link.key, error))
+            del self._by_key[link.key]
+            return
+        self._drop_datagrams(link, str(error.strerror))
+        if not (link.is_released or link.is_finished):
+            self._emit(ConnectionReset(link.key, error))
 
     def _unexpected(self, socket_id: int) -> None:
         """Something came for a socket that nobody has: close it, or it would be in the way for ever."""
@@ -411,12 +450,12 @@ class Links:
                 self._free_ids.remove(row.socket_id)
                 self._dispose(row.socket_id, is_half_open=True)
 
-    def _dispose(self, socket_id: int, is_half_open: bool = False) -> None:
+    def _dispose(self, socket_id: int, is_half_open: bool = False, close_tries: int = 0) -> None:
         """Close a socket of the module that belongs to no connection."""
         orphan = Connection(
             0, "TCP", "", 0, 0, _Nothing(), attach_deadline=0.0, phase=Phase.RELEASING, socket_id=socket_id
         )
-        orphan.is_released, orphan.is_half_open = True, is_half_open
+        orphan.is_released, orphan.is_half_open, orphan.close_tries = True, is_half_open, close_tries
         self._order.append(orphan)
 
     # -- sending
@@ -428,6 +467,30 @@ class Links:
     def late_outcome(self, text: str, now: float) -> None:
         """``SEND OK``, ``SEND FAIL`` or ``OK`` came that nothing waited for."""
         self._segments.late_outcome(text, self._order, now)
+
+    def _drop_datagrams(self, link: Connection, reason: str) -> None:
+        """Give up the datagrams that were taken from the application and are not in the module for certain."""
+        self._segments.count_lost(link, link.take_back(), reason)
+
+    def _reopen(self, link: Connection, now: float) -> None:
+        """The module has lost a UDP socket: open another one, and send what it has refused."""
+        if link.reopenings >= REOPENINGS:
+            self._drop_datagrams(link, "the module loses the socket again and again")
+            self._release(link)
+            return
+        assert link.socket_id is not None
+        self._emit(Log(INFO, f"the module has lost its UDP socket {link.socket_id}: another one is opened"))
+        # The module may have it in a state in which it cannot send; ERROR says that it has none, as is known.
+        self._dispose(link.socket_id, close_tries=1)
+        self._queue_again(link, now)
+
+    def _queue_again(self, link: Connection, now: float) -> None:
+        if link.is_sending or (link.is_in_doubt and link.awaits_outcome):
+            # It may have gone out, and must not arrive twice.
+            self._segments.lose(link, "the module lost the socket while it was sent")
+        if self._opening is link:
+            self._opening = self._open_due = None
+        link.queue_again(now, now + self._settings.attach_timeout)
 
     def drop_doubtful(self) -> None:
         """Data mode: what brings the module back may fill a payload that it says it refused."""
@@ -497,7 +560,9 @@ class Links:
         elif link.phase is Phase.OPENING:
             self._fail(link, make_error(ECONNRESET, "the connection was closed while being opened", result=567))
         elif link.phase is Phase.OPEN:
-            if link.is_finished or not link.is_tcp:
+            if not link.is_tcp:
+                self._closed_datagrams(link, now)
+            elif link.is_finished:
                 self._finish_closed(link)
             elif link.is_in_doubt or (not link.is_sending and link.has_unsent(self._segment_size)):
                 self._reset(link, make_error(ECONNRESET, "the connection was closed with data on its way", result=567))
@@ -505,6 +570,15 @@ class Links:
                 link.move(Phase.JUDGING)
                 link.looks, link.look_at = 0, now + (JUDGE_DELAY if link.sent and link.is_answered else 0.0)
                 link.judge_due = now + JUDGE_TIMEOUT
+
+    def _closed_datagrams(self, link: Connection, now: float) -> None:
+        """The module says so of a UDP socket, which has nothing to close: it has lost it."""
+        if link.is_sending or link.is_in_doubt:
+            return  # the answer to the send will show
+        if self._is_busy(link):
+            self._reopen(link, now)
+        else:
+            self._release(link)
 
     def _finish_closed(self, link: Connection) -> None:
         if link.is_finished and link.has_unsent(self._segment_size):
@@ -568,7 +642,7 @@ class Links:
             link.is_half_open = True
         link.move(Phase.RELEASING)
         link.linger_deadline = link.ack_query_at = link.judge_due = None
-        link.segment = link.lookahead = None
+        self._drop_datagrams(link, "the socket was closed before it was sent")
         link.available, link.is_in_doubt, link.look_at = 0, False, 0.0
 
     def _close_turn(self, link: Connection, now: float) -> Turn:
@@ -610,6 +684,7 @@ class Links:
 
     def _gone(self, link: Connection, now: float) -> None:
         link.move(Phase.GONE)
+        self._drop_datagrams(link, "the socket was closed before it was sent")
         self._order.remove(link)
         if link.socket_id is not None:
             self._free_ids.append(link.socket_id)
@@ -644,10 +719,12 @@ class Links:
         elif link.judge_due is not None and now >= link.judge_due:
             self._verdict(link, is_clean=False)
         elif link.phase is Phase.OPEN and link.linger_deadline is not None and now >= link.linger_deadline:
-            self._linger_over(link)
+            self._linger_over(link, now)
 
-    def _linger_over(self, link: Connection) -> None:
-        if link.is_finished:
+    def _linger_over(self, link: Connection, now: float) -> None:
+        if link.is_sending and not link.is_tcp:
+            link.linger_deadline = now + SENDING_TIME  # it cannot be called back
+        elif link.is_finished:
             self._emit(Log(WARNING, f"closing {link.host} port {link.port} with data that is not acknowledged"))
             self._release(link)
         else:
@@ -660,8 +737,7 @@ class Links:
                 self._refuse(link, error, now)
 
     def _refuse(self, link: Connection, error: OSError, now: float) -> None:
-        self._emit(ConnectFailed(link.key, error))
-        del self._by_key[link.key]
+        self._tell_failed(link, error)
         self._gone(link, now)
 
     def damaged(self, socket_id: int | None, is_contained: bool, reason: str) -> None:
@@ -692,11 +768,21 @@ class Links:
     def _lose(self, link: Connection, error: OSError, now: float) -> None:
         if link.phase is Phase.QUEUED:
             return
+        if self._may_queue_again(link):
+            if link.socket_id is not None:
+                self._free_ids.append(link.socket_id)
+            self._queue_again(link, now)
+            return
         if link.phase is Phase.OPENING:
             self._fail(link, error)
         elif link.phase in (Phase.OPEN, Phase.JUDGING):
             self._reset(link, error)
         self._gone(link, now)
+
+    def _may_queue_again(self, link: Connection) -> bool:
+        """Whether a connection that the module lost is to be opened again: UDP with something to send."""
+        is_wanted = link.phase is Phase.OPENING or (link.phase is Phase.OPEN and self._is_busy(link))
+        return is_wanted and not (link.is_tcp or link.is_released) and link.reopenings < REOPENINGS
 
     def _by_id(self, socket_id: int) -> Connection | None:
         return next((link for link in self._order if link.socket_id == socket_id), None)

@@ -33,7 +33,7 @@ from nbsocket._at import (
     SocketStatus,
 )
 from nbsocket._driver._connection import Connection, Phase
-from nbsocket._driver._events import Event, Log
+from nbsocket._driver._events import DatagramsLost, Event
 from nbsocket._driver._turn import Turn
 from nbsocket._errors import RESULT_CODES, make_error
 
@@ -54,10 +54,10 @@ LOOK_INTERVAL = 2.0
 #: Times in a row that the count is asked for when it is garbled or refused; then QISTATE tells whether the socket is
 #: still there.
 LOOKS = 2
+#: States of QISTATE in which a UDP socket can send; some firmware may call one without a connection "connecting".
+USABLE_STATES = frozenset({1, 2})
 #: Seconds for which a datagram is tried again: what it carries is stale then, and others wait behind it.
 DATAGRAM_TIMEOUT = 30.0
-
-WARNING = 30
 
 
 class Segments:
@@ -71,6 +71,7 @@ class Segments:
         is_hex: bool,
         reset: Callable[[Connection, OSError], None],
         flushed: Callable[[Connection, float], None],
+        reopen: Callable[[Connection, float], None],
     ) -> None:
         """Take what it works with.
 
@@ -81,6 +82,7 @@ class Segments:
             is_hex: payload goes as hex digits in the command; else after a prompt.
             reset: cuts a stream off.
             flushed: is told that a connection has nothing more to send.
+            reopen: opens a UDP socket again that the module has lost.
         """
         self._emit = emit
         self._counters = counters
@@ -88,6 +90,7 @@ class Segments:
         self._is_hex = is_hex
         self._reset = reset
         self._flushed = flushed
+        self._reopen = reopen
         #: Service, in bytes, at which the last segment was begun: see :meth:`turn`.
         self._service = 0
         #: Until when SEND OK or SEND FAIL lines may come for sends whose outcome was not there in time.
@@ -266,6 +269,9 @@ class Segments:
                 self._give_up(link, account, "the module lost count of the data sent")
             else:
                 self._cleared = link
+        elif not link.is_tcp and link.tries > 1 and not link.is_sought:
+            # Refused twice: the module may have lost the socket, and keep its entry.
+            self._seek(link, now)
         elif now < link.retry_at:
             self._look_again(link, link.retry_at)
         else:
@@ -288,23 +294,35 @@ class Segments:
         if now >= self._limit(link):
             self._give_up(link, None, "the module took no more data", is_time_out=True)
             return
-        if result is not None and result.code in CLOSED_RESULTS:
+        is_garbled = result is None or result.ok
+        if not link.is_tcp and not is_garbled and not link.is_sought:
+            self._seek(link, now)
+            return
+        if link.is_tcp and result is not None and result.code in CLOSED_RESULTS:
             self._give_up(link, None, result.text)
             return
         link.looks += 1
-        is_garbled = result is None or result.ok
         if not (is_garbled and link.looks <= LOOKS):
             self._look_again(link, now + link.look_interval)
+
+    def _seek(self, link: Connection, now: float) -> None:
+        """Ask whether the module has the UDP socket at all."""
+        link.is_sought, link.looks, link.look_at, link.unlisted = True, LOOKS + 1, now, 0
 
     def _find_out(self, link: Connection, result: FinalResult | None, now: float) -> None:
         """Take what QISTATE says of a socket that does not tell its count."""
         if link.phase is not Phase.OPEN or link.segment is None or not link.is_in_doubt:
             return
         rows = read_rows(result)
+        row = next((row for row in rows or () if row.socket_id == link.socket_id), None)
         link.look_at = now
-        if rows is None or any(row.socket_id == link.socket_id for row in rows):
+        if row is not None and not link.is_tcp and row.state not in USABLE_STATES:
+            self._reopen(link, now)
+        elif rows is None or row is not None:
             link.looks, link.unlisted = 0, 0
             self._look_again(link, now + link.look_interval)
+        elif link.unlisted and not link.is_tcp:
+            self._reopen(link, now)
         elif link.unlisted:
             self._give_up(link, None, "the module does not have the socket any more")
         else:
@@ -317,13 +335,23 @@ class Segments:
         if not link.is_tcp:
             if account is not None:
                 link.sent = account.sent
-            link.segment_lost()
-            self._counters["dropped_datagrams"] += 1
-            self._emit(Log(WARNING, f"a datagram to {link.host} port {link.port} was lost: {why}"))
+            self.lose(link, why)
         elif is_time_out:
             self._reset(link, _took_nothing(link, command))
         else:
             self._reset(link, make_error(ECONNRESET, "the module lost count of the data sent", command=command))
+
+
+    def lose(self, link: Connection, why: str) -> None:
+        """Give up the datagram at hand; the next one may go out."""
+        link.segment_lost()
+        self.count_lost(link, 1, why)
+
+    def count_lost(self, link: Connection, number: int, why: str) -> None:
+        """Count datagrams that are given up, and tell of them."""
+        if number:
+            self._counters["dropped_datagrams"] += number
+            self._emit(DatagramsLost(link.key, number, why))
 
 
 def _took_nothing(link: Connection, command: str) -> OSError:

@@ -7,9 +7,9 @@ used least recently is closed. Datagrams for bypassed addresses go out of the ch
 from __future__ import annotations
 
 import errno
+import logging
 import socket
 from collections import deque
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,9 +17,18 @@ from itertools import count
 
 from nbsocket._channel import DatagramChannel
 from nbsocket._clock import monotonic
-from nbsocket._driver import Connected, ConnectFailed, ConnectionEnded, ConnectionReset, DataReceived, PeerClosed
+from nbsocket._driver import (
+    Connected,
+    ConnectFailed,
+    ConnectionEnded,
+    ConnectionReset,
+    DatagramsLost,
+    DataReceived,
+    PeerClosed,
+)
 from nbsocket._engine._hub import Hub
 from nbsocket._engine._last_resort import run_every
+from nbsocket._engine._log import Log
 from nbsocket._engine._poller import Ready
 from nbsocket._engine._stats import ConnectionStats
 from nbsocket._errors import make_error
@@ -40,6 +49,8 @@ _MAX_DATAGRAM = 65536
 
 _order = count()
 
+logger = Log("nbsocket")
+
 
 @dataclass(eq=False)
 class _Peer:
@@ -58,6 +69,10 @@ class _Peer:
     used: int = 0
     bytes_up: int = 0
     bytes_down: int = 0
+
+    def account(self, is_open: bool) -> ConnectionStats:
+        """Give the account of it."""
+        return ConnectionStats("UDP", self.host, self.port, self.bytes_up, self.bytes_down, is_open)
 
     def take(self, max_bytes: int) -> bytes:
         """Return the next datagram; ``b""`` when there is none."""
@@ -112,11 +127,6 @@ class Datagrams:
     def dropped(self) -> int:
         """Datagrams lost at the attached sockets."""
         return sum(item.channel.dropped for item in self._sockets.values())
-
-    def stats(self) -> Iterator[ConnectionStats]:
-        """Give the account of each open connection."""
-        for peer in self._peers.values():
-            yield ConnectionStats("UDP", peer.host, peer.port, peer.bytes_up, peer.bytes_down, is_open=True)
 
     def keys_of(self, channel: DatagramChannel) -> list[int]:
         """Return the driver's keys of a socket."""
@@ -197,6 +207,13 @@ class Datagrams:
             peer.socket.channel.deliver((peer.host, peer.port), event.data)
             self._watch(peer.socket)
 
+    def lost(self, event: DatagramsLost) -> None:
+        """The driver gave datagrams up, and has counted them."""
+        peer = self._peers[event.key]
+        logger.log(
+            logging.WARNING, "a datagram to %s port %s was lost: %s", peer.host, peer.port, event.reason
+        )
+
     def peer_closed(self, event: PeerClosed) -> None:
         """Means nothing without a stream."""
 
@@ -260,6 +277,7 @@ class Datagrams:
                 raise
             peer.key = self._driver_open(peer, local_port)
         item.peers[host, port] = self._peers[peer.key] = peer
+        self._hub.accounts.begin(peer, peer.account)
         for name, value in item.channel.options.items():
             self._hub.driver.set_option(peer.key, name, value)
         return peer
@@ -310,7 +328,7 @@ class Datagrams:
         peer.waiting.clear()
         if error is not None:
             peer.socket.channel.set_error(error)
-        self._hub.note_ended("UDP", (peer.host, peer.port), peer.bytes_up, peer.bytes_down)
+        self._hub.accounts.end(peer)
         if not peer.socket.is_over:
             self._watch(peer.socket)
 

@@ -17,7 +17,6 @@ import os
 import threading
 import weakref
 from _thread import get_ident
-from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -32,7 +31,7 @@ from nbsocket._engine._loop import Handler, Loop
 from nbsocket._engine._pace import Pace
 from nbsocket._engine._poller import Ready
 from nbsocket._engine._questions import Question, Questions, result_of
-from nbsocket._engine._stats import ConnectionStats, Stats
+from nbsocket._engine._stats import Accounts, Stats
 from nbsocket._engine._streams import Streams
 from nbsocket._engine._wirelog import WireLog, without_payload
 from nbsocket._errors import make_error
@@ -53,9 +52,6 @@ EXIT_TIMEOUT = 10.0
 
 #: Seconds that the thread may take to end once everything is closed.
 GRACE = 5.0
-
-#: Ended connections whose account is kept.
-KEPT_ACCOUNTS = 100
 
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 
@@ -122,7 +118,7 @@ class Engine:
         #: It is being stopped at the end of the interpreter, and nobody is to notice.
         self._is_leaving = False
         self._bytes_up = self._bytes_down = 0
-        self._accounts: deque[ConnectionStats] = deque(maxlen=KEPT_ACCOUNTS)
+        self.accounts = Accounts()
 
     # -- connections
 
@@ -319,17 +315,17 @@ class Engine:
             self.call(lambda: None)
 
     def stats(self) -> Stats:
-        """Return what was counted; does not wait."""
+        """Return what was counted. Neither waits nor takes a lock, so that a signal handler may ask, too."""
+        # Copies of dictionaries and tuples are not interrupted by other threads.
         counters = dict(self._driver.counters)
         counters["dropped_datagrams"] = counters.get("dropped_datagrams", 0) + self._datagrams.dropped
-        connections = (*self._accounts, *self._streams.stats(), *self._datagrams.stats())
         return Stats(
             self._bytes_up,
             self._bytes_down,
             counters.get("commands", 0),
             self._loop.wakeups,
             counters,
-            connections,
+            self.accounts.read(),
         )
 
     def abandon_after_fork(self) -> None:
@@ -388,10 +384,6 @@ class Engine:
     def forget(self, fd: int) -> None:
         """See :meth:`Loop.forget`."""
         self._loop.forget(fd)
-
-    def note_ended(self, service: str, peer: tuple[Any, ...], bytes_up: int, bytes_down: int) -> None:
-        """Keep the account of a connection that is over."""
-        self._accounts.append(ConnectionStats(service, str(peer[0]), int(peer[1]), bytes_up, bytes_down, False))
 
     # -- the round
 
@@ -533,10 +525,13 @@ class Engine:
 
     def _renew_driver(self, failure: OSError) -> None:
         try:
-            self._driver = self._make_driver(self.settings)
+            driver = self._make_driver(self.settings)
         except Exception:
             self._driver.port_lost(failure, monotonic())
             raise
+        # What was counted stays counted.
+        driver.counters.update(self._driver.counters)
+        self._driver = driver
 
     # -- what the driver tells the engine
 
@@ -648,6 +643,7 @@ _DATAGRAM_EVENTS: dict[type, Callable[[Datagrams, Any], None]] = {
     _driver.Connected: Datagrams.connected,
     _driver.ConnectFailed: Datagrams.connect_failed,
     _driver.DataReceived: Datagrams.data_received,
+    _driver.DatagramsLost: Datagrams.lost,
     _driver.PeerClosed: Datagrams.peer_closed,
     _driver.ConnectionReset: Datagrams.reset,
     _driver.ConnectionEnded: Datagrams.ended,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
 from nbsocket._driver import Driver
 from nbsocket._engine._loop import Handler
+from nbsocket._engine._stats import Accounts
 
 __all__ = ["Hub"]
 
@@ -29,5 +30,6 @@ class Hub(Protocol):
     def forget(self, fd: int) -> None:
         """See :meth:`Loop.forget`."""
 
-    def note_ended(self, service: str, peer: tuple[Any, ...], bytes_up: int, bytes_down: int) -> None:
-        """Keep the account of a connection that is over."""
+    @property
+    def accounts(self) -> Accounts:
+        """The accounts of all connections."""

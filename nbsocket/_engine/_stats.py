@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["ConnectionStats", "Stats"]
+__all__ = ["KEPT_ACCOUNTS", "Accounts", "ConnectionStats", "Stats"]
+
+#: Ended connections whose account is kept.
+KEPT_ACCOUNTS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +39,48 @@ class Stats:
     commands: int
     #: How often the engine's thread woke up.
     wakeups: int
-    #: Everything that the driver counts, by name.
+    #: Everything that driver and engine count, by name. They only grow; ``dropped_datagrams`` has those of closed
+    #: sockets, too.
     counters: dict[str, int]
     #: Open connections and the last ones that ended.
     connections: tuple[ConnectionStats, ...]
+
+
+class Accounts:
+    """The accounts of the connections that are open, and of the last ones that ended.
+
+    Thread: one thread changes them, any may read them. No lock: a signal handler may read while the frame that it
+    interrupted does. What is read is therefore one immutable value, replaced as a whole by each change, so that a
+    connection that ends is seen exactly once.
+    """
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self._open: dict[object, Callable[[bool], ConnectionStats]] = {}
+        self._ended: deque[ConnectionStats] = deque(maxlen=KEPT_ACCOUNTS)
+        self._published: tuple[tuple[ConnectionStats, ...], tuple[Callable[[bool], ConnectionStats], ...]] = ((), ())
+
+    def begin(self, owner: object, account: Callable[[bool], ConnectionStats]) -> None:
+        """Keep the account of a new connection.
+
+        Args:
+            owner: whose it is.
+            account: gives it, when told whether the connection is open; may be called from any thread.
+        """
+        self._open[owner] = account
+        self._publish()
+
+    def end(self, owner: object) -> None:
+        """The connection is over; nothing happens when it was before."""
+        account = self._open.pop(owner, None)
+        if account is not None:
+            self._ended.append(account(False))
+            self._publish()
+
+    def _publish(self) -> None:
+        self._published = (tuple(self._ended), tuple(self._open.values()))
+
+    def read(self) -> tuple[ConnectionStats, ...]:
+        """Return them all, the ended ones first."""
+        ended, is_open = self._published
+        return (*ended, *(account(True) for account in is_open))

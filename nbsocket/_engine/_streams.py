@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -58,6 +57,11 @@ class _Link:
         self.is_touched = True
         return self.channel.take(max_bytes)
 
+    def account(self, is_open: bool) -> ConnectionStats:
+        """Give the account of the connection."""
+        host, port = (self.channel.peername or ("", 0))[:2]
+        return ConnectionStats("TCP", str(host), int(port), self.channel.bytes_up, self.channel.bytes_down, is_open)
+
 
 class _Source:
     """What the driver takes from before it has given the key of the connection."""
@@ -88,14 +92,6 @@ class Streams:
     def __contains__(self, key: int) -> bool:
         return key in self._links
 
-    def stats(self) -> Iterator[ConnectionStats]:
-        """Give the account of each open connection."""
-        for link in self._links.values():
-            peer = link.channel.peername or ("", 0)
-            yield ConnectionStats(
-                "TCP", str(peer[0]), int(peer[1]), link.channel.bytes_up, link.channel.bytes_down, is_open=True
-            )
-
     def key_of(self, channel: StreamChannel) -> int | None:
         """Return the driver's key while there is one."""
         return self._keys.get(channel)
@@ -116,6 +112,7 @@ class Streams:
         link = source.link = _Link(key, channel, outcome)
         self._links[key] = link
         self._keys[channel] = key
+        self._hub.accounts.begin(link, link.account)
         for name, value in channel.options.items():
             self._hub.driver.set_option(key, name, value)
         self._watch(link)
@@ -364,5 +361,4 @@ class Streams:
         self._keys.pop(link.channel, None)
         if not link.channel.is_over():
             self._ended.add(link)
-        peer = link.channel.peername or ("", 0)
-        self._hub.note_ended("TCP", peer, link.channel.bytes_up, link.channel.bytes_down)
+        self._hub.accounts.end(link)

@@ -21,6 +21,8 @@ ACTIONS = {
     "insert": "`data` appears after the next `offset` bytes",
     "garble": "`size` bytes are changed after the next `offset` ones",
     "closed": "the network breaks TCP connection `socket_id`",
+    "forget": "the module loses socket `socket_id` and says nothing; it has no entry of it any more, or (`code`) one in "
+    "this state",
     "restart": "the module restarts",
     "deregister": "the registration is lost (the IP address with it)",
     "register": "the registration comes back",
@@ -55,7 +57,7 @@ class Fault:
     times: int = 1
     #: seconds after the injection
     after: float | None = None
-    #: error or result code; None: a bare ERROR
+    #: error or result code; None: a bare ERROR. Of "forget": a state of QISTATE
     code: int | None = None
     #: of "late", "late_final"; of "result": the outcome comes this much after the OK; of "late_outcome", and of "error"
     #: and "silence" that are carried out: that of a look-up, ping or time request comes this much later than it would

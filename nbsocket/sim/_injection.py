@@ -120,6 +120,12 @@ def _break_socket(module: Module, fault: Fault, now: float) -> None:
         module.sockets.break_one(entry, now)
 
 
+def _forget_socket(module: Module, fault: Fault, now: float) -> None:
+    entry = module.sockets.table.get(fault.socket_id)
+    if entry is not None:
+        module.sockets.forget(entry, fault.code, now)
+
+
 def _hang_up(module: Module, fault: Fault, now: float) -> None:
     module.is_hung_up = True
 
@@ -145,6 +151,7 @@ _HAPPENINGS: dict[str, Callable[[Module, Fault, float], None]] = {
     "insert": _filter_bytes,
     "garble": _filter_bytes,
     "closed": _break_socket,
+    "forget": _forget_socket,
     "hang_up": _hang_up,
     "restart": _restart,
     "deregister": _deregister,

@@ -218,6 +218,17 @@ class Sockets:
             self._leave_network(entry, is_told=False)
             self._remove(entry, now)
 
+    def forget(self, entry: ModuleSocket, state: int | None, now: float) -> None:
+        """Lose a socket and tell nobody: no entry is left, or one in this state. What is on the air arrives."""
+        if entry.state is SocketState.CONNECTED:
+            entry.down.clear()
+            entry.is_finishing = True
+            self._finish_when_empty(entry)
+            if state is None:
+                self._remove(entry, now)
+            else:
+                entry.state = SocketState(state)
+
     def release_ports(self) -> None:
         """Forget which local ports are busy (a boot)."""
         self._held_ports.clear()

@@ -132,6 +132,11 @@ class Plan:
         """Nothing goes wrong in it."""
         return not any(step.verb in FAULT_VERBS for step in self.steps)
 
+    @property
+    def loses_nothing(self) -> bool:
+        """The worst that happens is that the module forgets a UDP socket, which must cost no datagram."""
+        return not any(step.verb in FAULT_VERBS - {"forget"} for step in self.steps)
+
     def __str__(self) -> str:
         lines = [f"seed {self.seed}", f"{self.settings}", f"module {self.options}", f"line cut: {self.cut}"]
         return "\n".join(lines + [str(step) for step in self.steps])
@@ -142,6 +147,7 @@ FAULT_VERBS = frozenset(
         "answer_fault",
         "break_connection",
         "double_line",
+        "forget",
         "lose_bytes",
         "lose_port",
         "lose_registration",
@@ -185,6 +191,18 @@ def _with_more(plan: Plan, random: Random) -> Plan:
     # text may look like a result.
     if plan.cut == "whole" and settings.is_hex and random.random() < 0.3:
         steps += [Step(next(moments), "double_line") for _ in range(random.choice((1, 2, 5)))]
+    if random.random() < 0.2:
+        numbers = [
+            step.arguments["number"]
+            for step in steps
+            if step.verb == "connect" and step.arguments["service"] == "UDP"
+        ]
+        for _ in range(random.choice((1, 1, 2, 5)) if numbers else 0):
+            fields = {"number": random.choice(numbers), "state": random.choice((None, None, 0, 4))}
+            steps.append(Step(next(moments), "forget", fields))
+    if random.random() < 0.1:
+        number, value = random.randrange(MOST_CONNECTIONS), {"name": "user_timeout", "value": 0.0}
+        steps.append(Step(next(moments), "set_option", {"number": number} | value))
     return replace(plan, settings=settings, options=options, steps=tuple(sorted(steps, key=lambda step: step.at)))
 
 
