@@ -34,8 +34,8 @@ from nbsocket._driver._events import (
     ConnectFailed,
     ConnectionEnded,
     ConnectionReset,
-    DataReceived,
     DatagramsLost,
+    DataReceived,
     Event,
     Log,
     PeerClosed,
@@ -204,7 +204,7 @@ class Links:
             self._release(link)
 
     def set_option(self, key: int, name: str, value: float) -> None:
-        """Set ``nodelay``, ``rai`` or ``user_timeout`` (seconds; 0: the settings' ``ack_timeout``, as Linux's option)."""
+        """Set ``nodelay``, ``rai`` or ``user_timeout`` (seconds; 0: the settings' ``ack_timeout``, as for Linux)."""
         link = self._by_key.get(key)
         if link is None:
             return

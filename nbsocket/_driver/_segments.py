@@ -297,6 +297,8 @@ class Segments:
         is_garbled = result is None or result.ok
         if not link.is_tcp and not is_garbled and not link.is_sought:
             self._seek(link, now)
+            assert result is not None
+            link.unlisted = int(result.code in CLOSED_RESULTS)  # the first sign of two
             return
         if link.is_tcp and result is not None and result.code in CLOSED_RESULTS:
             self._give_up(link, None, result.text)

@@ -210,9 +210,7 @@ class Datagrams:
     def lost(self, event: DatagramsLost) -> None:
         """The driver gave datagrams up, and has counted them."""
         peer = self._peers[event.key]
-        logger.log(
-            logging.WARNING, "a datagram to %s port %s was lost: %s", peer.host, peer.port, event.reason
-        )
+        logger.log(logging.WARNING, "a datagram to %s port %s was lost: %s", peer.host, peer.port, event.reason)
 
     def peer_closed(self, event: PeerClosed) -> None:
         """Means nothing without a stream."""

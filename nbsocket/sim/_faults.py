@@ -21,8 +21,7 @@ ACTIONS = {
     "insert": "`data` appears after the next `offset` bytes",
     "garble": "`size` bytes are changed after the next `offset` ones",
     "closed": "the network breaks TCP connection `socket_id`",
-    "forget": "the module loses socket `socket_id` and says nothing; it has no entry of it any more, or (`code`) one in "
-    "this state",
+    "forget": "the module loses socket `socket_id` and says nothing: no entry is left, or one in the state `code`",
     "restart": "the module restarts",
     "deregister": "the registration is lost (the IP address with it)",
     "register": "the registration comes back",

@@ -170,7 +170,7 @@ def test_module_that_loses_every_socket(bench: Bench) -> None:
             bench.advance(1.0)
             continue
         commands += 1
-        if line.startswith(b"AT+QISEND") or line.startswith(b"AT+QICLOSE"):
+        if line.startswith((b"AT+QISEND", b"AT+QICLOSE")):
             bench.say("+CME ERROR: 567")
         else:
             bench.say("OK")

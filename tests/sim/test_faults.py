@@ -222,3 +222,26 @@ def test_a_look_up_that_tells_no_address() -> None:
     command = 'AT+QIDNSGIP=0,"x.example"'
     assert bench.say(command) == OK + lines("+QIDNSGIP: 0,1,0") + lines("+QIDNSGIP: 93.184.216.340")
     assert b"+QIDNSGIP: 198." in bench.say(command)
+
+
+def test_a_socket_lost_without_a_word() -> None:
+    bench = Bench(latency=1.0, cmee=1)
+    bench.say('AT+QIOPEN=0,0,"UDP","192.0.2.1",9')
+    assert bench.say('AT+QISEND=0,3,"abc"') == SENT
+    bench.module.inject(Fault("forget"), bench.now)
+    assert bench.ask("AT+QISTATE=1,0") == ["OK"]
+    assert bench.ask("AT+QISEND=0,0") == bench.ask('AT+QISEND=0,3,"def"') == ["+CME ERROR: 567"]
+    bench.run(1)
+    assert bench.network.connections[0].messages == [b"abc"], "what was on the air arrives"
+    bench.network.connections[0].send(b"answer")
+    assert bench.run(5) == b""
+
+
+@pytest.mark.parametrize("send_closed", ["fail", "error"])
+def test_a_lost_socket_that_keeps_its_entry(send_closed: str) -> None:
+    bench = Bench(cmee=1, send_closed=send_closed)
+    bench.say('AT+QIOPEN=0,0,"UDP","192.0.2.1",9')
+    bench.module.inject(Fault("forget", code=0), bench.now)
+    assert bench.ask("AT+QISTATE=1,0")[0] == '+QISTATE: 0,"UDP","192.0.2.1",9,0,0,0,1'
+    assert bench.ask('AT+QISEND=0,3,"def"')[-1] == {"fail": "SEND FAIL", "error": "+CME ERROR: 567"}[send_closed]
+    assert bench.ask("AT+QISEND=0,0") == ["+QISEND: 0,0,0", "OK"]

@@ -193,13 +193,11 @@ def _with_more(plan: Plan, random: Random) -> Plan:
         steps += [Step(next(moments), "double_line") for _ in range(random.choice((1, 2, 5)))]
     if random.random() < 0.2:
         numbers = [
-            step.arguments["number"]
-            for step in steps
-            if step.verb == "connect" and step.arguments["service"] == "UDP"
+            step.arguments["number"] for step in steps if step.verb == "connect" and step.arguments["service"] == "UDP"
         ]
         for _ in range(random.choice((1, 1, 2, 5)) if numbers else 0):
-            fields = {"number": random.choice(numbers), "state": random.choice((None, None, 0, 4))}
-            steps.append(Step(next(moments), "forget", fields))
+            lost: dict[str, Any] = {"number": random.choice(numbers), "state": random.choice((None, None, 0, 4))}
+            steps.append(Step(next(moments), "forget", lost))
     if random.random() < 0.1:
         number, value = random.randrange(MOST_CONNECTIONS), {"name": "user_timeout", "value": 0.0}
         steps.append(Step(next(moments), "set_option", {"number": number} | value))

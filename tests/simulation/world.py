@@ -581,7 +581,10 @@ class World:
         options = self.plan.module_options
         if options.loss or self.plan.settings.power == "psm":
             return
-        is_hurried = any(link.is_("aborted") or link.linger < 60.0 for link in self._datagram_links("aborted", "finished"))
+        is_hurried = any(
+            link.is_("aborted") or link.linger < 60.0 for link in self._datagram_links("aborted", "finished")
+        )
+        is_hurried |= self.causes.has_come("^rate changed", 0.0, self.now)  # and what came meanwhile was lost
         if self.driver.counters["dropped_datagrams"] and not is_hurried:
             raise Violation("lost", f"{self.driver.counters['dropped_datagrams']} datagrams were given up")
         is_fast = options.latency <= 0.3 and not options.radio_rate and options.answer_delay < 0.1
