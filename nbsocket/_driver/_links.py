@@ -34,7 +34,6 @@ from nbsocket._driver._events import (
     ConnectFailed,
     ConnectionEnded,
     ConnectionReset,
-    DatagramsLost,
     DataReceived,
     Event,
     Log,

@@ -343,7 +343,6 @@ class Segments:
         else:
             self._reset(link, make_error(ECONNRESET, "the module lost count of the data sent", command=command))
 
-
     def lose(self, link: Connection, why: str) -> None:
         """Give up the datagram at hand; the next one may go out."""
         link.segment_lost()
