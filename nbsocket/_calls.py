@@ -11,9 +11,11 @@ from __future__ import annotations
 import errno
 import os
 import socket as _socket_module
+import struct
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from socket import SOCK_DGRAM, SOCK_STREAM
 from typing import Any
@@ -207,7 +209,8 @@ def _start(sock: StdlibSocket, route: Route, address: Any, call: str) -> Callabl
 
 
 def _connect_stream(sock: StdlibSocket, route: Route, target: Target, timeout: float | None) -> None:
-    _check_unconnected(sock)
+    if _was_connecting(sock, timeout):
+        return None
     if target.native is not None:
         return GenuineSocket.connect(sock, target.native)
     address = target.address
@@ -220,32 +223,67 @@ def _connect_stream(sock: StdlibSocket, route: Route, target: Target, timeout: f
     try:
         if wishes.rai:
             channel.set_option("rai", wishes.rai)
-        if timeout != 0:
-            engine.connect_and_wait(channel, address.wire_host, address.port, local_port, timeout)
-            return channel.install(sock)
-        engine.connect(channel, address.wire_host, address.port, local_port)
+        channel.outcome = engine.connect(channel, address.wire_host, address.port, local_port)
+        # At once, so that what other threads do with the socket meanwhile (shutdown, poll, close) is as natively.
         channel.install(sock)
     except BaseException:
         engine.abandon(channel)
         raise
-    raise BlockingIOError(errno.EINPROGRESS, os.strerror(errno.EINPROGRESS))
+    if timeout == 0:
+        raise BlockingIOError(errno.EINPROGRESS, os.strerror(errno.EINPROGRESS))
+    return _wait_until_connected(channel, sock, timeout, errno.EINPROGRESS)
 
 
-def _check_unconnected(sock: StdlibSocket) -> None:
-    """Raise what a second connect raises; make a socket whose non-blocking attempt failed ready for another."""
+def _was_connecting(sock: StdlibSocket, timeout: float | None) -> bool:
+    """Return whether the socket was being connected and now is; False for one that can be connected.
+
+    Raises:
+        OSError: as connect(2) for a socket that is connected, or whose attempt is under way, or has failed and nobody
+            has asked why. After a failure it can be connected again.
+    """
     channel = stream_channel(sock)
     if channel is None:
         if _has_native_peer(sock):
             raise os_error(errno.EISCONN)
-    elif channel.state is State.CONNECTING:
+        return False
+    if channel.state is State.CONNECTING and timeout is None and channel.engine is not None:
+        _wait_until_connected(channel, sock, timeout, errno.EALREADY)
+        return True
+    if channel.state is State.CONNECTING:
         raise os_error(errno.EALREADY)
-    elif channel.state is not State.FAILED:
+    if channel.state is not State.FAILED:
         raise os_error(errno.EISCONN)
-    else:
-        pending = channel.pop_error()
-        if pending:
-            raise os_error(pending)
-        channel.restore(sock)
+    pending = channel.pop_error()
+    channel.restore(sock)
+    if pending:
+        raise os_error(pending)
+    return False
+
+
+def _wait_until_connected(channel: StreamChannel, sock: StdlibSocket, timeout: float | None, bound_error: int) -> None:
+    """Wait for the outcome of an attempt.
+
+    SO_SNDTIMEO bounds the wait of a socket without a timeout and leaves the attempt under way: ``bound_error``. After
+    every other exception the socket is an unconnected one again, and the module's attempt is given up.
+    """
+    assert channel.outcome is not None, "the attempt is under way"
+    bound = _send_timeout(sock) if timeout is None else None
+    try:
+        channel.outcome.result(bound if timeout is None else timeout)
+    except BaseException as error:
+        if bound is not None and isinstance(error, TimeoutError) and not channel.outcome.done():
+            raise BlockingIOError(bound_error, os.strerror(bound_error)) from None
+        channel.pop_error()
+        with suppress(OSError):  # closed by another thread, which has ended the attempt
+            channel.restore(sock)
+        raise
+
+
+def _send_timeout(sock: StdlibSocket) -> float | None:
+    """Return SO_SNDTIMEO in seconds; None when it is off."""
+    raw = GenuineSocket.getsockopt(sock, _socket_module.SOL_SOCKET, _socket_module.SO_SNDTIMEO, 16)
+    seconds, microseconds = struct.unpack("ll" if len(raw) == 16 else "ii", raw)
+    return seconds + microseconds / 1e6 or None
 
 
 def _has_native_peer(sock: StdlibSocket) -> bool:

@@ -62,9 +62,15 @@ def getsockopt(sock: StdlibSocket, route: Route, level: int, optname: int, /, *b
         number = _own_option(sock, optname)
         return struct.pack("i", number)[: buflen[0]] if buflen and buflen[0] else number
     channel = lookup(GenuineSocket.fileno(sock))
-    if channel is not None:
-        return channel.getsockopt(sock, level, optname, *buflen)
-    return GenuineSocket.getsockopt(sock, level, optname, *buflen)
+    if channel is None:
+        try:
+            return GenuineSocket.getsockopt(sock, level, optname, *buflen)
+        except OSError:
+            # Another thread may have begun to connect it meanwhile.
+            channel = lookup(GenuineSocket.fileno(sock))
+            if channel is None:
+                raise
+    return channel.getsockopt(sock, level, optname, *buflen)
 
 
 def _set_own_option(sock: StdlibSocket, route: Route, optname: int, value: Any) -> None:

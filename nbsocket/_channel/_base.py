@@ -15,6 +15,7 @@ from enum import Enum, auto
 from typing import Any, Protocol
 
 from nbsocket._channel import _registry
+from nbsocket._channel._epoll import keep_registered
 from nbsocket._stdlib import GenuineSocket
 
 __all__ = ["Address", "Carrier", "Channel", "State", "adopt", "unread_size"]
@@ -63,6 +64,9 @@ class Carrier(Protocol):
 
     def get_unacked(self, channel: Any) -> int:
         """Return how many bytes the peer has not acknowledged."""
+
+    def interrupt(self, channel: Any) -> None:
+        """Give an attempt to connect up: it fails with ECONNRESET; waits until that is so."""
 
     def detach(self, channel: Any) -> None:
         """Carry it no more."""
@@ -220,10 +224,15 @@ def adopt(fd: int) -> _socket.socket:
 
 
 def put_over(new_fd: int, sock: socket.socket) -> None:
-    """Replace what the descriptor of ``sock`` refers to, keeping its number, its inheritance and its blocking mode."""
+    """Replace what the descriptor of ``sock`` refers to; it keeps number, inheritance, blocking mode and epoll sets."""
     fd = GenuineSocket.fileno(sock)
     os.set_blocking(new_fd, GenuineSocket.gettimeout(sock) is None)
-    os.dup2(new_fd, fd, inheritable=os.get_inheritable(fd))
+    is_inheritable = os.get_inheritable(fd)
+    keep_registered(fd, lambda: _dup_over(new_fd, fd, is_inheritable))
+
+
+def _dup_over(new_fd: int, fd: int, is_inheritable: bool) -> None:
+    os.dup2(new_fd, fd, inheritable=is_inheritable)
 
 
 def unread_size(fd: int) -> int:

@@ -17,11 +17,14 @@ import errno
 import os
 import select
 import socket
+import sys
 from collections import deque
 from contextlib import suppress
+from typing import Any
 
 from nbsocket._channel import _registry
 from nbsocket._channel._base import Address, Channel, State, adopt, unread_size
+from nbsocket._outcome import Outcome
 from nbsocket._stdlib import GenuineSocket
 
 __all__ = ["StreamChannel"]
@@ -38,6 +41,19 @@ PIECE_SIZE = 4096
 #: Linux's SO_BUF_LOCK (asm-generic/socket.h), which Python does not name, and its bit for a chosen send buffer.
 SO_BUF_LOCK = 72
 SOCK_SNDBUF_LOCK = 1
+
+TCP_ESTABLISHED = 1
+TCP_SYN_SENT = 2
+TCP_FIN_WAIT1 = 4
+TCP_CLOSE = 7
+TCP_CLOSE_WAIT = 8
+
+_TCP_INFO = (socket.IPPROTO_TCP, getattr(socket, "TCP_INFO", None))
+
+#: What is asked for before the connection and concerns reads and writes: the application's end does it.
+_OPTIONS_OF_END = (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO, socket.SO_RCVLOWAT)
+#: Of the longest, a struct timeval.
+_OPTION_SIZE = 16
 
 _FILLER = bytes(4096)
 _READ_SIZE = 65536
@@ -59,6 +75,9 @@ class StreamChannel(Channel):
         self.local_port = local_port
         self.sockname = self.make_address(str(self.sockname[0]), local_port)
         self.app_end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._send_buffer_size())
+        for option in _OPTIONS_OF_END:
+            value = self.shadow.getsockopt(socket.SOL_SOCKET, option, _OPTION_SIZE)
+            self.app_end.setsockopt(socket.SOL_SOCKET, option, value)
         self.read_options()
         self._filler = 0
         self._has_trailer = False
@@ -67,6 +86,10 @@ class StreamChannel(Channel):
         self._is_ending = False
         #: The connection was cut, so it has no peer any more.
         self.was_reset = False
+        #: What becomes of the attempt to connect; None before it.
+        self.outcome: Outcome[None] | None = None
+        #: The application has said that it writes no more.
+        self._is_shut = False
 
     def _send_buffer_size(self) -> int:
         with suppress(OSError):
@@ -96,12 +119,17 @@ class StreamChannel(Channel):
     def shutdown(self, sock: socket.socket, how: int) -> None:
         """Like :meth:`socket.socket.shutdown`.
 
+        While it is being connected, in whatever direction, the attempt is given up: ECONNRESET there, as on Linux.
+
         Raises:
             OSError: ENOTCONN while there is no connection.
         """
+        if self.state is State.CONNECTING and self.engine is not None:
+            return self.engine.interrupt(self)
         if self.state is not State.CONNECTED and self.state is not State.CLOSED:
             raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
         with self.lock:
+            self._is_shut |= how != socket.SHUT_RD
             if how == socket.SHUT_WR and not self._has_trailer and _is_writable(sock):
                 self._has_trailer = True
                 try:
@@ -109,6 +137,27 @@ class StreamChannel(Channel):
                 except OSError:
                     self._has_trailer = False
             GenuineSocket.shutdown(sock, how)
+        return None
+
+    def getsockopt(self, sock: socket.socket, level: int, name: int, *buflen: int) -> Any:
+        """Like :meth:`socket.socket.getsockopt`; TCP_INFO tells the connection's state, and no more."""
+        found = super().getsockopt(sock, level, name, *buflen)
+        if (level, name) != _TCP_INFO:
+            return found
+        # tcpi_state is the first byte of struct tcp_info (linux/tcp.h).
+        if isinstance(found, bytes):
+            return bytes([self._tcp_state()])[: len(found)] + found[1:]
+        return int.from_bytes(bytes([self._tcp_state()]) + found.to_bytes(4, sys.byteorder)[1:], sys.byteorder)
+
+    def _tcp_state(self) -> int:
+        """Return the state by its number in the kernel (include/net/tcp_states.h)."""
+        if self.state is State.CONNECTING:
+            return TCP_SYN_SENT
+        if self.state is State.FAILED or self.was_reset:
+            return TCP_CLOSE
+        if self.state is State.CLOSED or self._is_ending:
+            return TCP_CLOSE if self._is_shut else TCP_CLOSE_WAIT
+        return TCP_FIN_WAIT1 if self._is_shut else TCP_ESTABLISHED
 
     def close(self) -> None:
         """Drop a channel that was never installed."""
@@ -134,9 +183,8 @@ class StreamChannel(Channel):
     def failed(self, error: OSError) -> None:
         """The connection could not be made: the application's end becomes ready, SO_ERROR has the reason."""
         self.set_error(error)
-        with self.lock:
-            self.state = State.FAILED
-            self._discard_filler()
+        self.state = State.FAILED
+        # Hung up before it is writable, for both come at once natively.
         self.finish()
 
     def available(self) -> int:

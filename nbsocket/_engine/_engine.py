@@ -166,6 +166,10 @@ class Engine:
         else:
             self.call(lambda: self._streams.abandon(channel))
 
+    def interrupt(self, channel: StreamChannel) -> None:
+        """Give an attempt to connect up: it fails with ECONNRESET. Waits until that is so, a few seconds at most."""
+        self.call(lambda: self._streams.interrupt(channel)).wait(GRACE)
+
     def attach(self, channel: DatagramChannel) -> None:
         """Carry the datagrams of a channel from now on; nothing happens when it is carried already."""
         if channel.engine is None:
@@ -174,13 +178,16 @@ class Engine:
 
     def detach(self, channel: Channel) -> None:
         """Carry a channel no more: the operating system's socket was put back."""
-        if isinstance(channel, DatagramChannel) and not self._is_closed:
-            self.call(lambda: self._detach(channel))
-        else:
+        if self._is_closed:
             channel.discard()
+        else:
+            self.call(lambda: self._detach(channel))
 
-    def _detach(self, channel: DatagramChannel) -> None:
-        self._datagrams.detach(channel)
+    def _detach(self, channel: Channel) -> None:
+        if isinstance(channel, DatagramChannel):
+            self._datagrams.detach(channel)
+        elif isinstance(channel, StreamChannel):
+            self._streams.abandon(channel)
         channel.discard()
 
     def set_option(self, channel: Channel, name: str, value: float) -> None:

@@ -128,6 +128,17 @@ class Streams:
         channel.abandon()
         self._hub.driver.abort(link.key, monotonic())
 
+    def interrupt(self, channel: StreamChannel) -> None:
+        """Fail an attempt to connect, because the application shut the socket down; nothing happens after its end."""
+        link = self._links.get(self._keys.get(channel, -1))
+        if link is None or channel.state is not State.CONNECTING:
+            return
+        error = make_error(errno.ECONNRESET, "the socket was shut down while it was being connected")
+        self._let_go(link)
+        channel.failed(error)
+        fail(link.outcome, error)
+        self._hub.driver.abort(link.key, monotonic())
+
     def close_all(self, linger: float) -> None:
         """End every connection as if its application had closed it."""
         for link in tuple(self._links.values()):
