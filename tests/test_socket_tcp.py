@@ -198,8 +198,18 @@ def test_remote_reset(modem: Modem) -> None:
     with tcp_server(reset_after(b"last words", go)) as port, connected(modem, port) as sock:
         assert receive_exactly(sock, 10) == b"last words"
         go.put(None)
-        # The module says "closed" for a reset as for an end; what tells them apart is asked of it afterwards.
+        # The module says "closed" for a reset as for an end, and nothing that was written is lost.
         assert select.select([sock], [], [], PATIENCE)[0]
+        assert sock.recv(10) == b""
+
+
+def test_remote_reset_before_an_answer(modem: Modem) -> None:
+    def serve(connection: socket.socket) -> None:
+        assert receive_exactly(connection, 6) == b"heard?"
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    with tcp_server(serve) as port, connected(modem, port) as sock:
+        sock.sendall(b"heard?")
         with pytest.raises(ConnectionResetError):
             sock.recv(10)
 

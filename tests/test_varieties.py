@@ -72,7 +72,14 @@ def talk(rig: Rig) -> None:
     rig.write(key, b"once more")
     rig.run(60)
     assert peer.received.endswith(b"once more")
+    peer.send(b"and the last")
     peer.close()
+    assert received(rig, 12) == b"and the last"
+    if rig.module.options.after_closed == "error":
+        with pytest.raises(OSError):
+            rig.ask(RawCommand("AT+QISTATE=1,0"))
+    else:
+        rig.ask(RawCommand("AT+QISTATE=1,0"))
     assert rig.take(PeerClosed).key == key
     assert rig.take(ConnectionEnded).key == key
 

@@ -37,6 +37,15 @@ VARIETIES: dict[str, Variety] = {
     "busy_open_568": Variety({"busy_open": "568"}),
     "close_unopened_ok": Variety({"close_unopened": "ok"}, rb"\r\nOK\r\n\r\nCLOSE OK\r\n"),
     "close_unopened_error": Variety({"close_unopened": "error"}, rb"\+CME ERROR: 567"),
+    "closed_state_0": Variety({"after_closed": "initial"}, rb'"closed",0\r\n.*\+QISTATE: 0,"TCP",[^\r]*,0,0,1\r\n'),
+    "closed_state_4": Variety({"after_closed": "remote"}, rb'"closed",0\r\n.*\+QISTATE: 0,"TCP",[^\r]*,4,0,1\r\n'),
+    "closed_state_as_in_the_manual": Variety({"after_closed": "manual"}, rb'"closed",0\r\n.*\+QISTATE: 0,"TCP",'),
+    "forgotten_when_closed": Variety(
+        {"after_closed": "forgotten"}, rb'"closed",0\r\n.*?\r\nOK\r\n\r\n\+CME ERROR: 567'
+    ),
+    "error_when_closed": Variety({"after_closed": "error"}, rb'"closed",0\r\n.*?(\r\n\+CME ERROR: 567\r\n){2}'),
+    "closed_before_the_last_data": Variety({"closed_first": 0.05}, rb'"closed",0\r\n.*?\+QIURC: "recv",0,12,'),
+    "closed_twice": Variety({"closed_twice": True}, rb'(\r\n\+QIURC: "closed",0\r\n){2}'),
     "send_fail_bare": Variety(
         {"send_fail": "bare"}, rb"SEND FAIL", rb"OK\r\n\r\nOK\r\n\r\nSEND FAIL|> \r\nOK\r\n\r\nSEND FAIL"
     ),
@@ -115,6 +124,9 @@ VARIETIES: dict[str, Variety] = {
             "send_format": "hex",
             "receive_format": "hex",
             "port_busy": 556,
+            "after_closed": "forgotten",
+            "closed_first": 0.02,
+            "closed_twice": True,
             "cgpaddr_cid": 1,
             "dns_quotes": True,
         }

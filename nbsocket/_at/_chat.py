@@ -145,6 +145,11 @@ class Chat:
         self._wreck_end = 0
 
     @property
+    def is_mid_report(self) -> bool:
+        """A line or a payload has begun to come, and not ended. Ask when there is no further event."""
+        return self._framer.is_mid_payload or (self._framer.is_mid_line and not self._has_prompt)
+
+    @property
     def payload_due(self) -> int:
         """Bytes that a counted payload still wants at the least: before them nothing can happen. 0 outside of one."""
         return self._framer.payload_due

@@ -35,7 +35,7 @@ class Phase(Enum):
     #: QIOPEN is out, its outcome is not there.
     OPENING = auto()
     OPEN = auto()
-    #: The module said closed; whether by FIN or RST is being found out.
+    #: The module said closed; whether that is an end of file or a reset is being found out, while data may follow.
     JUDGING = auto()
     #: QICLOSE is due.
     RELEASING = auto()
@@ -78,6 +78,8 @@ class Connection:
     socket_id: int | None = None
     #: QIOPEN was given up without its outcome: until QICLOSE the module may still be at it, and refuse another.
     is_half_open: bool = False
+    #: The module has said OK to QIOPEN: what it says of this socket_id is about this connection.
+    is_accepted: bool = False
     #: The application wants no more events but ConnectionEnded.
     is_released: bool = False
     #: The application was told that it is open. UDP: it may be opening again, because the module lost the socket.
@@ -150,11 +152,19 @@ class Connection:
     ack_query_at: float | None = None
     ack_interval: float = FIRST_ACK_QUERY
 
-    #: JUDGING: answers of QISTATE in a row that had nothing of this socket.
-    absences: int = 0
-    #: QISTATE was asked; and when to decide without an answer.
-    is_state_known: bool = False
+    #: Something arrived since the last segment was begun: its answer may well come before SEND OK.
+    has_heard: bool = True
+    #: The module said closed, and when it did; JUDGING: when to decide without an answer.
+    has_closed: bool = False
+    closed_at: float = 0.0
+    #: JUDGING: the module has no count of bytes any more.
+    is_count_gone: bool = False
     judge_due: float | None = None
+    #: It is an end of file, which is told when QICLOSE was answered; and when to tell it at the latest.
+    is_ending: bool = False
+    end_due: float | None = None
+    #: The application knows of the end.
+    is_end_told: bool = False
     #: Times that the count was looked at while in doubt, and when to look again (or, RELEASING, to close again).
     looks: int = 0
     look_at: float = 0.0
@@ -245,7 +255,7 @@ class Connection:
         self.socket_id = None
         self.reopenings += 1
         self.sent = self.tries = self.looks = 0
-        self.is_sending = self.is_in_doubt = self.is_sought = False
+        self.is_sending = self.is_in_doubt = self.is_sought = self.is_accepted = False
         self.stalled_at = None
         self.early = None
         self.attach_deadline, self.ready_at = attach_deadline, now
@@ -291,15 +301,25 @@ class Connection:
         """Whether the peer has acknowledged nothing for too long."""
         return not self.is_acked and now >= self.progress_at + self.user_timeout
 
+    @property
+    def is_deaf(self) -> bool:
+        """The application takes nothing any more."""
+        return self.is_finished or self.is_released
+
+    def put_off_end(self, now: float, moment: float) -> None:
+        """After "closed" something came: what else the module has to push may follow until then."""
+        if self.phase is Phase.JUDGING or (self.is_ending and self.phase is Phase.RELEASING):
+            self.look_at = max(self.look_at, moment)
+
     def note_received(self) -> None:
         """Something came: the peer is alive, so there is no need to ask."""
-        self.is_answered = True
+        self.is_answered = self.has_heard = True
         if not self.is_finished:
             self.ack_query_at = None
 
     def timers(self) -> list[float]:
         """When something is due here."""
-        due: list[float | None] = [self.close_due, self.judge_due]
+        due: list[float | None] = [self.close_due, self.judge_due, self.end_due]
         if self.phase is Phase.QUEUED:
             due += [self.attach_deadline, self.socket_deadline, self.ready_at]
         if self.is_in_doubt or self.phase in (Phase.RELEASING, Phase.JUDGING):

@@ -76,6 +76,7 @@ class Driver:
                 "restarts",
                 "dropped_datagrams",
                 "damaged",
+                "late_data",
             ),
             0,
         )
@@ -84,7 +85,7 @@ class Driver:
         self._chat = Chat()
         self._events: deque[Event] = deque()
         self._out: list[bytes] = []
-        self._links = Links(self._emit, self.counters, self.segment_size, settings)
+        self._links = Links(self._emit, self.counters, self.segment_size, settings, lambda: self._chat.is_mid_report)
         self._mode = Mode.DOWN
         self._registration: int | None = None
         self._baudrate: int | None = None

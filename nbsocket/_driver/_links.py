@@ -9,6 +9,11 @@ that.
 * CLOSE OK names no socket, so there is one close at a time.
 * A send whose fate is unknown is settled by the module's own count of bytes, never by guessing.
 * A UDP socket that the module has lost is opened again under the same key: datagrams know no connection.
+* The line ``closed`` says neither who ended the connection, nor that no data follows it. It is an end of file where
+everything that was written was acknowledged or answered, whatever QISTATE says: the module may have forgotten the
+socket, or give either of its states for either end. Its state has the last word only where the fate of bytes is not
+known: then all but "remote closing" is a reset. The application is told once QICLOSE was answered; what is pushed until
+then is delivered.
 """
 
 from __future__ import annotations
@@ -66,19 +71,28 @@ CLOSE_RETRY_TIME = 1.0
 PORT_HOLD_TIME = 70.0
 #: Seconds until a count that is another than ours is looked at again.
 SECOND_LOOK = 2.0
-#: Seconds after the report that a peer has closed that had answered, until the module is asked how it closed. A program
-#: that knows that the answer is whole closes by itself meanwhile, and then there is nothing to ask.
-JUDGE_DELAY = 0.03
+#: Seconds without a push after the line "closed", until QICLOSE ends what the module may still have to push. A program
+#: that knows that the answer is whole closes by itself meanwhile.
+END_DELAY = 0.1
+#: Seconds after "closed" for which the pushes of other connections put that off, which may go before ours.
+LONGEST_DETOUR = 2.0
+#: Seconds that the end of file waits for CLOSE OK after the OK of QICLOSE.
+END_PATIENCE = 0.5
 #: Seconds to find out how the peer closed, longer than an opening keeps the line for itself; then it is taken for a
 #: reset: an end that was none would hide what the peer had yet to send.
 JUDGE_TIMEOUT = OPEN_TIMEOUT + 15.0
+#: Times that the count, and the state, are asked for again after "closed" when there is no sound answer.
+JUDGE_TRIES = 2
+#: State of QISTATE after an orderly end by the peer. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.4.
+STATE_REMOTE_CLOSING = 4
+#: Seconds that an opening waits for its outcome after "closed" has come: the two lines may have changed places.
+EARLY_CLOSE_TIME = 0.5
+#: Seconds in which the id of a connection that its peer has closed is not used again: a push that is late would be
+#: taken for the next connection's. The latter once this module has pushed anything after the end.
+ID_REST, LONG_ID_REST = 0.5, 5.0
 #: A half-closed connection is given up after so many seconds without data, unless a longer linger time is set.
 HALF_CLOSED_IDLE = 60.0
 
-#: Times that QISTATE is asked again when it is refused, or its answer malformed; then it is a reset, as above.
-STATE_TRIES = 2
-#: States of QISTATE that tell how a connection ended.
-STATE_INITIAL, STATE_REMOTE_CLOSING = 0, 4
 #: Seconds in which a datagram that is being sent at the end of the linger time is still waited for.
 SENDING_TIME = 5.0
 #: Times in a row that a UDP socket is opened again before the datagram at hand is given up.
@@ -96,16 +110,23 @@ class Links:
         counters: dict[str, int],
         segment_size: int,
         settings: Settings,
+        is_receiving: Callable[[], bool] = lambda: False,
     ) -> None:
         self._emit = emit
         self._counters = counters
         self._segment_size = segment_size
         self._is_hex = settings.is_hex
         self._settings = settings
+        #: Whether a line or a payload has begun to come, and not ended.
+        self._is_receiving = is_receiving
         self._keys = count(1)
         self._by_key: dict[int, Connection] = {}
         self._order: deque[Connection] = deque()
         self._free_ids: deque[int] = deque(SOCKET_IDS)
+        #: Until when an id that is free is not used again, see ID_REST.
+        self._rests_until: dict[int, float] = {}
+        #: Ids for which data came after the end, since they were used last: the log tells once.
+        self._late_ids: set[int] = set()
         #: Opened by the user's own raw commands; and those of them whose CLOSE OK is due.
         self._claimed_ids: set[int] = set()
         self._closing_claims: deque[int] = deque()
@@ -179,7 +200,7 @@ class Links:
         link.is_finished, link.linger_deadline = True, now + linger
         link.available = max(link.available, 1)
         link.ready_at = min(link.ready_at, now)
-        if link.phase is Phase.JUDGING:
+        if link.phase is Phase.JUDGING or link.is_ending:
             self._finish_closed(link)
 
     def half_close(self, key: int, linger: float, now: float) -> None:
@@ -201,6 +222,7 @@ class Links:
             self._gone(link, now)
         elif link.phase in (Phase.OPENING, Phase.OPEN, Phase.JUDGING):
             self._release(link)
+        link.is_ending = False
 
     def set_option(self, key: int, name: str, value: float) -> None:
         """Set ``nodelay``, ``rai`` or ``user_timeout`` (seconds; 0: the settings' ``ack_timeout``, as for Linux)."""
@@ -296,6 +318,8 @@ class Links:
         yield from (due for due in self._claims_opening.values() if due is not None)
         for link in self._order:
             yield from link.timers()
+        if self._rests_until and self._rest_hinders():
+            yield min(self._rests_until.values())
 
     # -- turns
 
@@ -315,13 +339,12 @@ class Links:
     def _control_turn_of(self, link: Connection, is_closing: bool, now: float) -> Turn | None:
         if link.socket_id is None:
             return None
+        if link.phase is Phase.JUDGING:
+            turn = self._judge_turn(link, now)
+            if turn is not None:
+                return turn
         if link.phase is Phase.RELEASING:
             return self._close_turn(link, now) if now >= link.look_at and not is_closing else None
-        if link.phase is Phase.JUDGING:
-            if now < link.look_at:
-                return None
-            command = QISENDQuery(link.socket_id) if link.is_state_known else QISTATE(link.socket_id)
-            return Turn(command, partial(self._judge, link))
         if link.phase is not Phase.OPEN:
             return None
         if link.is_in_doubt:
@@ -332,18 +355,35 @@ class Links:
 
     def open_turn(self, now: float) -> Turn | None:
         """The next QIOPEN; call only when the network is there."""
-        if self._opening is not None or not self._free_ids:
+        if self._opening is not None or self._rested_id(now) is None:
             return None
         link = next((link for link in self._order if link.phase is Phase.QUEUED and now >= link.ready_at), None)
         if link is None or self.may_be_refused(now):
             return None
-        link.socket_id = self._free_ids.popleft()
+        link.socket_id = self._take_id(now)
         link.socket_deadline, link.opening_at = None, now
         link.move(Phase.OPENING)
         self._opening, self._open_due = link, now + OPEN_TIMEOUT
         self._counters["opens"] += 1
         command = QIOPEN(link.socket_id, link.service, link.host, link.port, link.local_port)
         return Turn(command, partial(self._open_answered, link))
+
+    def _rested_id(self, now: float) -> int | None:
+        """The id that is free for longest, those left out whose last connection may have something to push yet."""
+        return next((number for number in self._free_ids if now >= self._rests_until.get(number, now)), None)
+
+    def _take_id(self, now: float) -> int:
+        socket_id = self._rested_id(now)
+        assert socket_id is not None
+        self._free_ids.remove(socket_id)
+        self._rests_until.pop(socket_id, None)
+        self._late_ids.discard(socket_id)
+        return socket_id
+
+    def _rest_hinders(self) -> bool:
+        """Somebody waits for a socket, and the only ones that are free have to rest."""
+        is_any_rested = any(number not in self._rests_until for number in self._free_ids)
+        return not is_any_rested and any(link.phase is Phase.QUEUED for link in self._order)
 
     def may_be_refused(self, now: float) -> bool:
         """The module is at an opening that was given up, or the user's own, and may refuse what needs the network."""
@@ -365,6 +405,8 @@ class Links:
             self._fail(link, make_error(ETIMEDOUT, "the module did not answer AT+QIOPEN", command="AT+QIOPEN"))
         elif not result.ok:
             self._open_failed(link, result.code, now)
+        else:
+            link.is_accepted = True
 
     def opened(self, socket_id: int, result: int, now: float) -> None:
         """``+QIOPEN: id,result`` came."""
@@ -387,6 +429,8 @@ class Links:
         for data in link.early or ():
             self._emit(DataReceived(link.key, data))
         link.early = None
+        if link.has_closed:
+            self.peer_closed(socket_id, now)
 
     def _resume(self, link: Connection, now: float) -> None:
         """Send what was written before the socket was there, or there again; then close if that is wanted."""
@@ -411,6 +455,7 @@ class Links:
             self._dispose(link.socket_id, is_half_open=result is None)
             self._needs_census = result is None
             link.socket_id, self._opening, self._open_due = None, None, None
+            link.is_accepted, link.has_closed, link.early = False, False, None
             link.ready_at = now + OPEN_RETRY_TIME
             link.move(Phase.QUEUED)
             return
@@ -540,35 +585,51 @@ class Links:
 
     def received(self, socket_id: int, data: bytes, now: float) -> None:
         """Payload came."""
+        for other in self._order:
+            other.put_off_end(now, min(now + END_DELAY, other.closed_at + LONGEST_DETOUR))
         link = self._by_id(socket_id)
         if link is None:
+            self._came_late(socket_id, data)
             self._unexpected(socket_id)
-        elif link.phase is Phase.OPENING:
+        elif link.phase is Phase.OPENING and link.is_accepted:
             link.early = [*(link.early or ()), data]
-        elif link.phase is Phase.OPEN and not (link.is_finished or link.is_released):
+        elif link.is_ending or (link.phase in (Phase.OPEN, Phase.JUDGING) and not link.is_deaf):
             link.note_received()
             if link.is_half_closed:
                 link.linger_deadline = now + link.linger
+            link.put_off_end(now, now + END_DELAY)
             self._emit(DataReceived(link.key, data))
+        elif link.phase is Phase.OPENING or link.is_end_told or not link.key:
+            self._came_late(socket_id, data)
+
+    def _came_late(self, socket_id: int, data: bytes) -> None:
+        """Data of a connection whose end was told already."""
+        self._counters["late_data"] += 1
+        if socket_id not in self._late_ids:
+            self._emit(Log(WARNING, f"{len(data)} bytes came for socket {socket_id} after its end; they are dropped"))
+        self._late_ids.add(socket_id)
 
     def peer_closed(self, socket_id: int, now: float) -> None:
         """``+QIURC: "closed"`` came."""
         link = self._by_id(socket_id)
         if link is None:
             self._unexpected(socket_id)
-        elif link.phase is Phase.OPENING:
-            self._fail(link, make_error(ECONNRESET, "the connection was closed while being opened", result=567))
+        elif link.phase is Phase.OPENING and link.is_accepted and link.is_tcp:
+            # The outcome may come behind it; before the OK it is about the connection that had the id before.
+            link.has_closed = True
+            self._open_due = now + EARLY_CLOSE_TIME
         elif link.phase is Phase.OPEN:
             if not link.is_tcp:
                 self._closed_datagrams(link, now)
-            elif link.is_finished:
+                return
+            link.has_closed, link.closed_at = True, now
+            if link.is_finished:
                 self._finish_closed(link)
             elif link.is_in_doubt or (not link.is_sending and link.has_unsent(self._segment_size)):
                 self._reset(link, make_error(ECONNRESET, "the connection was closed with data on its way", result=567))
             else:
                 link.move(Phase.JUDGING)
-                link.looks, link.look_at = 0, now + (JUDGE_DELAY if link.sent and link.is_answered else 0.0)
-                link.judge_due = now + JUDGE_TIMEOUT
+                link.looks, link.look_at, link.judge_due = 0, now + END_DELAY, now + JUDGE_TIMEOUT
 
     def _closed_datagrams(self, link: Connection, now: float) -> None:
         """The module says so of a UDP socket, which has nothing to close: it has lost it."""
@@ -580,48 +641,75 @@ class Links:
             self._release(link)
 
     def _finish_closed(self, link: Connection) -> None:
+        """The application is gone, too: there is nobody to tell how it ended."""
         if link.is_finished and link.has_unsent(self._segment_size):
             self._emit(Log(WARNING, f"{link.host} port {link.port} closed with data on its way to it"))
-        self._release(link)
+        link.is_ending = False
+        if link.phase in (Phase.OPEN, Phase.JUDGING):
+            self._release(link)
 
-    def _judge(self, link: Connection, result: FinalResult | None, now: float) -> None:
-        """Decide between FIN and RST. The URC is the same for both, so the module is asked for more."""
+    def _judge_turn(self, link: Connection, now: float) -> Turn | None:
+        """Decide whether "closed" is an end of file or a reset, or ask for what decides it."""
+        if now < link.look_at or self._is_receiving():
+            return None
+        if link.is_acked or link.has_heard or link.has_unsent(self._segment_size):
+            self._verdict(link, is_clean=True)
+            return None
+        assert link.socket_id is not None
+        if link.is_count_gone:
+            return Turn(QISTATE(link.socket_id), partial(self._judge_by_state, link))
+        return Turn(QISENDQuery(link.socket_id), partial(self._judge_by_count, link))
+
+    def _judge_by_count(self, link: Connection, result: FinalResult | None, now: float) -> None:
+        """What was written last got no answer: was all of it acknowledged?"""
         if link.phase is not Phase.JUDGING:
             return
-        if link.is_state_known:
-            account = read_account(result, is_tcp=True)
-            self._verdict(link, is_clean=account is not None and account.sent == link.sent and account.unacked == 0)
+        account = read_account(result, is_tcp=True)
+        if account is not None and account.sent:
+            self._verdict(link, is_clean=account.sent == link.sent and account.unacked == 0)
+        elif account is not None or not self._judges_again(link, result, now):
+            # Set to 0 at the end of a connection (§4.2.6), or forgotten.
+            link.is_count_gone, link.looks = True, 0
+
+    def _judge_by_state(self, link: Connection, result: FinalResult | None, now: float) -> None:
+        """Nothing tells what became of the last bytes but, for what it is worth, the state."""
+        if link.phase is not Phase.JUDGING:
             return
         rows = read_rows(result)
-        if rows is None and (result is None or link.looks < STATE_TRIES):
-            link.looks += 1
-            link.absences = 0
-            return  # it is asked again
-        if rows is None:
-            self._verdict(link, is_clean=False)
+        states = [row.state for row in rows or () if row.socket_id == link.socket_id]
+        # A row that is not there may have been hurt on the line: once more.
+        is_doubtful = rows is None or (not states and not link.looks)
+        if is_doubtful and self._judges_again(link, result, now):
             return
-        state = next((row.state for row in rows if row.socket_id == link.socket_id), None)
-        if state is None and not link.absences:
-            link.absences += 1
-            return  # the line may have been hurt, or this was the end of the answer before
-        link.is_state_known = True
-        if state == STATE_REMOTE_CLOSING:
-            self._verdict(link, is_clean=True)
-        elif state == STATE_INITIAL:
-            self._verdict(link, is_clean=False)
-        elif link.is_acked or link.is_answered:
-            self._verdict(link, is_clean=True)
+        self._verdict(link, is_clean=STATE_REMOTE_CLOSING in states)
+
+    def _judges_again(self, link: Connection, result: FinalResult | None, now: float) -> bool:
+        """Ask once more where the answer is missing or garbled, or the module busy."""
+        if link.looks >= JUDGE_TRIES or (result is not None and result.code in CLOSED_RESULTS):
+            return False
+        link.looks += 1
+        link.look_at = now if result is None or result.ok else now + END_DELAY
+        return True
 
     def _verdict(self, link: Connection, is_clean: bool) -> None:
         if not is_clean:
             self._reset(link, make_error(ECONNRESET, "the peer or the network reset the connection", result=567))
+        elif link.has_unsent(self._segment_size):
+            self._reset(link, make_error(ECONNRESET, "the connection was closed with data on its way", result=567))
+        else:
+            link.is_ending = True
+            self._release(link)
+
+    def _tell_end(self, link: Connection) -> None:
+        """QICLOSE was answered: nothing more comes. Tell the end of file, if nothing has spoilt it meanwhile."""
+        if not link.is_ending:
             return
         if link.has_unsent(self._segment_size):
             self._reset(link, make_error(ECONNRESET, "the connection was closed with data on its way", result=567))
             return
+        link.is_ending, link.end_due = False, None
+        link.is_released = link.is_end_told = True
         self._emit(PeerClosed(link.key))
-        link.is_released = True
-        self._release(link)
 
     def _reset(self, link: Connection, error: OSError) -> None:
         if not link.is_released:
@@ -632,8 +720,9 @@ class Links:
                 )
             else:
                 self._emit(ConnectionReset(link.key, error))
-        link.is_released = True
-        self._release(link)
+        link.is_released, link.is_ending = True, False
+        if link.phase not in (Phase.RELEASING, Phase.CLOSING):
+            self._release(link)
 
     def _release(self, link: Connection) -> None:
         if self._opening is link:
@@ -657,10 +746,12 @@ class Links:
         if result is None:
             self._close_overdue(link, now)
         elif result.ok:
-            return
-        elif result.code in CLOSED_RESULTS or link.close_tries > 1:
+            link.end_due = now + END_PATIENCE if link.is_ending else None
+        elif result.code in CLOSED_RESULTS or link.close_tries > 1 or (link.has_closed and result.code is None):
+            # The bare ERROR of a module that has forgotten the socket at "closed".
             self._gone(link, now)
         else:
+            self._tell_end(link)
             # A refusal for another reason would leave the socket open in the module for ever: ask once more.
             link.close_due, link.look_at = None, now + CLOSE_RETRY_TIME
             link.move(Phase.RELEASING)
@@ -682,11 +773,14 @@ class Links:
             self.disclaim(self._closing_claims[0], is_closed=True)
 
     def _gone(self, link: Connection, now: float) -> None:
+        self._tell_end(link)
         link.move(Phase.GONE)
         self._drop_datagrams(link, "the socket was closed before it was sent")
         self._order.remove(link)
         if link.socket_id is not None:
             self._free_ids.append(link.socket_id)
+            if link.has_closed or link.socket_id in self._late_ids:
+                self._rests_until[link.socket_id] = now + (LONG_ID_REST if self._counters["late_data"] else ID_REST)
         if link.local_port and link.socket_id is not None:
             self._port_free_at[link.service, link.local_port] = now + PORT_HOLD_TIME
         if self._by_key.pop(link.key, None) is not None:
@@ -696,7 +790,12 @@ class Links:
 
     def handle_timeout(self, now: float, is_attached: bool, why_not: str) -> None:
         """Do what time demands."""
+        self._rests_until = {number: until for number, until in self._rests_until.items() if now < until}
         if self._opening is not None and self._open_due is not None and now >= self._open_due:
+            if self._opening.has_closed:
+                error = make_error(ECONNRESET, "the connection was closed while being opened", result=567)
+                self._fail(self._opening, error)
+                return
             self._fail(self._opening, make_error(ETIMEDOUT, "the module gave no outcome of AT+QIOPEN", result=569))
         for link in tuple(self._order):
             self._handle_timeout_of(link, now, is_attached, why_not)
@@ -715,6 +814,11 @@ class Links:
             self._refuse(link, make_error(EMFILE, f"none of the module's sockets became free in {patience:g} s"), now)
         elif link.close_due is not None and now >= link.close_due and link.phase is Phase.CLOSING:
             self._close_overdue(link, now)
+        elif link.end_due is not None and now >= link.end_due and link.is_ending:
+            # A payload that has begun to come in this time still belongs to it.
+            link.end_due = now + END_DELAY if self._is_receiving() else None
+            if link.end_due is None:
+                self._tell_end(link)
         elif link.judge_due is not None and now >= link.judge_due:
             self._verdict(link, is_clean=False)
         elif link.phase is Phase.OPEN and link.linger_deadline is not None and now >= link.linger_deadline:
@@ -744,7 +848,7 @@ class Links:
         for link in tuple(self._order):
             if is_contained and link.socket_id != socket_id:
                 continue
-            if link.phase in (Phase.OPEN, Phase.JUDGING) and link.is_tcp:
+            if (link.phase in (Phase.OPEN, Phase.JUDGING) and link.is_tcp) or link.is_ending:
                 self._reset(link, make_error(ECONNRESET, f"bytes were lost on the serial line: {reason}"))
             elif link.phase is Phase.OPEN:
                 self._counters["dropped_datagrams"] += 1
@@ -774,7 +878,7 @@ class Links:
             return
         if link.phase is Phase.OPENING:
             self._fail(link, error)
-        elif link.phase in (Phase.OPEN, Phase.JUDGING):
+        elif link.phase in (Phase.OPEN, Phase.JUDGING) or link.is_ending:
             self._reset(link, error)
         self._gone(link, now)
 

@@ -148,6 +148,7 @@ class Segments:
 
     def _send(self, link: Connection, segment: bytes) -> Turn:
         link.is_sending = True
+        link.has_heard = False
         return Turn(self._command(link, segment), partial(self.answered, link))
 
     def _command(self, link: Connection, segment: bytes) -> Command[Any]:

@@ -83,6 +83,8 @@ def set_qiclose(module: Module, tail: str, now: float) -> Sequence[str]:
     socket_id = _socket_id(arguments, 0)
     entry = module.sockets.table.get(socket_id)
     is_closing = entry is not None and entry.state is SocketState.CLOSING
+    if entry is None:
+        module.sockets.answer_close(socket_id)
     if is_closing or (entry is None and module.options.close_unopened == "error"):
         raise CommandError(567)
     module.finish("OK", now)
@@ -113,6 +115,8 @@ def set_qistate(module: Module, tail: str, now: float) -> Sequence[str]:
         arguments.context_id(1)
         return read_qistate(module, "", now)
     entry = module.sockets.table.get(_socket_id(arguments, 1))
+    if entry is None and module.options.after_closed == "error":
+        raise CommandError(567)
     return [] if entry is None else [_state_line(entry)]
 
 

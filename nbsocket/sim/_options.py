@@ -241,6 +241,18 @@ class Options:
     close_unopened: str = _option(
         "error", _choice("error", "ok"), "closing an id that is not open: ERROR, or OK and CLOSE OK"
     )
+    after_closed: str = _option(
+        "manual",
+        _choice("manual", "initial", "remote", "forgotten", "error"),
+        "AT+QISTATE after the peer or the network closed: 4 or 0 by what it was, always 0, always 4, no such socket any"
+        " more, or ERROR for it",
+    )
+    closed_first: float | None = _option(
+        None,
+        _number(0, _INFINITE, float, optional=True),
+        "seconds after the report of a close at which the data that came before it are reported (none: in order)",
+    )
+    closed_twice: bool = _option(False, _flag(), "the report of a close comes twice")
     send_fail: str = _option("ok", _choice("ok", "bare"), "SEND FAIL after OK, or alone")
     send_closed: str = _option("fail", _choice("fail", "error"), "sending after the peer closed: SEND FAIL or ERROR")
     prompt: str = _option("blank", _choice("bare", "blank", "line"), r"'>', '\r\n> ' or '\r\n>\r\n'")

@@ -2,7 +2,7 @@
 
 Reading of the manual's socket states (BC260Y-CN TCP/IP guide 1.1 §2.3.4): 1 while connecting, 2 connected, 3 from
 AT+QICLOSE to CLOSE OK, 4 after the peer's FIN, 0 after a failed open and after a reset. An entry stays until
-AT+QICLOSE.
+AT+QICLOSE. Other firmware gives other states after a close, or forgets the entry: see the option ``after_closed``.
 """
 
 from __future__ import annotations
@@ -32,6 +32,9 @@ RECEIVE_WINDOW = 16384
 #: longest answer time of the manual.
 ROOM_TIMEOUT = 5.0
 _ROOM_INTERVAL = 0.05
+
+#: How often AT+QICLOSE looks whether all data that came before the peer's close are reported.
+_TAIL_INTERVAL = 0.01
 
 
 class SocketState(enum.IntEnum):
@@ -69,6 +72,18 @@ class ModuleSocket:
         self.down: deque[tuple[float, bytes | bool]] = deque()
         self.on_air_down = 0
         self.is_finishing = False
+        #: the peer or the network has reset it
+        self.is_reset = False
+        #: its close was reported before the data that came first: from when those are reported
+        self.tail_at: float | None = None
+        #: AT+QICLOSE was answered though data are still to be reported; bytes that were reported since
+        self.is_answered = False
+        self.late = 0
+
+    @property
+    def unreported(self) -> int:
+        """Bytes that have arrived and were not reported yet."""
+        return sum(len(item) for _, item in self.down if not isinstance(item, bool))
 
     @property
     def is_connected(self) -> bool:
@@ -87,6 +102,8 @@ class Sockets:
         self._held_ports: dict[int, float] = {}
         self._turn = 0
         self._totals: dict[int, tuple[int, int]] = {}
+        #: Forgotten at their close, but with data to report yet.
+        self._tails: list[ModuleSocket] = []
 
     # ---- open
 
@@ -171,9 +188,12 @@ class Sockets:
         """Deliver what was sent, then FIN; CLOSE OK comes after ``close_delay``."""
         if entry.timer is not None:
             entry.timer.cancel()
-        was_open = entry.state in (SocketState.CONNECTED, SocketState.REMOTE_CLOSING)
+        was_open = entry.state is not SocketState.CONNECTING and not entry.is_reset
         entry.state = SocketState.CLOSING
-        entry.down.clear()
+        if entry.tail_at is None:
+            entry.down.clear()
+        else:
+            entry.tail_at = now  # what it has yet to report comes before CLOSE OK
         entry.is_finishing = True
         self._finish_when_empty(entry, was_open)
         self._at(entry, now + self._module.options.close_delay, lambda at: self._closed(entry, at))
@@ -183,6 +203,9 @@ class Sockets:
             self._leave_network(entry, is_told=True)
 
     def _closed(self, entry: ModuleSocket, now: float) -> None:
+        if entry.down:
+            self._at(entry, now + _TAIL_INTERVAL, lambda at: self._closed(entry, at))
+            return
         self._remove(entry, now)
         self._module.urc("CLOSE OK", now)
 
@@ -210,6 +233,7 @@ class Sockets:
 
     def lose(self, services: tuple[str, ...], now: float) -> None:
         """Forget all sockets of these services, telling neither host nor peer (restart, deep sleep)."""
+        self._tails = [entry for entry in self._tails if entry.service not in services]
         for entry in [entry for entry in self.table.values() if entry.service in services]:
             if entry.timer is not None:
                 entry.timer.cancel()
@@ -359,10 +383,12 @@ class Sockets:
 
     def has_ready(self, now: float) -> bool:
         """Something has arrived that was not reported yet."""
-        return any(self._is_ready(entry, now) for entry in self.table.values())
+        return any(self._is_ready(entry, now) for entry in (*self.table.values(), *self._tails))
 
     @staticmethod
     def _is_ready(entry: ModuleSocket, now: float) -> bool:
+        if entry.tail_at is not None:
+            return bool(entry.down) and now >= entry.tail_at
         is_reported = entry.state in (SocketState.CONNECTED, SocketState.REMOTE_CLOSING)
         return is_reported and bool(entry.down) and entry.down[0][0] <= now
 
@@ -380,19 +406,52 @@ class Sockets:
             if entry is not None and self._is_ready(entry, now):
                 self._turn = entry.socket_id + 1
                 return entry
-        return None
+        return next((entry for entry in self._tails if self._is_ready(entry, now)), None)
 
     def _report(self, entry: ModuleSocket, now: float) -> None:
+        last_due, last = entry.down[-1]
+        if self._module.options.closed_first is not None and isinstance(last, bool) and last_due <= now:
+            entry.down.pop()
+            self._report_close(entry, last, now)
+            return
         due, item = entry.down.popleft()
         if isinstance(item, bool):
-            entry.state = SocketState.INITIAL if item else SocketState.REMOTE_CLOSING
-            self._module.urc(f'+QIURC: "closed",{entry.socket_id}', now)
+            self._report_close(entry, item, now)
             return
         head, rest = item[:MAX_REPORT_SIZE], item[MAX_REPORT_SIZE:]
         if rest:
             entry.down.appendleft((due, rest))
         entry.received += len(head)
+        entry.late += len(head) if entry.is_answered else 0
         entry.on_air_down -= len(head)
         if entry.has_network and entry.on_air_down <= RECEIVE_WINDOW // 2:
             self._module.network.set_receiving(entry.handle, True)
+        if entry in self._tails and not entry.down:
+            self._tails.remove(entry)
         self._module.report_data(entry.socket_id, head, now)
+
+    def _report_close(self, entry: ModuleSocket, is_reset: bool, now: float) -> None:
+        options = self._module.options
+        entry.is_reset = is_reset
+        is_orderly = options.after_closed == "remote" or (options.after_closed == "manual" and not is_reset)
+        entry.state = SocketState.REMOTE_CLOSING if is_orderly else SocketState.INITIAL
+        if entry.down:
+            entry.tail_at = now + (options.closed_first or 0.0)
+            self._module.timers.add(entry.tail_at, self.pump)
+        for _ in range(1 + options.closed_twice):
+            self._module.urc(f'+QIURC: "closed",{entry.socket_id}', now)
+        if options.after_closed in ("forgotten", "error"):
+            self._forget(entry, now)
+
+    def _forget(self, entry: ModuleSocket, now: float) -> None:
+        """Have no such socket any more; what was sent still goes out, and what came before the close is reported."""
+        if entry.down:
+            self._tails.append(entry)
+        entry.is_finishing = True
+        self._finish_when_empty(entry, was_open=not entry.is_reset)
+        self._remove(entry, now)
+
+    def answer_close(self, socket_id: int) -> None:
+        """AT+QICLOSE was answered for a socket that was forgotten."""
+        for entry in self._tails:
+            entry.is_answered |= entry.socket_id == socket_id

@@ -271,3 +271,60 @@ def test_without_a_network_nothing_is_opened() -> None:
     for command in (OPEN, 'AT+QIDNSGIP=0,"x.example"', 'AT+QPING=0,"x.example"', 'AT+QNTP=0,"x.example"',
                     'AT+QIDNSCFG=0,"1.1.1.1"'):  # fmt: skip
         assert Bench(registration="searching").say(command) == ERROR
+
+
+@pytest.mark.parametrize(
+    ("after_closed", "states"),
+    [("manual", "40"), ("initial", "00"), ("remote", "44"), ("forgotten", ""), ("error", "")],
+)
+def test_state_after_a_close(after_closed: str, states: str) -> None:
+    bench = Bench(after_closed=after_closed)
+    for socket_id in (0, 1):
+        bench.open(socket_id)
+    bench.network.connections[0].close()
+    bench.network.connections[1].reset()
+    bench.read()
+    assert [line.split(",")[5] for line in bench.ask("AT+QISTATE?")[:-1]] == list(states)
+    if not states:
+        assert bench.say("AT+QISEND=0,0") == bench.say("AT+QICLOSE=0") == ERROR
+        assert bench.say("AT+QISTATE=1,0") == (ERROR if after_closed == "error" else OK)
+        bench.open(0)
+
+
+@pytest.mark.parametrize("after_closed", ["manual", "forgotten"])
+def test_close_is_reported_before_the_last_data(after_closed: str) -> None:
+    bench = Bench(after_closed=after_closed, closed_first=0.5)
+    bench.open()
+    bench.network.connections[0].send(b"ab" * 600)
+    bench.network.connections[0].close()
+    assert bench.read() == lines('+QIURC: "closed",0')
+    assert bench.run(0.49) == b""
+    pieces = lines('+QIURC: "recv",0,1024,"' + "ab" * 512 + '"', '+QIURC: "recv",0,176,"' + "ab" * 88 + '"')
+    assert bench.run(0.02) == pieces
+
+
+def test_data_that_came_before_the_close_are_reported_before_close_ok() -> None:
+    bench = Bench(closed_first=5.0, close_delay=0.0)
+    bench.open()
+    bench.network.connections[0].send(b"last")
+    bench.network.connections[0].close()
+    assert bench.read() == lines('+QIURC: "closed",0')
+    assert bench.say("AT+QICLOSE=0") + bench.run(1.0) == OK + lines('+QIURC: "recv",0,4,"last"', "CLOSE OK")
+
+
+def test_close_is_reported_twice() -> None:
+    bench = Bench(closed_twice=True)
+    bench.open()
+    bench.network.connections[0].close()
+    assert bench.read() == 2 * lines('+QIURC: "closed",0')
+
+
+def test_what_was_sent_goes_out_though_the_socket_is_forgotten() -> None:
+    bench = Bench(after_closed="forgotten", latency=1.0)
+    bench.open()
+    bench.run(2.0)
+    bench.say('AT+QISEND=0,5,"hello"')
+    bench.network.connections[0].close()
+    bench.run(2.0)
+    assert bench.network.connections[0].received == b"hello"
+    assert bench.network.connections[0].is_finished

@@ -74,6 +74,18 @@ class Peer:
         return self._entry is not None and self._entry.is_forgotten
 
     @property
+    def told_down(self) -> int:
+        """Bytes that the module has told the host of before it answered AT+QICLOSE."""
+        return 0 if self._entry is None else self._entry.received - self._entry.late
+
+    @property
+    def too_late_down(self) -> int:
+        """Bytes that it told of after that, or has yet to tell of."""
+        if self._entry is None or not self._entry.is_answered:
+            return 0
+        return self._entry.late + self._entry.unreported
+
+    @property
     def is_on_the_air(self) -> bool:
         """What the application wrote is still on its way to the peer."""
         return self._entry is not None and self._entry.on_air_up > 0
@@ -106,6 +118,10 @@ class Peer:
             self.write(len(data))
         elif manner in ("greet", "flood") and not data and self.owner.is_tcp:
             self.write(100 if manner == "greet" else 12_000)
+        elif manner in ("server", "crasher") and data:
+            # Its answer and its end come together; nothing of the latter tells which it is.
+            self.write(3 * len(data))
+            self.end("fin" if manner == "server" else "rst")
         elif manner == "closer" and len(self.link.received) >= 300:
             self.end("fin")
         elif manner == "deaf" and not data:
@@ -130,6 +146,8 @@ class Connection:
         self.written = 0
         self.taken = 0
         self.read = 0
+        #: Something came since the driver took the last bytes: it may be the answer to them.
+        self.has_heard = True
         self.waiting: list[bytes] = []
         self.datagrams: Counter[bytes] = Counter()
         self.datagrams_read: Counter[bytes] = Counter()
@@ -202,6 +220,7 @@ class Connection:
             return data
         data = self.up[self.taken : min(self.taken + max_bytes, self.written)]
         self.taken += len(data)
+        self.has_heard = self.has_heard and not data
         return data
 
     # -- checks
@@ -216,6 +235,7 @@ class Connection:
             self._check_datagram(data, self._sent_by_peers(), self.datagrams_read, garbled, "application")
             return
         assert self.peer is not None
+        self.has_heard = True
         if self.is_misread:
             return
         end = self.read + len(data)

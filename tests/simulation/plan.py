@@ -9,7 +9,7 @@ from typing import Any
 from nbsocket._driver import Settings
 from nbsocket.sim import Options
 from tests.simulation.seeds import SEEDS
-from tests.simulation.variety import random_options, random_settings
+from tests.simulation.variety import random_endings, random_options, random_settings
 
 #: Connections of one plan; a port of the peers' side each, so that every byte has an owner.
 MOST_CONNECTIONS = 9
@@ -164,7 +164,10 @@ def make_plan(seed: int) -> Plan:
     options = random_options(random, settings)
     plan = Plan(seed, settings, options, _random_cut(random), tuple(_Writer(random, settings, options).steps()))
     # What was added later has dice of its own, so that the rest of a seed stays what it was.
-    return plan if seed in SEEDS else _with_look_ups(_with_more(plan, Random(seed ^ 0xADD5)), Random(seed ^ 0xD25))
+    if seed in SEEDS:
+        return plan
+    plan = _with_look_ups(_with_more(plan, Random(seed ^ 0xADD5)), Random(seed ^ 0xD25))
+    return _with_endings(plan, Random(seed ^ 0xE2D5))
 
 
 def _with_more(plan: Plan, random: Random) -> Plan:
@@ -227,6 +230,17 @@ def _with_look_ups(plan: Plan, random: Random) -> Plan:
             kind, timeout = random.choice(FACILITIES[facility][1]), random.choice((None, None, 1.0, 10.0, 100.0))
             steps.append(Step(moment, "request", {"kind": kind, "timeout": timeout}))
     return replace(plan, steps=tuple(sorted(steps, key=lambda step: step.at)))
+
+
+def _with_endings(plan: Plan, random: Random) -> Plan:
+    """Add what may follow a peer's close, and peers that answer and close in one breath, as servers do."""
+    options = plan.options | random_endings(random)
+    steps = list(plan.steps)
+    for index, step in enumerate(steps):
+        is_stream = step.verb == "connect" and step.arguments["service"] == "TCP"
+        if is_stream and step.arguments["peer"] in ("sink", "echo", "closer") and random.random() < 0.3:
+            steps[index] = replace(step, arguments=step.arguments | {"peer": random.choice(("server", "crasher"))})
+    return replace(plan, options=options, steps=tuple(steps))
 
 
 def _random_cut(random: Random) -> str:

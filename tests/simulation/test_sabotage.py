@@ -58,6 +58,29 @@ def test_data_delivered_after_a_reset(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.timeout(300)
+def test_data_after_closed_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    received = Links.received
+
+    def drop(self: Links, socket_id: int, data: bytes, now: float) -> None:
+        link = self._by_id(socket_id)
+        if link is None or not link.has_closed:
+            received(self, socket_id, data, now)
+
+    monkeypatch.setattr(Links, "received", drop)
+    assert first_failure({"eof"}) < MOST_SEEDS
+
+
+@pytest.mark.timeout(300)
+def test_end_of_file_without_a_look_at_what_was_acknowledged(monkeypatch: pytest.MonkeyPatch) -> None:
+    def believe(self: Links, link: Connection, now: float) -> None:
+        if now >= link.look_at:
+            self._verdict(link, is_clean=True)
+
+    monkeypatch.setattr(Links, "_judge_turn", believe)
+    assert first_failure({"eof"}) < MOST_SEEDS
+
+
+@pytest.mark.timeout(300)
 def test_id_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     gone = Links._gone
 

@@ -59,6 +59,13 @@ QUIRKS: dict[str, tuple[Any, ...]] = {
     "dns_quotes": (True,),
 }
 
+#: What follows the peer's close, drawn with dice of its own.
+ENDINGS: dict[str, tuple[Any, ...]] = {
+    "after_closed": ("initial", "remote", "forgotten", "error"),
+    "closed_first": (0.0, 0.05, 0.5),
+    "closed_twice": (True,),
+}
+
 #: Options that slow every command down: no two of them at a time, so that a run stays short.
 RATES = (9600, 57600, 115200)
 
@@ -74,6 +81,12 @@ def random_options(random: Random, settings: Settings) -> dict[str, Any]:
         options["baudrate"] = random.choice(RATES)
         options["strict_baud"] = random.random() < 0.5
     return options
+
+
+def random_endings(random: Random) -> dict[str, Any]:
+    """Some of the endings, for one module in two."""
+    share = random.choice((0.0, 0.5))
+    return {name: random.choice(values) for name, values in ENDINGS.items() if random.random() < share}
 
 
 def random_settings(random: Random) -> Settings:
