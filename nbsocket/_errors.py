@@ -40,6 +40,21 @@ RESULT_CODES: dict[int, tuple[int, str]] = {
     574: (errno.EADDRINUSE, "the local port is busy (it stays so for 70 s after a close)"),
 }
 
+#: What other error numbers mean, where it says more than the number. Source: 3GPP TS 27.007 §9.2.1.
+ERROR_WORDS = {
+    3: "operation not allowed",
+    4: "operation not supported",
+    10: "SIM not inserted",
+    11: "SIM PIN required",
+    12: "SIM PUK required",
+    13: "SIM failure",
+    14: "SIM busy",
+    15: "SIM wrong",
+    16: "incorrect password",
+    30: "no network service",
+    31: "network timeout",
+}
+
 #: Result codes that getaddrinfo answers with something other than EAI_NONAME.
 _GAI_CODES = {
     564: EAI_AGAIN,
@@ -67,7 +82,8 @@ def error_from_result(result: int | None, command: str, *, otherwise: int = errn
         return make_error(
             number or otherwise, f"{meaning} (result {result} of {command})", command=command, result=result
         )
-    reason = "the module answered ERROR" if result is None else f"the module answered error {result}"
+    words = f" ({ERROR_WORDS[result]})" if result in ERROR_WORDS else ""
+    reason = "the module answered ERROR" if result is None else f"the module answered error {result}{words}"
     return make_error(otherwise, f"{reason} to {command}", command=command, result=result)
 
 

@@ -50,8 +50,9 @@ T = TypeVar("T")
 #: Longest name server address in bytes. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.7.
 MAX_SERVER_SIZE = 64
 
-#: Seconds beyond ``attach_timeout`` for bring-up: finding the rate of a module that boots.
-BRING_UP_TIME = 60.0
+#: Seconds beyond ``attach_timeout`` for bring-up: finding the rate of a module that boots, or one whose answers take as
+#: long as the manual allows (5 s each), or that switches its radio on (85 s on siblings).
+BRING_UP_TIME = 180.0
 
 #: Seconds in which an outcome that comes over the network is due. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.2.
 OUTCOME_TIME = 60.0
@@ -125,6 +126,7 @@ class Modem:
         close_orphans: bool = True,
         wait_for_socket: float = 0.0,
         hupcl: bool = True,
+        restore_sleep: bool = False,
         log_payload: bool = False,
     ) -> None:
         """Note how to use the module.
@@ -135,7 +137,8 @@ class Modem:
             baudrate: rate of the serial line; None tries 115200, 9600 and then the rest.
             data_format: ``"hex"`` is safe and documented; ``"raw"`` needs half the bytes on the serial line.
             apn: access point name, set in the module only when it has another one; None leaves it alone.
-            power: ``"awake"``, or ``"psm"`` to let the module sleep whenever nothing needs it.
+            power: ``"awake"``, where power saving of the radio (AT+CPSMS), with which the network cannot reach the
+                module, is switched off where it is on; or ``"psm"`` to let the module sleep whenever nothing needs it.
             attach_timeout: seconds that calls wait for the registration to the network.
             ack_timeout: seconds without acknowledgement after which a TCP connection is given up (TCP_USER_TIMEOUT).
             close_orphans: whether sockets that an earlier program left open in the module are closed.
@@ -143,6 +146,8 @@ class Modem:
                 become free; 0: it fails at once with EMFILE. A socket's own timeout counts too.
             hupcl: whether DTR and RTS fall when the port is closed, as usual (HUPCL). False leaves them raised: for
                 boards that wire one of them to the module's reset or power key.
+            restore_sleep: for a program that only looks at the module: it is kept awake meanwhile, and :meth:`close`
+                puts the sleep mode back as it was found (AT+QSCLK); power saving of the radio is left alone.
             log_payload: whether the wire log (logger ``nbsocket.at``, DEBUG) shows payload and not its size only.
         Raises:
             ValueError: an argument is out of range; the message says what is allowed.
@@ -160,6 +165,7 @@ class Modem:
             ack_timeout=ack_timeout,
             close_orphans=bool(close_orphans),
             wait_for_socket=wait_for_socket,
+            restore_sleep=bool(restore_sleep),
         )
         self.port = port
         self._settings = settings

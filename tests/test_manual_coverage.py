@@ -174,7 +174,8 @@ def test_line_is_answered(row: Row) -> None:
         assert caught.value.result == 571  # type: ignore[attr-defined]  # of our errors
         return
     lines = rig.ask(request)
-    assert rig.module.commands[-1] == row.line
+    # Not the last one where it sets how the module is spoken to: that is looked at afterwards.
+    assert row.line in rig.module.commands
     if "test" in row.form:
         assert lines and lines[0].startswith("+" + row.name.replace("QDNSGIP", "QIDNSGIP"))
     if row.payload:

@@ -29,7 +29,7 @@ from nbsocket._at._events import (
 )
 from nbsocket._at._framing import MAX_PAYLOAD_SIZE, Framer, Mark
 from nbsocket._at._tables import FINAL_RESULTS, SEND_OUTCOMES, error_code, is_error, read_urc, split_line
-from nbsocket._at._wreck import has_run_into_urc, has_tail_of_payload, is_wreck
+from nbsocket._at._wreck import has_run_into_urc, has_tail_of_hex, has_tail_of_payload, is_wreck
 
 __all__ = ["Chat", "State"]
 
@@ -45,6 +45,13 @@ MAX_POSTPONEMENT = 30.0
 #: Seconds that SEND OK may be late where nothing may be said in the meantime, because the module might take it for
 #: payload. Real modules were seen to need 8 s and more.
 LATE_OUTCOME = 20.0
+
+#: A line that is none of the module's, while a command is out, may have been its result: seconds that the result is
+#: still waited for where the command has more, as AT+CFUN=1 has.
+PATIENCE_AFTER_NOISE = 5.0
+
+#: Commands whose echo is known: it may come late, when the next command is out already.
+REMEMBERED_COMMANDS = 8
 
 #: Most information responses of one command; the longest real answer (AT&V) has fewer.
 MAX_RESPONSES = 128
@@ -117,6 +124,7 @@ class Chat:
         self._wreck_end = 0
         self._pending: Command[Any] | None = None
         self._responses: list[InfoResponse] = []
+        self._sent_lines: deque[str] = deque(maxlen=REMEMBERED_COMMANDS)
         self._forget_command(State.IDLE)
 
     @property
@@ -174,6 +182,7 @@ class Chat:
         self._deadline = now + self._timeout
         self._framer.drop_prompt()
         self._expects_prompt = command.payload is not None
+        self._sent_lines.append(command.line.rstrip())
         return command.encode()
 
     def send_payload(self, now: float) -> bytes:
@@ -298,6 +307,8 @@ class Chat:
                 event = self._read_line(frame)
                 if isinstance(event, Damaged):
                     self._note_wreck(event)
+                if isinstance(event, (Damaged, UnknownLine)):
+                    self._shorten_deadline()
                 if event is not None:
                     self._was_garbled |= isinstance(event, (Damaged, StrayResult, UnknownLine))
                     return event
@@ -321,6 +332,10 @@ class Chat:
         if not (event.is_contained or self._framer.receives_hex):
             self._wreck_end = self._framer.offset + MAX_PAYLOAD_SIZE
 
+    def _shorten_deadline(self) -> None:
+        if self._pending is not None and not self._pending.awaits_outcome:
+            self._deadline = min(self._deadline, self._heard_at + PATIENCE_AFTER_NOISE)
+
     def _read_prompt(self) -> Prompt:
         assert self._pending is not None
         self._advance(_Step.PROMPT)
@@ -332,7 +347,7 @@ class Chat:
         """Classify a line; None when it is part of the pending command's answer."""
         line = data.decode("latin-1").rstrip()
         pending = self._pending
-        if pending is not None and line[:2] in ("AT", "at", "At", "aT") and line == pending.line.rstrip():
+        if line[:2] in ("AT", "at", "At", "aT") and line in self._sent_lines:
             return Echo(line)
         if has_run_into_urc(line):
             return Damaged(f"a line that has run into a URC: {len(line)} characters")
@@ -344,6 +359,7 @@ class Chat:
         return read_urc(line, prefix, text) or self._read_unknown(line, prefix)
 
     def _read_unknown(self, line: str, prefix: str) -> Event | None:
+        is_hex = self._framer.receives_hex is True
         if is_wreck(line):
             return Damaged(f"a line that may have been received data: {len(line)} characters")
         pending = self._pending
@@ -351,7 +367,7 @@ class Chat:
             return None
         if prefix:
             return Notice(line)
-        if has_tail_of_payload(line):
+        if has_tail_of_hex(line) if is_hex else has_tail_of_payload(line):
             return Damaged(f"a line that may have been received data: {len(line)} characters")
         return UnknownLine(line)
 

@@ -9,7 +9,16 @@ from typing import ClassVar
 
 from nbsocket._at._command import Command, InfoResponse, PlainCommand, last_fields
 from nbsocket._at._errors import RemoteProtocolError
-from nbsocket._at._syntax import check_range, format_time, parse_time, quote, read_int, read_text
+from nbsocket._at._syntax import (
+    check_range,
+    format_time,
+    parse_time,
+    quote,
+    read_int,
+    read_own_address,
+    read_reject_cause,
+    read_text,
+)
 from nbsocket._at._values import PdpAddress, PdpContext, RegistrationStatus, SignalQuality
 from nbsocket._parameter import check_parameter
 
@@ -17,6 +26,8 @@ __all__ = [
     "AT",
     "ATE0",
     "ATI",
+    "ATQ0",
+    "ATV1",
     "BAUDRATES",
     "CCLK",
     "CEREG",
@@ -26,6 +37,7 @@ __all__ = [
     "CGPADDR",
     "CGSN",
     "CMEE",
+    "CPSMS",
     "CSQ",
     "IPR",
     "QNBIOTEVENT",
@@ -36,7 +48,9 @@ __all__ = [
     "CFUNRead",
     "CGATTRead",
     "CGDCONTRead",
+    "CMEERead",
     "CPINRead",
+    "CPSMSRead",
     "IPRRead",
     "QSCLKRead",
 ]
@@ -64,6 +78,24 @@ class ATE0(PlainCommand):
     @property
     def line(self) -> str:
         return "ATE0"
+
+
+@dataclass(frozen=True, slots=True)
+class ATQ0(PlainCommand):
+    """Give final results again, after ``ATQ1``. V.250 §6.2.5."""
+
+    @property
+    def line(self) -> str:
+        return "ATQ0"
+
+
+@dataclass(frozen=True, slots=True)
+class ATV1(PlainCommand):
+    """Give final results as words again, after ``ATV0``: as numbers, ``0`` is OK. V.250 §6.2.6."""
+
+    @property
+    def line(self) -> str:
+        return "ATV1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +173,21 @@ class CMEE(PlainCommand):
 
 
 @dataclass(frozen=True, slots=True)
+class CMEERead(Command[int | None]):
+    """Form of errors, see CMEE."""
+
+    _prefixes: ClassVar[tuple[str, ...]] = ("+CMEE",)
+
+    @property
+    def line(self) -> str:
+        return "AT+CMEE?"
+
+    def parse(self, responses: Sequence[InfoResponse]) -> int | None:
+        """Give the mode; None where the firmware says OK alone."""
+        return read_int(last_fields(self, responses), 0) if responses else None
+
+
+@dataclass(frozen=True, slots=True)
 class CFUN(PlainCommand):
     """Radio: 0 minimum functions, 1 on, 4 flight mode. TS 27.007 §8.2."""
 
@@ -155,8 +202,8 @@ class CFUN(PlainCommand):
 
     @property
     def timeout(self) -> float:
-        """Detaching from the network before the OK takes longer than other commands."""
-        return 15.0
+        """Seconds: switching the radio on takes up to 25 s on BC660K-GL, 85 s on BC66, siblings of this module."""
+        return 90.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,9 +281,12 @@ class CEREGRead(Command[RegistrationStatus]):
         return "AT+CEREG?"
 
     def parse(self, responses: Sequence[InfoResponse]) -> RegistrationStatus:
-        """Give n and stat; what comes after them with n 2-5 is left out."""
+        """Give n, stat and the cause of a refusal, which n 3 and 5 tell; location and access technology are left out.
+
+        ``+CEREG: <n>,<stat>[,<tac>,<ci>,<AcT>[,<cause_type>,<reject_cause>]...]``
+        """
         fields = last_fields(self, responses)
-        return RegistrationStatus(read_int(fields, 0), read_int(fields, 1))
+        return RegistrationStatus(read_int(fields, 0), read_int(fields, 1), *read_reject_cause(fields, 5))
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,9 +322,43 @@ class CGPADDR(Command[list[PdpAddress]]):
         return f"AT+CGPADDR{self.form}"
 
     def parse(self, responses: Sequence[InfoResponse]) -> list[PdpAddress]:
-        """Give one value a context; a second address of a context is left out."""
+        """Give one value a context; of two addresses of a context the IPv4 one."""
         lists = [response.fields() for response in responses]
-        return [PdpAddress(read_int(fields, 0), (fields[1] or None) if len(fields) > 1 else None) for fields in lists]
+        return [PdpAddress(read_int(fields, 0), _pdp_address(fields[1:])) for fields in lists]
+
+
+def _pdp_address(fields: list[str | None]) -> str | None:
+    addresses = [address for field in fields if (address := read_own_address(field or "")) is not None]
+    return next((address for address in addresses if ":" not in address), addresses[0] if addresses else None)
+
+
+@dataclass(frozen=True, slots=True)
+class CPSMS(PlainCommand):
+    """Power saving mode of the radio: 0 off, 1 on. Stored. TS 27.007 §7.38."""
+
+    mode: int
+
+    def __post_init__(self) -> None:
+        check_range("mode", self.mode, 0, 2)
+
+    @property
+    def line(self) -> str:
+        return f"AT+CPSMS={self.mode}"
+
+
+@dataclass(frozen=True, slots=True)
+class CPSMSRead(Command[int | None]):
+    """Power saving mode of the radio, see CPSMS."""
+
+    _prefixes: ClassVar[tuple[str, ...]] = ("+CPSMS",)
+
+    @property
+    def line(self) -> str:
+        return "AT+CPSMS?"
+
+    def parse(self, responses: Sequence[InfoResponse]) -> int | None:
+        """Give the mode, without the timers; None where the firmware says OK alone."""
+        return read_int(last_fields(self, responses), 0) if responses else None
 
 
 @dataclass(frozen=True, slots=True)

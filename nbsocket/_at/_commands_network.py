@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from nbsocket._at._command import Command, InfoResponse, PlainCommand, last_fields
 from nbsocket._at._errors import RemoteProtocolError
-from nbsocket._at._syntax import check_range, quote, read_int, read_text
+from nbsocket._at._syntax import check_range, quote, read_int
 from nbsocket._at._values import Acknowledgement, DataFormat, DnsServers, SocketStatus
 from nbsocket._parameter import check_host
 
@@ -142,9 +142,25 @@ class _StateQuery(Command[list[SocketStatus]]):
         return [_read_status(response.fields()) for response in responses]
 
 
+#: What stands for the fields of a row of +QISTATE that are not told, those after the id.
+_NOT_TOLD = (0, 0, -1, 0, 1)
+
+
 def _read_status(fields: list[str | None]) -> SocketStatus:
-    numbers = (read_int(fields, index) for index in range(3, 8))
-    return SocketStatus(read_int(fields, 0), read_text(fields, 1), read_text(fields, 2), *numbers)
+    """Read a row. Which socket it is must be certain; the rest may be garbled, left out, or in another form."""
+    socket_id = read_int(fields, 0)
+    if socket_id > MAX_SOCKET_ID:
+        raise RemoteProtocolError(f"no socket of the module has the number {socket_id}")
+    service, host = ((fields[index] or "") if index < len(fields) else "" for index in (1, 2))
+    numbers = (_number_or(fields, index, default) for index, default in enumerate(_NOT_TOLD, 3))
+    return SocketStatus(socket_id, service, host, *numbers)
+
+
+def _number_or(fields: list[str | None], index: int, default: int) -> int:
+    try:
+        return read_int(fields, index)
+    except RemoteProtocolError:
+        return default
 
 
 @dataclass(frozen=True, slots=True)

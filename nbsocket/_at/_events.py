@@ -185,8 +185,10 @@ class IpAssigned:
 class Registration:
     """``+CEREG:`` unasked. TS 27.007 §10.1.22."""
 
-    #: See RegistrationStatus.stat.
+    #: See RegistrationStatus.
     stat: int
+    cause_type: int | None = None
+    reject_cause: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +208,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Echo:
-    """The pending command's own line came back."""
+    """The line of the pending command, or of one of those before it, came back."""
 
     line: str
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta, timezone
+from ipaddress import IPv6Address, ip_address
 
 from nbsocket._at._errors import RemoteProtocolError
 from nbsocket._parameter import MAX_HOST_SIZE, check_parameter
@@ -14,6 +15,8 @@ __all__ = [
     "parse_time",
     "quote",
     "read_int",
+    "read_own_address",
+    "read_reject_cause",
     "read_text",
     "split_fields",
 ]
@@ -85,6 +88,31 @@ def read_text(fields: list[str | None], index: int) -> str:
     if index >= len(fields):
         raise RemoteProtocolError(f"parameter {index + 1} of {fields!r} is missing")
     return fields[index] or ""
+
+
+def read_own_address(text: str) -> str | None:
+    """The module's own address from +IP or +CGPADDR; None when it is none, or an address that says "none".
+
+    An IPv6 address may come as 16 numbers with dots between them. TS 27.007 §10.1.14.
+    """
+    numbers = text.split(".")
+    try:
+        if len(numbers) == 16:
+            return str(IPv6Address(bytes(map(int, numbers))))
+        address = ip_address(text)
+    except ValueError:
+        return None
+    return None if address.is_unspecified else text
+
+
+def read_reject_cause(fields: list[str | None], index: int) -> tuple[int | None, int | None]:
+    """<cause_type> and <reject_cause> of +CEREG from field ``index`` on; None where they are not told.
+
+    They only explain: what is no number does not make the line a malformed one.
+    """
+    texts = (fields[at] if at < len(fields) else None for at in (index, index + 1))
+    kind, cause = (int(text) if text is not None and re.fullmatch(r"[0-9]{1,3}", text) else None for text in texts)
+    return kind, cause
 
 
 def parse_time(text: str) -> datetime:

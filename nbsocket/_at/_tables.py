@@ -26,7 +26,7 @@ from nbsocket._at._events import (
     Sleep,
     UnknownLine,
 )
-from nbsocket._at._syntax import read_int, split_fields
+from nbsocket._at._syntax import read_int, read_own_address, read_reject_cause, split_fields
 from nbsocket._at._wreck import is_wreck_of_urc
 
 __all__ = ["FINAL_RESULTS", "SEND_OUTCOMES", "error_code", "is_error", "read_urc", "split_line"]
@@ -38,7 +38,7 @@ FINAL_RESULTS = {"OK": True, "ERROR": False, "SEND OK": True, "SEND FAIL": False
 SEND_OUTCOMES = frozenset({"SEND OK", "SEND FAIL"})
 
 #: Words of ``+CME ERROR`` after AT+CMEE=2 that stand for a result code. §3, table 2; capitals count, for TS 27.007 §9.2
-#: has "operation not allowed" and others of its own.
+#: has "operation not allowed" and others of its own, which mean something else.
 RESULT_TEXTS = {
     "Unknown error": 550,
     "Operation blocked": 551,
@@ -65,6 +65,15 @@ RESULT_TEXTS = {
     "Operation not allowed": 572,
     "APN not configured": 573,
     "Port busy": 574,
+    # Of TS 27.007 §9.2, those that tell why there is no network.
+    "operation not allowed": 3,
+    "SIM not inserted": 10,
+    "SIM PIN required": 11,
+    "SIM PUK required": 12,
+    "SIM failure": 13,
+    "SIM busy": 14,
+    "SIM wrong": 15,
+    "no network service": 30,
 }
 
 _ERROR_RE = re.compile(r"\+CM[ES] ERROR *: *(.*)")
@@ -139,13 +148,15 @@ def _read_ntp(text: str, fields: list[str | None]) -> Event | None:
 
 
 def _read_address(text: str, fields: list[str | None]) -> Event | None:
-    address = fields[0] or ""
-    return IpAssigned(address) if _ADDRESS_RE.fullmatch(address) else None
+    address = read_own_address(fields[0] or "")
+    return IpAssigned(address) if address is not None else None
 
 
 def _read_registration(text: str, fields: list[str | None]) -> Event | None:
     # With <n> it is a late answer to AT+CEREG?: its <stat> is as true as that of a URC.
-    return Registration(read_int(fields, 1 if REGISTRATION_ANSWER_RE.match(text) else 0))
+    if REGISTRATION_ANSWER_RE.match(text):
+        fields = fields[1:]
+    return Registration(read_int(fields, 0), *read_reject_cause(fields, 4))
 
 
 def _read_sleep(text: str, fields: list[str | None]) -> Event | None:

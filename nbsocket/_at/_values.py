@@ -29,16 +29,19 @@ class DataFormat:
 
 @dataclass(frozen=True, slots=True)
 class SocketStatus:
-    """One line of AT+QISTATE. BC260Y-CN TCP/IP guide 1.1 §2.3.4."""
+    """One line of AT+QISTATE. BC260Y-CN TCP/IP guide 1.1 §2.3.4.
+
+    Only the id is certain: the other fields are as below where firmware leaves them out, or has them in another form.
+    """
 
     socket_id: int
-    #: "TCP" or "UDP".
+    #: "TCP" or "UDP"; "" when not told.
     service: str
     host: str
     remote_port: int
     #: 0 when the module chose it.
     local_port: int
-    #: 0 initial, 1 connecting, 2 connected, 3 closing, 4 remote closing.
+    #: 0 initial, 1 connecting, 2 connected, 3 closing, 4 remote closing; -1 when not told.
     state: int
     context_id: int
     access_mode: int
@@ -86,6 +89,10 @@ class RegistrationStatus:
     n: int
     #: 0 idle, 1 registered, 2 searching, 3 denied, 4 unknown, 5 registered while roaming.
     stat: int
+    #: 0: ``reject_cause`` is an EMM cause (TS 24.301 §9.9.3.9), 1: the maker's own; None: not told.
+    cause_type: int | None = None
+    #: Why the network refused, None: not told.
+    reject_cause: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

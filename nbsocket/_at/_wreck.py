@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["has_run_into_urc", "has_tail_of_payload", "is_wreck", "is_wreck_of_urc"]
+__all__ = ["has_run_into_urc", "has_tail_of_hex", "has_tail_of_payload", "is_wreck", "is_wreck_of_urc"]
 
 _RECV_HEADER = '+QIURC: "recv",'
 
@@ -20,12 +20,23 @@ _SHORTEST_TYPE = 5
 # Of the 15 bytes of the header. The nearest line that means something else, such as +QIND: "abc",1, is 6 away.
 _MAX_HEADER_DISTANCE = 4
 
+# The same without the characters that are hex digits, up to the payload's closing quote.
+_HEADER_MARKS = '+QIUR: "rv",,,""'
+
+# Characters that no recv URC in hex has at that place: more of them than of one garbled byte, and the line is another.
+_MAX_FOREIGN_MARKS = 1
+
+# Lines that a recv URC may have run into: the beginning of what is left is theirs then.
+_RESULT_RE = re.compile(r"(?:SEND OK|CLOSE OK|SEND FAIL|OK|ERROR)")
+
 _PRINTABLE_RE = re.compile(r"[ -~]*")
 _PIECE_RE = re.compile(r'QIURC|"recv|recv"')
 _HEADER_END_RE = re.compile(r'"recv", *[0-9]')
 # What follows the type in a recv URC in hex, to its end.
 _FIELDS_RE = re.compile(r'", *[0-9] *, *\d+ *, *"?(?:[0-9A-Fa-f]{2})+"?$')
 _DIGITS_RE = re.compile(r"[0-9A-Fa-f]{4,}|.*[,\"](?:[0-9A-Fa-f]{2})+")
+_HEX_TAIL_RE = re.compile(r'(.*?)(?:[0-9A-Fa-f]{2,}"?|[0-9A-Fa-f]")', re.DOTALL)
+_HEX_DIGITS_RE = re.compile(r"[0-9A-Fa-f]+")
 _RECEIVED_RE = re.compile(r', *\d+, *\d+, *"')
 _OTHER_URC_RE = re.compile(r'\+QIURC: *"([a-z ]+)"((?:, *(?:\d+|"[ !#-~]*"))*)')
 
@@ -50,6 +61,29 @@ def has_tail_of_payload(line: str) -> bool:
     No line of the module ends with a quote, but those that begin with ``+NAME:``.
     """
     return line.endswith('"') or _DIGITS_RE.fullmatch(line) is not None
+
+
+def has_tail_of_hex(line: str) -> bool:
+    """The same where payload is known to come as hex digits: then what is left of it ends with such, and little else.
+
+    The characters before them must be those of the header, some of them lost: ``^MODE: 17,17`` and ``NAME: "ab"`` have
+    letters that no header has, so they cannot have been received data.
+    """
+    match = _HEX_TAIL_RE.fullmatch(line)
+    if match is None or not has_tail_of_payload(line):
+        return False
+    marks = _HEX_DIGITS_RE.sub("", _RESULT_RE.sub("", match[1], count=1))
+    return len(marks) - _common_size(marks, _HEADER_MARKS) <= _MAX_FOREIGN_MARKS
+
+
+def _common_size(text: str, other: str) -> int:
+    """Length of the longest common subsequence."""
+    row = [0] * (len(other) + 1)
+    for char in text:
+        diagonal = 0
+        for index, expected in enumerate(other, 1):
+            diagonal, row[index] = row[index], diagonal + 1 if char == expected else max(row[index], row[index - 1])
+    return row[-1]
 
 
 def is_wreck_of_urc(line: str) -> bool:

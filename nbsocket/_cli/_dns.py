@@ -23,7 +23,7 @@ def main(options: argparse.Namespace) -> int:
     if not (1 <= len(options.servers) <= 2 if options.action == "set" else not options.servers):
         wanted = "set wants one address or two" if options.action == "set" else "show takes no addresses"
         raise CommandError(f"dns: {wanted}", ExitCode.USAGE)
-    with closing(configure_modem(options, close_orphans=False)) as modem:
+    with closing(configure_modem(options, close_orphans=False, restore_sleep=True)) as modem:
         if options.action == "set":
             modem.set_dns_servers(*options.servers)
         servers = modem.dns_servers()

@@ -12,6 +12,13 @@ from nbsocket._cli._options import configure_modem
 #: Source: BC260Y-CN TCP/IP guide 1.1 §4.1, AT+QSCLK.
 SLEEP_MODES = {None: "not told", 0: "stays awake", 1: "deep sleep when idle", 2: "light sleep when idle"}
 
+#: Source: TS 27.007 §7.38, AT+CPSMS.
+RADIO_MODES = {
+    None: "not told",
+    False: "stays reachable",
+    True: "saves power: the network cannot reach it when idle",
+}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """``info`` has no options of its own."""
@@ -19,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> int:
     """Print identity, signal, registration and settings; the exit code tells whether the module is registered."""
-    with configure_modem(options, close_orphans=False) as modem:
+    with configure_modem(options, close_orphans=False, restore_sleep=True) as modem:
         info, status, settings = modem.info(), modem.status(), modem.settings()
     if options.json:
         print(json.dumps({"port": modem.port, **asdict(info), **asdict(status), **asdict(settings)}))
@@ -34,6 +41,7 @@ def main(options: argparse.Namespace) -> int:
             "address": status.address or "none",
             "data": f"sent as {settings.send_format}, received as {settings.receive_format}",
             "sleep": SLEEP_MODES.get(settings.sleep_mode, f"mode {settings.sleep_mode}"),
+            "radio": RADIO_MODES[settings.saves_power],
             "speed": f"{settings.baudrate} baud" if settings.baudrate else "not known: the line is behind the port",
         }
         for name, value in rows.items():

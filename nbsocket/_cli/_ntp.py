@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> int:
     """Print the server's time in UTC, and how far this machine's clock is from it."""
-    with closing(configure_modem(options, close_orphans=False)) as modem:
+    with closing(configure_modem(options, close_orphans=False, restore_sleep=True)) as modem:
         moment = modem.ntp(options.server, options.server_port, set_clock=options.is_set)
         offset = (moment - datetime.now(timezone.utc)).total_seconds()
         clock = modem.clock() if options.is_set else None

@@ -34,7 +34,7 @@ def main(options: argparse.Namespace) -> int:
     check_ping(options.host, options.timeout, options.count, options.size)
     printer = _Printer(options)
     try:
-        with closing(configure_modem(options, close_orphans=False)) as modem:
+        with closing(configure_modem(options, close_orphans=False, restore_sleep=True)) as modem:
             if not options.json:
                 print(
                     f"PING {options.host}: {options.size} bytes, up to {options.timeout} s for each reply", flush=True

@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> int:
     """Print one address a line; the module gives one."""
-    with closing(configure_modem(options, close_orphans=False)) as modem:
+    with closing(configure_modem(options, close_orphans=False, restore_sleep=True)) as modem:
         addresses = modem.resolve(options.host)
     if options.json:
         print(json.dumps({"host": options.host, "addresses": addresses}))

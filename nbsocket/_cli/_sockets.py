@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> int:
     """Print one socket a line; none is closed by looking."""
-    with closing(configure_modem(options, close_orphans=False)) as modem:
+    with closing(configure_modem(options, close_orphans=False, restore_sleep=True)) as modem:
         rows = modem.sockets(context_id=options.context, socket_id=options.id)
     if options.json:
         print(json.dumps([asdict(row) for row in rows]))

@@ -18,13 +18,16 @@ from typing import Any
 
 from nbsocket import _at
 from nbsocket._at import NEED_DATA, QSCLK, Chat, FinalResult
+from nbsocket._driver._attach import attach
 from nbsocket._driver._connection import Source
 from nbsocket._driver._events import Event, Log, SetBaudrate, Stopped
 from nbsocket._driver._late import LateOutcomes
-from nbsocket._driver._life import Settings, attach, bring_up, come_back, wake
+from nbsocket._driver._life import LineState, Settings, bring_up, come_back, configure_again, wake
 from nbsocket._driver._links import Links, Turn
+from nbsocket._driver._log_limit import LogLimit
+from nbsocket._driver._network import REGISTERED, NetworkState
 from nbsocket._driver._raw import line_of
-from nbsocket._driver._requests import REGISTERED, REGISTRATION, Request
+from nbsocket._driver._requests import Request
 from nbsocket._driver._script import Script, SetRate
 from nbsocket._driver._tasks import Tasks
 from nbsocket._errors import make_error
@@ -41,6 +44,18 @@ HEX_SEGMENT, RAW_SEGMENT = 512, 1024
 
 #: Times that bring-up is begun anew when the module restarts or falls silent in the middle of it.
 BRING_UP_TRIES = 4
+
+#: Restarts within so many seconds after which the module is left alone until somebody wants it again.
+MOST_RESTARTS, RESTARTS_TIME = 8, 60.0
+
+#: Times that an echo which comes back is looked into; then the line is taken for one that echoes now and then.
+ECHO_LOOKS = 3
+
+#: Final results as numbers, OK and ERROR. V.250 §5.7.1.
+NUMERIC_RESULTS = ("0", "4")
+
+#: Lines of the log a minute about lost bytes, and about lines that nothing waits for.
+MOST_WARNINGS, MOST_STRANGE_LINES = 5, 20
 
 
 class Mode(Enum):
@@ -87,7 +102,15 @@ class Driver:
         self._out: list[bytes] = []
         self._links = Links(self._emit, self.counters, self.segment_size, settings, lambda: self._chat.is_mid_report)
         self._mode = Mode.DOWN
-        self._registration: int | None = None
+        self._network = NetworkState()
+        self._line = LineState()
+        self._echo_looks = self._failed_looks = 0
+        #: Something may have changed how the module is set; and whether its sockets may be gone, too, and why.
+        self._wants_look = False
+        self._suspicion: str | None = None
+        self._restarts: deque[float] = deque(maxlen=MOST_RESTARTS)
+        self._warnings = LogLimit(MOST_WARNINGS)
+        self._strange_lines = LogLimit(MOST_STRANGE_LINES)
         self._baudrate: int | None = None
         self._rate_changes = 0
         #: Rates that this port was asked for and cannot do.
@@ -96,7 +119,7 @@ class Driver:
         self._has_baudrate = True
         self._life: Script[Any] | None = None
         self._life_done: Callable[[Script[Any], float], None] | None = None
-        self._attach: Script[tuple[int, str | None]] | None = None
+        self._attach: Script[tuple[int | None, str | None]] | None = None
         self._bring_up_tries = 0
         self._tasks = Tasks(self._emit, self, settings.attach_timeout)
         self._turn: Turn | None = None
@@ -115,7 +138,7 @@ class Driver:
     @property
     def is_ready(self) -> bool:
         """The module is configured and registered to the network."""
-        return self._mode is Mode.RUNNING and self._registration in REGISTERED
+        return self._mode is Mode.RUNNING and self._network.is_attached
 
     @property
     def is_at_rest(self) -> bool:
@@ -135,9 +158,10 @@ class Driver:
 
     def port_lost(self, error: OSError, now: float) -> None:
         """The port is gone or could not be opened: everything that needs it fails with ``error``."""
-        self._mode, self._registration, self.local_address = Mode.DOWN, None, None
+        self._mode, self.local_address = Mode.DOWN, None
+        self._network.forget()
         self._life = self._life_done = self._attach = self._turn = None
-        self._may_sleep = False
+        self._may_sleep = self._wants_look = False
         self._chat.clear()
         self._out.clear()
         self._fail_everything(error, now)
@@ -255,6 +279,7 @@ class Driver:
             script.handle_timeout(now)
         self._tasks.handle_timeout(now, self.is_ready, self._why_not_attached())
         self._links.handle_timeout(now, self.is_ready, self._why_not_attached())
+        self._sum_up_log(now)
         self._pump(now)
 
     def _deadlines(self) -> Iterator[float]:
@@ -262,6 +287,7 @@ class Driver:
         yield from (moment for moment in moments if moment is not None)
         yield from self._tasks.deadlines()
         yield from self._links.deadlines()
+        yield from (limit.deadline for limit in (self._warnings, self._strange_lines) if limit.deadline is not None)
 
     def _scripts(self) -> list[Script[Any]]:
         own = [script for script in (self._life, self._attach) if script is not None]
@@ -298,7 +324,12 @@ class Driver:
         if self._mode is not Mode.RUNNING:
             return None
         if self._may_sleep and self._has_work():
-            self._run_life(Script(wake()), self._woken, now)
+            self._run_life(Script(wake(self._line)), self._woken, now)
+            return self._choose(now)
+        if self._wants_look and not self._links.is_opening:
+            self._wants_look = False
+            steps = configure_again(self._settings, self._line, has_restarted=self._suspicion is not None)
+            self._run_life(Script(steps), self._looked, now)
             return self._choose(now)
         turn = None if self._links.is_opening else self._links.control_turn(now)
         if turn is not None or self._links.is_opening:
@@ -307,7 +338,7 @@ class Driver:
             return self._choose(now)
         if self._attach is not None and self._attach.command is not None:
             return Turn(self._attach.command, self._attach.respond)
-        return self._fair_turn(now) or self._sleep_turn()
+        return self._fair_turn(now) or self._sleep_turn() or self._leaving_turn()
 
     def _begin_exclusive(self, now: float) -> bool:
         """Begin a request that must be alone: as a script of the module's life, which may change the rate too."""
@@ -342,6 +373,14 @@ class Driver:
         ):
             return None
         return Turn(QSCLK(1), self._sleep_answered)
+
+    def _leaving_turn(self) -> Turn | None:
+        """Put the sleep mode back, as the last thing of all."""
+        mode = self._line.sleep_mode
+        if not (self._is_stopping and self._is_done and mode):
+            return None
+        self._line.sleep_mode = None
+        return Turn(QSCLK(mode), lambda result, now: None)
 
     def _sleep_answered(self, result: FinalResult | None, now: float) -> None:
         # Without an OK it is not asked again before there was work: an idle module must stay idle.
@@ -389,8 +428,10 @@ class Driver:
             self.counters["resyncs"] += 1
             if not self._settings.is_hex:
                 self._links.drop_doubtful()
-            script = Script(come_back(self._settings.is_hex))
-            self._run_life(script, self._back, now)
+            self._resynchronise(now)
+
+    def _resynchronise(self, now: float) -> None:
+        self._run_life(Script(come_back(self._settings.is_hex, self._line)), self._back, now)
 
     def _on_opened(self, event: _at.Opened, now: float) -> None:
         if not self._links.is_claimed(event.socket_id):
@@ -426,8 +467,14 @@ class Driver:
             self._restarted("it said RDY", now)
 
     def _on_echo(self, event: _at.Echo, now: float) -> None:
-        if self._mode is Mode.RUNNING and self._life is None:
-            self._restarted("it echoes commands again", now)
+        self._line.has_echo = True
+        if self._mode is not Mode.RUNNING or self._life is not None or self._line.echo_stays:
+            return
+        # It may have restarted, or somebody has said ATE1, or the line echoes some commands only.
+        self._echo_looks += 1
+        self._line.echo_stays = self._echo_looks > ECHO_LOOKS
+        if not self._line.echo_stays:
+            self._wants_look, self._suspicion = True, "it echoes commands again"
 
     def _on_ip(self, event: _at.IpAssigned, now: float) -> None:
         self.local_address = event.address
@@ -435,12 +482,15 @@ class Driver:
             self._attach.offer(event, now)
 
     def _on_registration(self, event: _at.Registration, now: float) -> None:
+        is_news = event.stat != self._network.stat
+        if self._mode is Mode.RUNNING:
+            self._network.note(event)
         if self._attach is not None:
             self._attach.offer(event, now)
-        elif self._mode is Mode.RUNNING and event.stat != self._registration:
-            self._registration = event.stat
-            self._emit(Log(INFO, f"network: {REGISTRATION.get(event.stat, event.stat)}"))
+        elif self._mode is Mode.RUNNING and is_news:
+            self._emit(Log(INFO, f"network: {self._network.describe()}"))
             if event.stat not in REGISTERED:
+                self._network.is_attached = False
                 self._begin_attach(now)
 
     def _on_sleep(self, event: _at.Sleep, now: float) -> None:
@@ -450,15 +500,38 @@ class Driver:
 
     def _on_stray(self, event: _at.StrayResult, now: float) -> None:
         self._links.late_outcome(event.text, now)
-        self._emit(Log(DEBUG, f"nothing waits for {event.text!r}"))
+        self._log_strange(f"nothing waits for {event.text!r}", now)
 
     def _on_damaged(self, event: _at.Damaged, now: float) -> None:
         self.counters["damaged"] += 1
-        self._emit(Log(WARNING, f"bytes were lost on the serial line: {event.reason}"))
+        self._line.strange_lines += 1
+        self._sum_up_log(now)
+        if self._warnings.admits(now):
+            self._emit(Log(WARNING, f"bytes were lost on the serial line: {event.reason}"))
         self._links.damaged(event.socket_id, event.is_contained, event.reason)
 
-    def _on_line(self, event: _at.Notice | _at.UnknownLine, now: float) -> None:
+    def _on_notice(self, event: _at.Notice, now: float) -> None:
         self._emit(Log(DEBUG, f"{SAID}{event.line!r}"))
+
+    def _on_unknown_line(self, event: _at.UnknownLine, now: float) -> None:
+        self._line.strange_lines += 1
+        self._line.is_numeric |= event.line in NUMERIC_RESULTS
+        self._log_strange(f"{SAID}{event.line!r}", now)
+
+    def _log_strange(self, message: str, now: float) -> None:
+        self._sum_up_log(now)
+        if self._strange_lines.admits(now):
+            self._emit(Log(DEBUG, message))
+
+    def _sum_up_log(self, now: float) -> None:
+        """Tell how many lines the limits have kept out of the log."""
+        for limit, level, what in (
+            (self._warnings, WARNING, "times that bytes were lost on the serial line"),
+            (self._strange_lines, DEBUG, "lines that nothing waits for"),
+        ):
+            left_out = limit.take_left_out(now)
+            if left_out:
+                self._emit(Log(level, f"{left_out} more {what} within a minute were not logged"))
 
     # -- the module's life
 
@@ -468,13 +541,17 @@ class Driver:
             self._start(now)
 
     def _start(self, now: float) -> None:
-        self._mode, self._registration = Mode.STARTING, None
-        self._attach = self._turn = None
-        self._may_sleep = False
+        self._mode = Mode.STARTING
+        self._network.forget()
+        self._attach = self._turn = self._suspicion = None
+        self._may_sleep = self._wants_look = self._line.is_numeric = False
+        self._echo_looks = self._failed_looks = 0
         self._bring_up_tries += 1
         self._chat.reset()
         self._chat.receives_hex = None
-        steps = bring_up(self._settings, self._baudrate, self._refused_baudrates)
+        steps = bring_up(
+            self._settings, self._baudrate, self._refused_baudrates, self._line, is_again=self._bring_up_tries > 1
+        )
         self._run_life(Script(steps, (_at.CloseOk,)), self._brought_up, now)
 
     def _run_life(self, script: Script[Any], done: Callable[[Script[Any], float], None], now: float) -> None:
@@ -508,6 +585,7 @@ class Driver:
             for socket_id in script.value or ():
                 self._links.claim(socket_id)
             self._chat.receives_hex = self._settings.is_hex
+            self._tell_of_echo()
             self._begin_attach(now)
         elif script.error.errno == ETIMEDOUT and self._bring_up_tries < BRING_UP_TRIES:
             self._start(now)
@@ -515,8 +593,32 @@ class Driver:
             self._baudrate = None
             self._give_up(script.error, now)
 
+    def _tell_of_echo(self) -> None:
+        if self._line.echo_stays:
+            self._emit(Log(INFO, "whatever is sent to the module comes back (echo), and ATE0 does not end it"))
+
+    def _looked(self, script: Script[Any], now: float) -> None:
+        """The module's settings were put right; see whether it still has its sockets."""
+        if script.error is not None and script.error.errno != ETIMEDOUT:
+            self._give_up(script.error, now)
+            return
+        if script.error is not None:
+            self._failed_looks += 1
+            self._wants_look = self._failed_looks < BRING_UP_TRIES
+            self._resynchronise(now)
+            return
+        self._failed_looks = 0
+        self._chat.receives_hex = self._settings.is_hex
+        self._tell_of_echo()
+        why, self._suspicion = self._suspicion, None
+        if why is None or script.value is None:
+            return
+        present = frozenset(row.socket_id for row in script.value)
+        if self._links.open_socket_ids and not self._links.open_socket_ids & present:
+            self._restarted(why, now)
+
     def _begin_attach(self, now: float) -> None:
-        self._attach = Script(attach(), (_at.Registration, _at.IpAssigned))
+        self._attach = Script(attach(self._network), (_at.Registration, _at.IpAssigned))
         self._attach.start(now)
 
     def _back(self, script: Script[Any], now: float) -> None:
@@ -532,17 +634,22 @@ class Driver:
 
     def _give_up(self, error: OSError, now: float) -> None:
         self._emit(Log(WARNING, f"the module cannot be used: {error.strerror}"))
-        self._mode, self._registration, self._attach = Mode.FAILED, None, None
+        self._mode, self._attach, self._wants_look = Mode.FAILED, None, False
+        self._network.forget()
         self._fail_everything(error, now)
 
     def _restarted(self, why: str, now: float) -> None:
         if self._mode is Mode.RUNNING:
             self.counters["restarts"] += 1
+            self._restarts.append(now)
             self._emit(Log(WARNING, f"the module restarted ({why}): every connection is reset"))
         error = make_error(ECONNRESET, f"the module restarted ({why})")
         self._links.lost_all(error, now)
         self._tasks.fail_all(error, only_started=True)
-        if self._bring_up_tries < BRING_UP_TRIES:
+        is_restless = len(self._restarts) == MOST_RESTARTS and now < self._restarts[0] + RESTARTS_TIME
+        if is_restless:
+            self._give_up(make_error(ECONNRESET, f"the module restarts again and again ({why})"), now)
+        elif self._bring_up_tries < BRING_UP_TRIES:
             self._start(now)
         else:
             self._give_up(error, now)
@@ -555,8 +662,7 @@ class Driver:
     def _why_not_attached(self) -> str:
         if self._mode is not Mode.RUNNING:
             return "the module is not ready yet"
-        state = REGISTRATION.get(self._registration if self._registration is not None else 2, "unknown")
-        return f"the module is not attached to the network: {state}"
+        return f"the module is not attached to the network: {self._network.describe()}"
 
     def _reap(self, now: float) -> bool:
         """Deal with scripts that have come to their end; return whether there were any."""
@@ -572,16 +678,27 @@ class Driver:
             has_changed = True
         return has_changed
 
-    def _attached(self, script: Script[tuple[int, str | None]], now: float) -> None:
+    def _attached(self, script: Script[tuple[int | None, str | None]], now: float) -> None:
         self._attach = None
         if script.value is None:
             self._begin_attach(now)
             return
-        self._registration, address = script.value
+        _, address = script.value
+        self._network.is_attached = True
         self.local_address = address or self.local_address
-        self._emit(Log(INFO, f"network: {REGISTRATION[self._registration]}, address {self.local_address}"))
+        self._emit(Log(INFO, f"network: {self._network.describe()}, address {self.local_address}"))
 
     # -- what requests may know
+
+    @property
+    def found_sleep_mode(self) -> int | None:
+        """The sleep mode that is going to be put back."""
+        return self._line.sleep_mode
+
+    def user_changes_settings(self) -> None:
+        """A command of the user's may change how the module is set: it is put right after it."""
+        self._wants_look = True
+        self._chat.receives_hex = None  # told from the bytes meanwhile
 
     def socket_id_of(self, key: int) -> int | None:
         """The module's number of an open connection."""
@@ -641,6 +758,6 @@ _HANDLERS: dict[type, Callable[[Driver, Any, float], None]] = {
     _at.Sleep: Driver._on_sleep,
     _at.StrayResult: Driver._on_stray,
     _at.Damaged: Driver._on_damaged,
-    _at.Notice: Driver._on_line,
-    _at.UnknownLine: Driver._on_line,
+    _at.Notice: Driver._on_notice,
+    _at.UnknownLine: Driver._on_unknown_line,
 }

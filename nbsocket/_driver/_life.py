@@ -6,15 +6,18 @@ from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass
 from errno import EIO, ENODEV
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from nbsocket._at import (
     AT,
     ATE0,
+    ATQ0,
+    ATV1,
     CEREG,
     CFUN,
     CGDCONT,
     CMEE,
+    CPSMS,
     QICFG,
     QICLOSE,
     QSCLK,
@@ -22,29 +25,37 @@ from nbsocket._at import (
     CFUNRead,
     CGDCONTRead,
     CloseOk,
+    CMEERead,
     Command,
+    CPSMSRead,
+    DataFormat,
     FinalResult,
-    IpAssigned,
+    PdpContext,
     QICFGRead,
     QISTATERead,
-    Registration,
+    QSCLKRead,
+    SocketStatus,
 )
-from nbsocket._driver._requests import REGISTERED, checked, read_address
+from nbsocket._driver._network import SIM_ERRORS
+from nbsocket._driver._requests import checked
 from nbsocket._driver._script import Await, Pause, SetRate, Steps, Unanswered, Write
 from nbsocket._errors import make_error
 
 __all__ = [
     "PROBES_FIXED",
     "PROBES_SEARCHING",
+    "LineState",
     "Settings",
-    "attach",
     "bring_up",
     "catch_up",
     "come_back",
+    "configure_again",
     "probe",
     "wake",
     "way_back",
 ]
+
+T = TypeVar("T")
 
 #: Both are met in the field first; then the rest that AT+IPR can set.
 COMMON_RATES = (115200, 9600)
@@ -60,13 +71,26 @@ PROBES_BOOTING = 40
 #: Seconds that the first three AT may take, and those after them: a slow module that refuses what comes before it has
 #: answered the last one would refuse for ever.
 PATIENCE, MORE_PATIENCE = 1.0, 2.5
+#: Seconds for the last AT of all at a rate: as long as any answer may take (BC260Y-CN TCP/IP guide 1.1 §2.3).
+LAST_PATIENCE = 5.0
 #: Seconds for the first AT at a rate that is seldom met: a port where nothing answers is to be told of soon.
 HASTE = 0.6
 
 #: Results that say "not now", as firmware without error numbers does with ERROR alone (None); and how often, and after
 #: how many seconds, a command that got one is given again.
 BUSY_RESULTS = frozenset({None, 551, 564, 568})
-BUSY_TRIES, BUSY_PAUSE = 4, 1.0
+BUSY_TRIES, BUSY_PAUSE = 6, 1.0
+
+#: The same while the module starts: SIM busy (TS 27.007 §9.2), seen for the first seconds after boot.
+STARTING_RESULTS = frozenset({14})
+STARTING_TRIES = 21
+
+#: Times that a question is asked when its answer is garbled.
+QUESTION_TRIES = 3
+
+#: The try in a row without an answer at which :func:`probe` turns results on again: another program may have turned
+#: them off (ATQ1).
+QUIET_TRY = 5
 
 #: Seconds that the answer which ends those of many AT may take, and how often it is asked for. Not sooner: the second
 #: answer would be taken for that of the next command.
@@ -76,9 +100,6 @@ MARKER_TRIES = 2
 #: Ends a data mode that somebody left open: Esc cancels one of open length, the CRs fill one of any fixed length and
 #: are nothing to a module in command mode. What the peer of that send gets is garbage, so its connection is given up.
 ESCAPE = b"\x1b" + b"\r" * 1024
-
-#: Seconds between questions about registration; the URCs come in between.
-ATTACH_QUERY_INTERVAL = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +122,8 @@ class Settings:
     close_orphans: bool = True
     #: Seconds that a TCP connection waits for a socket of the module when all are in use; 0: it fails at once.
     wait_for_socket: float = 0.0
+    #: Whether the sleep mode is left as it was found: for programs that only look at the module.
+    restore_sleep: bool = False
 
     def __post_init__(self) -> None:
         if self.data_format not in ("hex", "raw"):
@@ -124,9 +147,47 @@ class Settings:
         return self.data_format == "hex"
 
 
+@dataclass(slots=True)
+class LineState:
+    """What is noticed on the line besides answers; scripts reset what they want to watch."""
+
+    #: A command came back: echo is on.
+    has_echo: bool = False
+    #: Echo is on whatever is done about it.
+    echo_stays: bool = False
+    #: A result came as a number: another program has left ATV0.
+    is_numeric: bool = False
+    #: Lines that came and were none of the module's, or garbled.
+    strange_lines: int = 0
+    #: The sleep mode that the module was found in, where it is to be restored.
+    sleep_mode: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class _Probe(AT):
     """An AT that is not worth waiting for long: the next one follows."""
+
+    patience: float
+
+    @property
+    def timeout(self) -> float:
+        return self.patience
+
+
+@dataclass(frozen=True, slots=True)
+class _ProbeQuiet(ATQ0):
+    """The same, for a module that may give no results."""
+
+    patience: float
+
+    @property
+    def timeout(self) -> float:
+        return self.patience
+
+
+@dataclass(frozen=True, slots=True)
+class _ProbeNumeric(ATV1):
+    """The same, for a module that gives numbers as results."""
 
     patience: float
 
@@ -156,25 +217,129 @@ def _ask_marker() -> Steps[FinalResult]:
     return last
 
 
-def bring_up(settings: Settings, baudrate: int | None, refused: AbstractSet[int]) -> Steps[frozenset[int]]:
+def _insist_on_marker() -> Steps[FinalResult]:
+    marker = yield from _ask_marker()
+    for _ in range(BUSY_TRIES - 1):
+        if marker.ok or marker.code not in BUSY_RESULTS:
+            break
+        # The OK may have been for the command before, and a busy module refuses what comes too soon.
+        yield Pause(BUSY_PAUSE)
+        marker = yield from _ask_marker()
+    return marker
+
+
+def bring_up(
+    settings: Settings, baudrate: int | None, refused: AbstractSet[int], line: LineState, is_again: bool
+) -> Steps[frozenset[int]]:
     """Find the module and configure it; return the sockets that an earlier program's are left to.
 
-    ``baudrate`` is where it was found last, None when it was not; ``refused`` are the rates that the port turns out to
-    be unable to do.
+    Args:
+        baudrate: where it was found last, None when it was not.
+        refused: the rates that the port turns out to be unable to do.
+        is_again: an answer was missing, and may still come.
     """
-    yield from _find(settings, baudrate, refused)
-    # Echo would be taken for the sign of a restart.
-    yield from _insist(ATE0(), None)
-    yield CMEE(1)
-    yield QSCLK(0)
-    yield from _set_data_format(settings)
-    yield CEREG(1)
-    radio = yield from _insist(CFUNRead())
-    if radio.ok and checked(radio) != 1:
-        checked((yield from _insist(CFUN(1))))
+    line.has_echo = line.echo_stays = False
+    tries = yield from _find(settings, baudrate, refused, line)
+    marker = (yield from _insist_on_marker()) if is_again or tries > 1 else None
+    yield from _end_echo(line)
+    yield from _choose_errors(line)
+    yield from _choose_sleep(settings, line)
+    yield from _set_data_format(settings, line, marker)
+    yield from _switch_radio_on(line)
     if settings.apn is not None:
-        yield from _set_apn(settings.apn)
-    return (yield from _close_orphans(settings.close_orphans))
+        yield from _set_apn(settings.apn, line)
+    left = yield from _close_orphans(settings.close_orphans, line)
+    yield from _accept_echo(settings, line)
+    return left
+
+
+def configure_again(settings: Settings, line: LineState, has_restarted: bool) -> Steps[list[SocketStatus] | None]:
+    """Put right what the user's own commands, or a restart that was not told, have changed.
+
+    Where it may have been a restart, gives the sockets that the module has; None when it does not tell.
+    """
+    if not (yield from probe(PROBES_FIXED, line=line)):
+        raise make_error(ENODEV, "the module has stopped answering", command="AT")
+    yield from _end_echo(line)
+    yield from _choose_errors(line)
+    yield from _set_data_format(settings, line, None)
+    registration = yield from _ask(CEREGRead(), line)
+    if registration is not None and registration.n == 0:
+        yield CEREG(1)
+    rows = (yield from _ask(QISTATERead(), line)) if has_restarted else None
+    yield from _accept_echo(settings, line)
+    return rows
+
+
+def _end_echo(line: LineState) -> Steps[None]:
+    if line.has_echo:
+        yield from _insist(ATE0(), None)
+        line.has_echo = False  # that of ATE0 itself does not count
+
+
+def _accept_echo(settings: Settings, line: LineState) -> Steps[None]:
+    """Where commands still come back ATE0 was lost, or does nothing, or the echo is not the module's."""
+    if not line.has_echo:
+        return
+    yield from _end_echo(line)
+    yield AT()
+    line.echo_stays = line.has_echo
+    if line.echo_stays and not settings.is_hex:
+        raise make_error(
+            EIO,
+            "whatever is sent to the module comes back (echo) and ATE0 does not end it: data_format='raw' needs a line"
+            " without echo",
+            command="ATE0",
+        )
+
+
+def _choose_errors(line: LineState) -> Steps[None]:
+    if (yield from _ask(CMEERead(), line)) != 1:  # it is stored, so that it is not written for nothing
+        yield CMEE(1)
+
+
+def _choose_sleep(settings: Settings, line: LineState) -> Steps[None]:
+    if settings.restore_sleep and line.sleep_mode is None:
+        line.sleep_mode = yield from _ask(QSCLKRead(), line)
+    yield QSCLK(0)
+    if settings.power == "awake" and not settings.restore_sleep and (yield from _ask(CPSMSRead(), line)):
+        # QSCLK=0 keeps the serial port awake, not the radio: with power saving the network cannot reach it.
+        yield CPSMS(0)
+
+
+def _switch_radio_on(line: LineState) -> Steps[None]:
+    if (yield from _ask(CFUNRead(), line)) == 1:
+        return
+    answer = yield from _insist(CFUN(1))
+    # Without a SIM card everything but the network can be used; what is the matter is told when somebody wants that.
+    if answer.code not in SIM_ERRORS:
+        checked(answer)
+
+
+def _ask(
+    command: Command[T], line: LineState, refusals: frozenset[int | None] | None = BUSY_RESULTS
+) -> Steps[T | None]:
+    """Give what the answer says; None when it is refused. It is asked again when something in it is garbled.
+
+    Raises:
+        OSError: EIO: it is malformed each time.
+    """
+    for attempt in range(1, QUESTION_TRIES + 1):
+        strange_lines = line.strange_lines
+        answer = yield from _insist(command, refusals)
+        if not answer.ok:
+            return None
+        is_last = attempt == QUESTION_TRIES
+        if line.strange_lines != strange_lines and not is_last:
+            continue  # a line of the answer may be among them
+        try:
+            value: T = checked(answer)
+        except OSError:
+            if is_last:
+                raise
+            continue
+        return value
+    raise AssertionError("the last try returns or raises")
 
 
 def _insist(
@@ -182,15 +347,21 @@ def _insist(
 ) -> Steps[FinalResult]:
     """Give a command until it is carried out, or refused with another result than these (None: than any)."""
     answer: FinalResult = yield command
-    for _ in range(BUSY_TRIES - 1):
-        if answer.ok or (refusals is not None and answer.code not in refusals):
+    tries = 1
+    while not answer.ok:
+        is_starting = answer.code in STARTING_RESULTS
+        if not is_starting and refusals is not None and answer.code not in refusals:
             break
-        yield Pause(pause)
+        if tries >= (STARTING_TRIES if is_starting else BUSY_TRIES):
+            break
+        yield Pause(BUSY_PAUSE if is_starting else pause)
         answer = yield command
+        tries += 1
     return answer
 
 
-def _find(settings: Settings, baudrate: int | None, refused: AbstractSet[int]) -> Steps[None]:
+def _find(settings: Settings, baudrate: int | None, refused: AbstractSet[int], line: LineState) -> Steps[int]:
+    """Find the rate; give how often AT was said until it was answered."""
     # The last one found counts more: it may have been changed since.
     known = baudrate or settings.baudrate
     rates: tuple[int, ...] = (known,) if known else SEARCH_ORDER
@@ -198,8 +369,9 @@ def _find(settings: Settings, baudrate: int | None, refused: AbstractSet[int]) -
         yield SetRate(rate)
         is_likely = known or rate in COMMON_RATES
         tries = PROBES_FIXED if known else PROBES_SEARCHING if is_likely else 1
-        if (yield from probe(tries, PATIENCE if is_likely else HASTE)):
-            return
+        said = yield from probe(tries, PATIENCE if is_likely else HASTE, line)
+        if said:
+            return said
     for rate in rates:
         if rate in refused:
             continue
@@ -207,14 +379,16 @@ def _find(settings: Settings, baudrate: int | None, refused: AbstractSet[int]) -
         yield SetRate(rate)
         yield Write(ESCAPE)
         yield Pause(len(ESCAPE) * 10 / rate)
-        if (yield from probe(PROBES_SEARCHING if known else PROBES_AGAIN)):
-            return
+        is_likely = known or rate in COMMON_RATES
+        tries, patience = PROBES_SEARCHING if known else PROBES_AGAIN, PATIENCE if is_likely else HASTE
+        said = yield from probe(tries, patience, line, is_quiet=True, last=LAST_PATIENCE if is_likely else patience)
+        if said:
+            return said + 1
     where = f"at {known} baud" if known else "at any baud rate"
-    raise make_error(
-        ENODEV,
-        f"no module answers AT {where}: is it the right port, and is the module switched on?{way_back(refused)}",
-        command="AT",
-    )
+    hint = "is it the right port, and is the module switched on?"
+    if line.has_echo:
+        hint = "only what is sent comes back (echo): is the module switched on, and does it hear this adapter?"
+    raise make_error(ENODEV, f"no module answers AT {where}: {hint}{way_back(refused)}", command="AT")
 
 
 def way_back(refused: AbstractSet[int]) -> str:
@@ -228,15 +402,40 @@ def way_back(refused: AbstractSet[int]) -> str:
     )
 
 
-def probe(tries: int, patience: float = PATIENCE) -> Steps[int]:
-    """Say AT until it answers; return how often it was said, 0 when there was no answer."""
-    attempt = 0
+def probe(
+    tries: int,
+    patience: float = PATIENCE,
+    line: LineState | None = None,
+    is_quiet: bool = False,
+    last: float | None = None,
+) -> Steps[int]:
+    """Say AT until it answers; return how often it was said, 0 when there was no answer.
+
+    Args:
+        line: where it is seen that the answers are numbers; results as words are asked for then.
+        is_quiet: begin by asking for results. Otherwise it is done late: a module that does not answer is more often
+            one that sleeps, boots, or is slow.
+        last: seconds that the last try may take, where it is not as many as for those before it.
+    """
+    attempt = silent = 0
     while attempt < tries:
         attempt += 1
+        seconds = patience if attempt <= 3 else MORE_PATIENCE
+        if attempt == tries and last is not None:
+            seconds = last
+        command: Command[None] = _Probe(seconds)
+        if line is not None and line.is_numeric:
+            line.is_numeric = False
+            command = _ProbeNumeric(seconds)
+            tries = max(tries, attempt + 1)
+        elif (is_quiet and attempt == 1) or silent == QUIET_TRY - 1:
+            command = _ProbeQuiet(seconds)
         try:
-            answer: FinalResult = yield _Probe(patience if attempt <= 3 else MORE_PATIENCE)
+            answer: FinalResult = yield command
         except Unanswered:
+            silent += 1
             continue
+        silent = 0
         if answer.ok:
             if attempt > 1:
                 # Late answers to the earlier ones may still come.
@@ -248,33 +447,58 @@ def probe(tries: int, patience: float = PATIENCE) -> Steps[int]:
     return 0
 
 
-def _set_data_format(settings: Settings) -> Steps[None]:
-    answer = yield from _insist(QICFGRead(), None, 2.0)
-    if not answer.ok:
-        raise make_error(
-            EIO, 'the module does not know AT+QICFG="dataformat": is it a BC260Y-CN?', command=QICFGRead().line
-        )
-    have = checked(answer)
+def _set_data_format(settings: Settings, line: LineState, marker: FinalResult | None) -> Steps[None]:
+    """Write the formats when they are different; ``marker`` is an answer that tells them already."""
+    have: DataFormat | None = None
+    if marker is not None and marker.ok:
+        with suppress(OSError):
+            have = checked(marker)
+    if have is None:
+        have = yield from _ask_data_format(line)
     if (have.send_hex, have.receive_hex) != (settings.is_hex, settings.is_hex):
         checked((yield from _insist(QICFG(settings.is_hex, settings.is_hex))))
 
 
-def _set_apn(apn: str) -> Steps[None]:
-    answer = yield from _insist(CGDCONTRead())
-    if answer.ok and any(row.cid == 1 and row.apn == apn for row in checked(answer)):
+def _ask_data_format(line: LineState) -> Steps[DataFormat]:
+    for _ in range(QUESTION_TRIES - 1):
+        answer = yield from _insist(QICFGRead(), None, 2.0)
+        if not answer.ok and answer.code in STARTING_RESULTS:
+            checked(answer)
+        if not answer.ok:
+            raise make_error(
+                EIO, 'the module does not know AT+QICFG="dataformat": is it a BC260Y-CN?', command=QICFGRead().line
+            )
+        with suppress(OSError):
+            have: DataFormat = checked(answer)
+            return have
+    last: DataFormat = checked((yield QICFGRead()))
+    return last
+
+
+def _set_apn(apn: str, line: LineState) -> Steps[None]:
+    rows: list[PdpContext] | None = None
+    with suppress(OSError):  # it makes no sense, so it is not what is wanted
+        rows = yield from _ask(CGDCONTRead(), line)
+    if any(row.cid == 1 and row.apn == apn for row in rows or ()):
         return
     checked((yield from _insist(CGDCONT(1, "IP", apn))))
 
 
-def _close_orphans(is_wanted: bool) -> Steps[frozenset[int]]:
+def _close_orphans(is_wanted: bool, line: LineState) -> Steps[frozenset[int]]:
     """Sockets survive a restart of the host: close what an earlier program left open, or return what it was."""
-    answer = yield from _insist(QISTATERead(), None)
-    rows = checked(answer) if answer.ok else []
+    ids = yield from _ask_sockets(line)
     if not is_wanted:
-        return frozenset(row.socket_id for row in rows)
-    for row in rows:
-        yield from _close_orphan(row.socket_id)
+        return frozenset(ids)
+    for socket_id in ids:
+        yield from _close_orphan(socket_id)
     return frozenset()
+
+
+def _ask_sockets(line: LineState) -> Steps[list[int]]:
+    with suppress(OSError):
+        rows = yield from _ask(QISTATERead(), line, None)
+        return [row.socket_id for row in rows or ()]
+    return []  # what is in the way of an opening is found out then
 
 
 def _close_orphan(socket_id: int) -> Steps[None]:
@@ -285,20 +509,7 @@ def _close_orphan(socket_id: int) -> Steps[None]:
             return
 
 
-def attach() -> Steps[tuple[int, str | None]]:
-    """Wait for registration; give its state and the module's address."""
-    while True:
-        try:
-            answer: FinalResult = yield CEREGRead()
-            stat: int = checked(answer).stat if answer.ok else 4
-            if stat in REGISTERED:
-                return stat, (yield from read_address())
-        except Unanswered:
-            continue
-        yield Await((Registration, IpAssigned), ATTACH_QUERY_INTERVAL)
-
-
-def come_back(wants_hex: bool) -> Steps[bool]:
+def come_back(wants_hex: bool, line: LineState) -> Steps[bool]:
     """Get back in step after a missing answer; False: the module has forgotten its configuration.
 
     The module may be waiting for payload, whatever it did not answer: it may have said ERROR to a data-mode send and
@@ -306,31 +517,24 @@ def come_back(wants_hex: bool) -> Steps[bool]:
 
     A bare OK may be anybody's, so the last word is an answer that only this question can have.
     """
-    is_back = yield from probe(2)
+    is_back = yield from probe(2, line=line)
     if not is_back:
         yield Write(ESCAPE)
-        is_back = yield from probe(PROBES_FIXED)
+        is_back = yield from probe(PROBES_FIXED, line=line)
     if not is_back:
         raise make_error(ENODEV, "the module has stopped answering", command="AT")
-    marker = yield from _ask_marker()
-    for _ in range(BUSY_TRIES - 1):
-        if marker.ok or marker.code not in BUSY_RESULTS:
-            break
-        # The OK may have been for the command before, and a busy module refuses what comes too soon.
-        yield Pause(BUSY_PAUSE)
-        marker = yield from _ask_marker()
+    marker = yield from _insist_on_marker()
     if not marker.ok:
         return False
     have = checked(marker)
     return (have.send_hex, have.receive_hex) == (wants_hex, wants_hex)
 
 
-def wake() -> Steps[None]:
+def wake(line: LineState) -> Steps[None]:
     """End sleep: the first command is lost, or late. Source: BC260Y-CN TCP/IP guide 1.1 §4.3.9."""
-    tries = yield from probe(PROBES_FIXED)
+    tries = yield from probe(PROBES_FIXED, line=line)
     if not tries:
         raise make_error(ENODEV, "the module does not wake up", command="AT")
-    yield ATE0()
     checked((yield from _insist(QSCLK(0))))
     yield from catch_up(tries)
 

@@ -306,6 +306,12 @@ class Links:
         """The module's numbers in use."""
         return frozenset(link.socket_id for link in self._order if link.socket_id is not None)
 
+    @property
+    def open_socket_ids(self) -> frozenset[int]:
+        """The module's numbers of the connections that are open."""
+        links = (link for link in self._order if link.phase is Phase.OPEN)
+        return frozenset(link.socket_id for link in links if link.socket_id is not None)
+
     def socket_id_of(self, key: int) -> int | None:
         """The module's number of an open connection."""
         link = self._by_key.get(key)
@@ -677,8 +683,8 @@ class Links:
             return
         rows = read_rows(result)
         states = [row.state for row in rows or () if row.socket_id == link.socket_id]
-        # A row that is not there may have been hurt on the line: once more.
-        is_doubtful = rows is None or (not states and not link.looks)
+        # A row that is not there, or does not tell the state, may have been hurt on the line: once more.
+        is_doubtful = rows is None or -1 in states or (not states and not link.looks)
         if is_doubtful and self._judges_again(link, result, now):
             return
         self._verdict(link, is_clean=STATE_REMOTE_CLOSING in states)

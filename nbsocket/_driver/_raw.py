@@ -31,6 +31,8 @@ __all__ = ["RawCommand", "check_raw_command", "line_of"]
 
 _ID_RE = re.compile(r"AT\+(?:QIOPEN=\s*\d+\s*,|(QICLOSE)=)\s*([0-4])\s*(?:,.*)?", re.ASCII)
 _PING_RE = re.compile(r'AT\+QPING=\s*\d+\s*,\s*"[^"]*"\s*(?:,\s*(\d+)\s*)?(?:,\s*(\d+)\s*)?(?:,.*)?', re.ASCII)
+#: Commands that change how this program speaks to the module: echo, results, errors, registration, data format.
+_SETTING_RE = re.compile(r"AT(?:[EVQZ]|&F|.*\+(?:CMEE|CEREG)\s*=\s*\d|.*\+QICFG\s*=\s*\"DATAFORMAT\"\s*,)", re.ASCII)
 _NAME_RE = re.compile(r"AT(\+[A-Z]+)=[^?]", re.ASCII)
 
 #: The manual's defaults of AT+QPING. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.8.
@@ -80,6 +82,8 @@ class RawCommand:
         match = _ID_RE.fullmatch(self.text.upper())
         is_close = match is not None and bool(match[1])
         is_new = match is not None and not is_close and surroundings.claim_socket(int(match[2]))
+        if _SETTING_RE.match(self.text.upper()) is not None:
+            surroundings.user_changes_settings()
         answer = yield from self._answer(surroundings)
         # Opening one that is open already fails, and changes nothing.
         if match is not None and (is_close or (is_new and not answer.ok)):

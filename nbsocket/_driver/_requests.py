@@ -23,8 +23,8 @@ from nbsocket._at import (
     QISTATE,
     QNTP,
     CCLKRead,
-    CEREGRead,
     Command,
+    CPSMSRead,
     FinalResult,
     IPRRead,
     NtpResult,
@@ -38,14 +38,13 @@ from nbsocket._at import (
     parse_time,
 )
 from nbsocket._driver._late import LateOutcomes
+from nbsocket._driver._network import REGISTERED, NetworkState, ask_registration, look_at_sim
 from nbsocket._driver._script import Await, Steps, Unanswered
 from nbsocket._driver._values import DnsServers, ModuleInfo, ModuleSettings, NetworkStatus, SocketState
 from nbsocket._errors import RESULT_CODES, error_from_result, make_error
 
 __all__ = [
     "OUTCOME_TIMEOUT",
-    "REGISTERED",
-    "REGISTRATION",
     "GetClock",
     "GetDnsServers",
     "GetInfo",
@@ -62,19 +61,6 @@ __all__ = [
     "checked",
     "read_address",
 ]
-
-#: Words for the registration states of AT+CEREG (3GPP TS 27.007 §10.1.22).
-REGISTRATION = {
-    0: "not registered, not searching",
-    1: "registered, home network",
-    2: "not registered, searching",
-    3: "registration denied",
-    4: "unknown",
-    5: "registered, roaming",
-}
-
-#: The states in which the network may be used.
-REGISTERED = (1, 5)
 
 #: The module gives an outcome within 60 s of QIOPEN; look-ups and clock requests are given the same.
 OUTCOME_TIMEOUT = 60.0
@@ -110,6 +96,13 @@ class Surroundings(Protocol):
 
     def late_outcomes(self, turn: str) -> LateOutcomes:
         """The outcomes that a facility, by its turn, still owes to requests that are over."""
+
+    @property
+    def found_sleep_mode(self) -> int | None:
+        """The sleep mode that is going to be put back; None when there is none."""
+
+    def user_changes_settings(self) -> None:
+        """A command of the user's may change how the module is set: it is put right after it."""
 
 
 class Request(Protocol):
@@ -170,14 +163,20 @@ def carried_out(command: Command[Any], late: LateOutcomes, subject: str, seconds
     return answer
 
 
-def read_address() -> Steps[str | None]:
-    """Ask for the module's own address, in the form of the guide's §4.1 or in that of TS 27.007; None without one."""
+def read_address() -> Steps[tuple[bool, str | None]]:
+    """Ask for the module's own address, in the form of the guide's §4.1 or in that of TS 27.007.
+
+    Gives whether the module tells addresses at all, and the address.
+    """
     answer: FinalResult = yield CGPADDR("?")
     if not answer.ok:
         answer = yield CGPADDR()
     if not answer.ok:
-        return None
-    return next((row.address for row in checked(answer) if row.address), None)
+        return False, None
+    try:
+        return True, next((row.address for row in answer.command.parse(answer.responses) if row.address), None)
+    except RemoteProtocolError:
+        return True, None
 
 
 class Plain:
@@ -220,10 +219,13 @@ class GetStatus(Plain):
     """Gives a :class:`NetworkStatus`."""
 
     def steps(self, surroundings: Surroundings) -> Steps[NetworkStatus]:
-        stat: int = checked((yield CEREGRead())).stat
+        network = NetworkState()
+        yield from ask_registration(network)
+        if network.stat not in REGISTERED:
+            yield from look_at_sim(network)
         rssi: int | None = checked((yield CSQ())).dbm
-        address = yield from read_address()
-        return NetworkStatus(stat in REGISTERED, REGISTRATION.get(stat, f"state {stat}"), rssi, address)
+        _, address = yield from read_address()
+        return NetworkStatus(network.stat in REGISTERED, network.describe(), rssi, address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,14 +234,20 @@ class GetSettings(Plain):
 
     def steps(self, surroundings: Surroundings) -> Steps[ModuleSettings]:
         formats = checked((yield QICFGRead()))
-        sleep: FinalResult = yield QSCLKRead()
+        sleep_mode = surroundings.found_sleep_mode
+        if sleep_mode is None:
+            sleep: FinalResult = yield QSCLKRead()
+            sleep_mode = checked(sleep) if sleep.ok else None
         stored: FinalResult = yield IPRRead()
+        saving: FinalResult = yield CPSMSRead()
+        mode: int | None = checked(saving) if saving.ok else None
         return ModuleSettings(
             send_format="hex" if formats.send_hex else "text",
             receive_format="hex" if formats.receive_hex else "text",
-            sleep_mode=checked(sleep) if sleep.ok else None,
+            sleep_mode=sleep_mode,
             baudrate=surroundings.baudrate or (checked(stored) if stored.ok else 0),
             stored_baudrate=checked(stored) if stored.ok else None,
+            saves_power=mode != 0 if mode is not None else None,
         )
 
 

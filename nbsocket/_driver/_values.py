@@ -21,18 +21,25 @@ class ModuleInfo:
 
 @dataclass(frozen=True, slots=True)
 class ModuleSettings:
-    """How the module is set. Source: AT+QICFG (BC260Y-CN TCP/IP guide 1.1 §2.3.1), AT+QSCLK? (§4.1), AT+IPR?."""
+    """How the module is set.
+
+    Source: AT+QICFG (BC260Y-CN TCP/IP guide 1.1 §2.3.1), AT+QSCLK? (§4.1), AT+IPR?, AT+CPSMS? (TS 27.007 §7.38).
+    """
 
     #: How AT+QISEND takes data in command mode: ``"text"`` or ``"hex"``.
     send_format: str
     #: How received data is reported.
     receive_format: str
-    #: 0: never sleeps, 1: deep sleep when idle, 2: light sleep only; None where the firmware does not tell.
+    #: 0: never sleeps, 1: deep sleep when idle, 2: light sleep only; None where the firmware does not tell. As it was
+    #: found at the start, where it is going to be put back (``restore_sleep``).
     sleep_mode: int | None
     #: Rate at which the module is spoken to; behind ``socket://`` the one that it has stored, 0 if it tells none.
     baudrate: int
     #: Rate that the module has stored, 0 where it finds the rate by itself; None where the firmware does not tell.
     stored_baudrate: int | None
+    #: The radio saves power: the network cannot reach the module some seconds after the last traffic. None where the
+    #: firmware does not tell.
+    saves_power: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

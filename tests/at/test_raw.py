@@ -58,6 +58,11 @@ def test_error_in_words(text: str) -> None:
     assert error_code(f"+CME ERROR: {text}") == RESULT_TEXTS[text]
 
 
-@pytest.mark.parametrize("text", ["operation not allowed", "SIM not inserted", ""])
+@pytest.mark.parametrize("text", ["operation not supported", "phone failure", ""])
 def test_error_in_words_of_another_standard(text: str) -> None:
     assert error_code(f"+CME ERROR: {text}") is None
+
+
+@pytest.mark.parametrize(("text", "code"), [("SIM not inserted", 10), ("SIM busy", 14), ("operation not allowed", 3)])
+def test_errors_in_words_that_tell_why_there_is_no_network(text: str, code: int) -> None:
+    assert error_code(f"+CME ERROR: {text}") == code

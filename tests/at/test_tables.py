@@ -139,7 +139,7 @@ def test_error_with_a_number(line: str) -> None:
     assert error_code(line) == 50
 
 
-@pytest.mark.parametrize("line", ["+CME ERROR: SIM failure", "+CME ERROR: ", "+CME ERROR: -1", "+CME ERROR: ٣"])
+@pytest.mark.parametrize("line", ["+CME ERROR: phone failure", "+CME ERROR: ", "+CME ERROR: -1", "+CME ERROR: ٣"])
 def test_error_without_a_number(line: str) -> None:
     assert is_error(line)
     assert error_code(line) is None

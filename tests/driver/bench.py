@@ -12,11 +12,10 @@ T = TypeVar("T")
 #: What bring-up asks of a module that is configured already, and the answers.
 BRING_UP = [
     ("AT", "OK"),
-    ("ATE0", "OK"),
-    ("AT+CMEE=1", "OK"),
+    ("AT+CMEE?", "+CMEE: 1", "OK"),
     ("AT+QSCLK=0", "OK"),
+    ("AT+CPSMS?", '+CPSMS: 0,,,"01000001","00000000"', "OK"),
     ('AT+QICFG="dataformat"', '+QICFG: "dataformat",1,1', "OK"),
-    ("AT+CEREG=1", "OK"),
     ("AT+CFUN?", "+CFUN: 1", "OK"),
     ("AT+QISTATE?", "OK"),
 ]
@@ -130,6 +129,8 @@ class Bench:
         self.driver.port_opened(self.now)
         data_format = '+QICFG: "dataformat",1,1' if self.settings.is_hex else '+QICFG: "dataformat",0,0'
         for command, *answer in [*BRING_UP, *ATTACH]:
+            if command == "AT+CPSMS?" and self.settings.power == "psm":
+                continue  # it may save power
             self.expect(command)
             self.say(*(data_format if line.startswith("+QICFG") else line for line in answer))
         self.collect()

@@ -168,6 +168,7 @@ def test_line_without_a_rate_of_ours(bench: Bench) -> None:
         ('AT+QICFG="dataformat"', '+QICFG: "dataformat",1,1', "OK"),
         ("AT+QSCLK?", "+QSCLK: 0", "OK"),
         ("AT+IPR?", "+IPR: 9600", "OK"),
+        ("AT+CPSMS?", "+CPSMS: 0", "OK"),
     )
     bench.events = [event for event in bench.events if not isinstance(event, SetBaudrate)]
     assert bench.take(RequestDone).value.baudrate == 9600  # type: ignore[attr-defined]  # of GetSettings

@@ -277,8 +277,9 @@ def test_settings(bench: Bench) -> None:
         ('AT+QICFG="dataformat"', '+QICFG: "dataformat",1,0', "OK"),
         ("AT+QSCLK?", "+QSCLK: 0", "OK"),
         ("AT+IPR?", "+IPR: 115200", "OK"),
+        ("AT+CPSMS?", '+CPSMS: 1,,,"01000001","00000000"', "OK"),
     )
-    assert ask(bench, GetSettings(), *turns) == ModuleSettings("hex", "text", 0, 115200, 115200)
+    assert ask(bench, GetSettings(), *turns) == ModuleSettings("hex", "text", 0, 115200, 115200, saves_power=True)
 
 
 def test_settings_that_the_firmware_does_not_tell(bench: Bench) -> None:
@@ -286,6 +287,7 @@ def test_settings_that_the_firmware_does_not_tell(bench: Bench) -> None:
         ('AT+QICFG="dataformat"', '+QICFG: "dataformat",1,1', "OK"),
         ("AT+QSCLK?", "ERROR"),
         ("AT+IPR?", "ERROR"),
+        ("AT+CPSMS?", "ERROR"),
     )
     assert ask(bench, GetSettings(), *turns) == ModuleSettings("hex", "hex", None, 115200, None)
 

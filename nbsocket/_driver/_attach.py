@@ -1,0 +1,80 @@
+"""Waiting for the network: registration, and then the IP address.
+
+What is heard is noted in a :class:`NetworkState`, so that a call that gives up can tell the reason at any moment.
+"""
+
+from __future__ import annotations
+
+from nbsocket._at import CEREG, IpAssigned, Registration, RegistrationStatus
+from nbsocket._driver._network import DENIED, REGISTERED, NetworkState, ask_registration, look_at_sim
+from nbsocket._driver._requests import read_address
+from nbsocket._driver._script import Await, Steps, Unanswered
+
+__all__ = ["attach"]
+
+#: Seconds between questions about registration; the URCs come in between. The second question comes sooner: most
+#: modules that were searching when the host came are registered soon, and if not the SIM is looked at.
+QUERY_INTERVAL, SECOND_QUERY = 10.0, 2.0
+
+#: Seconds between questions about the address once registered, doubled each time. After the last one the module is
+#: used without an address: there is firmware that never tells it.
+FIRST_ADDRESS_QUERY, LONGEST_ADDRESS_WAIT = 1.0, 20.0
+
+#: Modes of AT+CEREG in which the cause of a refusal is told, and the one that is set to learn it. TS 27.007 §10.1.22.
+CAUSE_MODES, CAUSE_MODE = (3, 5), 3
+
+#: +CEREG states in which an address shows that the network is there all the same: not searching (0), unknown (4).
+DOUBTFUL = (0, 4)
+
+
+def attach(network: NetworkState) -> Steps[tuple[int | None, str | None]]:
+    """Wait until the network can be used; give the registration's state and the module's address."""
+    has_address = wants_cause = is_sim_ready = False
+    interval = SECOND_QUERY
+    while True:
+        try:
+            status = yield from _ask_registration(network)
+            if status is not None and status.n == 0:
+                yield CEREG(1)  # so that the module tells of changes
+            if status is not None and status.stat == DENIED and status.n not in CAUSE_MODES and not wants_cause:
+                wants_cause = True
+                yield CEREG(CAUSE_MODE)
+                yield from ask_registration(network)
+            if network.stat in REGISTERED:
+                return network.stat, (yield from _wait_for_address(network))
+            if has_address or network.stat in (None, *DOUBTFUL):
+                _, address = yield from read_address()
+                if address is not None:
+                    return network.stat, address
+            is_searching = interval == SECOND_QUERY and network.stat not in (None, DENIED, *DOUBTFUL)
+            if not (is_sim_ready or is_searching):
+                is_sim_ready = yield from look_at_sim(network)
+        except Unanswered:
+            continue
+        event: object = yield Await((Registration, IpAssigned), interval)
+        has_address = isinstance(event, IpAssigned)
+        interval = QUERY_INTERVAL
+
+
+def _ask_registration(network: NetworkState) -> Steps[RegistrationStatus | None]:
+    try:
+        return (yield from ask_registration(network))
+    except Unanswered:
+        network.stat = None
+        return None
+
+
+def _wait_for_address(network: NetworkState) -> Steps[str | None]:
+    """A module may be registered seconds before it has an address, and refuses everything meanwhile."""
+    pause, waited = FIRST_ADDRESS_QUERY, 0.0
+    while True:
+        is_told, address = yield from read_address()
+        if address is not None or not is_told or waited >= LONGEST_ADDRESS_WAIT:
+            network.lacks_address = False
+            return address
+        network.lacks_address = True
+        event: IpAssigned | None = yield Await((IpAssigned,), pause)
+        if event is not None:
+            network.lacks_address = False
+            return event.address
+        waited, pause = waited + pause, 2 * pause
