@@ -14,7 +14,7 @@ import pytest
 from nbsocket import Modem, _port
 from nbsocket._channel import DatagramChannel, StreamChannel, _registry
 from nbsocket._driver import Driver, RawCommand
-from nbsocket._engine import _engine, _questions, _streams
+from nbsocket._engine import _questions, _stats, _streams
 from nbsocket._engine._datagrams import Datagrams
 from nbsocket._engine._loop import Loop
 from nbsocket._engine._pace import Pace
@@ -35,7 +35,7 @@ PLACES: dict[str, tuple[Any, str]] = {
     "what was received cannot be handed over": (StreamChannel, "deliver"),
     "a channel cannot be reset": (StreamChannel, "reset"),
     "a connect cannot be failed": (StreamChannel, "failed"),
-    "the account cannot be kept": (_engine.Engine, "note_ended"),
+    "the account cannot be kept": (_stats.Accounts, "end"),
     "a datagram socket cannot be told": (DatagramChannel, "set_error"),
     "no datagram peer can be lost": (Datagrams, "_lose"),
     "descriptors cannot be looked at": (_registry, "descriptors"),
