@@ -9,10 +9,8 @@ only, so that no patched method is ever called back.
 from __future__ import annotations
 
 import errno
-import os
 import socket as _socket_module
 import struct
-import time
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
@@ -33,9 +31,11 @@ from ._address import (
 from ._audit import audit
 from ._bypass import LOOPBACK, NOTHING
 from ._channel import Channel, DatagramChannel, State, StreamChannel, lookup
+from ._clock import monotonic
 from ._resolver import resolve_one
 from ._route import Route, is_local_name
 from ._stdlib import GenuineSocket, StdlibSocket, getaddrinfo
+from ._stdlib import genuine_os as os
 from ._unreachable import note_bypassed
 
 #: Sockets that may have wishes from before their connection; more than that many at once means that the oldest were
@@ -198,10 +198,10 @@ def connect_ex(sock: StdlibSocket, route: Route, address: Any, /) -> int:
 
 def _start(sock: StdlibSocket, route: Route, address: Any, call: str) -> Callable[[], None]:
     timeout = GenuineSocket.gettimeout(sock)
-    begin = time.monotonic()
+    begin = monotonic()
     target = target_of(sock, route, address, call, timeout or None)
     if timeout:
-        timeout = max(0.001, timeout - (time.monotonic() - begin))
+        timeout = max(0.001, timeout - (monotonic() - begin))
     if target.native is None:
         audit("socket.connect", sock, address)
     connector = _connect_datagram if type_of(sock) == SOCK_DGRAM else _connect_stream

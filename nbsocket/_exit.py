@@ -12,10 +12,10 @@ import atexit
 import os
 from collections.abc import Callable
 
-__all__ = ["ENGINES", "LOG", "SIMULATORS", "at_end", "forget"]
+__all__ = ["CHANNELS", "ENGINES", "LOG", "SIMULATORS", "at_end", "forget"]
 
 #: The order at the end: modems send what is left, the log says what they said, and then nobody needs the far side.
-ENGINES, LOG, SIMULATORS = range(3)
+ENGINES, LOG, CHANNELS, SIMULATORS = range(4)
 
 #: What is to be done, by its order: lower numbers first.
 _steps: dict[Callable[[], object], int] = {}

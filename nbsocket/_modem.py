@@ -170,7 +170,9 @@ class Modem:
         self.port = port
         self._settings = settings
         open_port = partial(Port.open, hupcl=bool(hupcl))
-        self._engine = Engine(port, settings, log_payload=log_payload, open_port=open_port)
+        # The program may change its directory before the port is opened, or opened again.
+        url = port if "://" in port else os.path.abspath(port)
+        self._engine = Engine(url, settings, log_payload=log_payload, open_port=open_port)
         # An engine whose modem was forgotten serves the connections that are left, and ends.
         weakref.finalize(self, self._engine.release).atexit = False
 
@@ -424,8 +426,17 @@ def _check_command(text: str, payload: bytes | None = None) -> str:
     return text
 
 
-_lock = threading.Lock()
+#: For threads; a signal handler that comes in between passes.
+_lock = threading.RLock()
 _default: Modem | None = None
+
+
+def _renew_lock_after_fork() -> None:
+    global _lock
+    _lock = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_renew_lock_after_fork)
 
 
 def configure(port: str | None = None, **options: Any) -> Modem:
@@ -457,10 +468,14 @@ def default_modem() -> Modem:
         OSError: ENODEV, there is none.
     """
     global _default
+    if _default is not None:
+        return _default
+    options: dict[str, Any] = {}
+    made = Modem(*_with_environment(None, options), **options)
     with _lock:
+        # Nothing is called between the look and the change, so nothing comes in between on this thread.
         if _default is None:
-            options: dict[str, Any] = {}
-            _default = Modem(*_with_environment(None, options), **options)
+            _default = made
         return _default
 
 

@@ -16,27 +16,29 @@ from __future__ import annotations
 
 import _socket
 import errno
-import fcntl
-import os
 import stat
 import sys
 import termios
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 from socket import AF_UNIX, IPPROTO_TCP, SHUT_RDWR, SOCK_STREAM, TCP_NODELAY
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import serial
 
-from nbsocket import _stdlib
+from nbsocket import _stdlib, _threads
 from nbsocket._errors import make_error
-from nbsocket._stdlib import GenuineSocket
+from nbsocket._outcome import Outcome
+from nbsocket._stdlib import GenuineSocket, ioctl
+from nbsocket._stdlib import genuine_os as os
 from nbsocket._tty import is_close, read_rate, set_hupcl
 
-__all__ = ["DEFAULT_BAUDRATE", "Port", "is_opening_port"]
+__all__ = ["DEFAULT_BAUDRATE", "Port", "is_opening_port", "load"]
+
+T = TypeVar("T")
 
 #: The rate a port is opened with when none is asked for; the driver then probes.
 DEFAULT_BAUDRATE = 115200
@@ -56,6 +58,12 @@ PTY_MAJORS = range(136, 144)
 _GONE = (errno.EIO, errno.ENODEV, errno.ENXIO)
 
 _opening = threading.local()
+
+
+def load(url: str) -> None:
+    """Import what a URL needs, on the caller's thread: the engine's must not wait for a lock of the import system's."""
+    if url.lower().startswith("sim:"):
+        import nbsocket.sim  # noqa: F401  # only programs that use the simulator pay for loading it
 
 
 def is_opening_port() -> bool:
@@ -182,7 +190,7 @@ class Port:
         """Forget the port in a forked child: device, lock and parent are left alone."""
         # Not closed: pyserial's object would close the number once more, when it may be somebody else's.
         with suppress(OSError):
-            nothing = os.open(os.devnull, os.O_RDWR)
+            nothing = os.open("/dev/null", os.O_RDWR)
             os.dup2(nothing, self._fd, inheritable=False)
             os.close(nothing)
 
@@ -191,7 +199,7 @@ class Port:
 
 
 def _open_simulator(url: str) -> Port:
-    from nbsocket.sim import open_url  # only programs that use the simulator pay for loading it
+    from nbsocket.sim import open_url  # loaded by load()
 
     try:
         simulator = open_url(url)
@@ -238,7 +246,8 @@ def _host_and_port(url: str) -> tuple[str, int]:
 
 def _open_serial(url: str, baudrate: int | None, hupcl: bool) -> Port:
     device = _Device(url)
-    fd = device.open(baudrate or DEFAULT_BAUDRATE)
+    rate = baudrate or DEFAULT_BAUDRATE
+    fd = _with_threading(lambda: device.open(rate)) if "://" in url else device.open(rate)
     try:
         if fd is not None:
             device.set_hupcl(hupcl)
@@ -318,7 +327,7 @@ class _Device:
     def close(self) -> None:
         if self._is_exclusive:
             with suppress(OSError):
-                fcntl.ioctl(self.serial.fileno(), termios.TIOCNXCL)
+                ioctl(self.serial.fileno(), termios.TIOCNXCL)
         self.serial.close()
 
     def _fileno(self) -> int | None:
@@ -340,7 +349,7 @@ def _set_exclusive(fd: int) -> bool:
     if is_pty or not stat.S_ISCHR(status.st_mode):
         return False
     try:
-        fcntl.ioctl(fd, termios.TIOCEXCL)
+        ioctl(fd, termios.TIOCEXCL)
     except OSError:
         return False
     return True
@@ -435,28 +444,53 @@ def _command_name(pid: int) -> str:
     return "unknown"
 
 
+def _with_threading(function: Callable[[], T]) -> T:
+    """Call what starts threads, or asks which thread it is on, where that may be: on a thread that ``threading`` knows.
+
+    Only for URLs of pyserial's whose handlers do so (rfc2217).
+    """
+    outcome: Outcome[T] = Outcome()
+
+    def run() -> None:
+        _opening.is_on = True
+        try:
+            outcome.set_result(function())
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    try:
+        threading.Thread(target=run, name="nbsocket port", daemon=True).start()
+    except RuntimeError as error:
+        raise make_error(errno.ENOMEM, f"cannot start a thread for the port: {error}") from error
+    outcome.wait_anywhere()
+    return outcome.result()
+
+
 class _Carrier:
     """Two threads that carry bytes between a pyserial port without a descriptor and a socket pair."""
 
     def __init__(self, device: _Device) -> None:
         self._device = device
         self._outer, self._inner = _socket.socketpair(AF_UNIX, SOCK_STREAM)
-        self._failure: Future[OSError] = Future()
-        for name, target in (("reader", self._carry_in), ("writer", self._carry_out)):
-            threading.Thread(
-                target=self._guarded, args=(target,), name=f"nbsocket {device.url} {name}", daemon=True
-            ).start()
+        #: Why it ended: what the first of the two threads met.
+        self._failures: list[OSError] = []
+        try:
+            for target in (self._carry_in, self._carry_out):
+                _threads.start(partial(self._guarded, target))
+        except OSError:
+            self.close()
+            raise
 
     def fileno(self) -> int:
         return self._outer.fileno()
 
     def reason(self) -> OSError | None:
         """Return why the port ended, if it did."""
-        return self._failure.result() if self._failure.done() else None
+        return self._failures[0] if self._failures else None
 
     def close(self) -> None:
         self._outer.close()
-        self._device.close()
+        _with_threading(self._device.close)
 
     def _guarded(self, target: Callable[[], None]) -> None:
         try:
@@ -464,14 +498,10 @@ class _Carrier:
         except Exception as error:
             # A port that another thread closed raises TypeError and the like in pyserial: any of it is the end of the
             # line.
-            self._fail(_explain(self._device.url, error))
+            self._failures.append(_explain(self._device.url, error))
         finally:
             with suppress(OSError):
                 self._inner.shutdown(SHUT_RDWR)
-
-    def _fail(self, error: OSError) -> None:
-        with suppress(Exception):  # the other thread may have been first
-            self._failure.set_result(error)
 
     def _carry_in(self) -> None:
         port = self._device.serial

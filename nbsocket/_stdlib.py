@@ -7,8 +7,32 @@ addresses) takes it from here, so that ``patch()`` never feeds the library's own
 from __future__ import annotations
 
 import _socket
+import fcntl
+import posix as genuine_os
 import socket as _socket_module
 import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+__all__ = [
+    "GenuineSocket",
+    "StdlibSocket",
+    "genuine_os",
+    "getaddrinfo",
+    "getfqdn",
+    "gethostbyaddr",
+    "gethostbyname",
+    "gethostbyname_ex",
+    "gethostname",
+    "getnameinfo",
+    "ioctl",
+    "own_traffic",
+]
+
+#: What ``os`` takes its functions from. Tests of programs put a fake file system in place of ``os`` and ``fcntl``, in
+#: every module that refers to them (pyfakefs); our descriptors are real.
+ioctl: Callable[..., Any] = partial(fcntl.ioctl)
 
 
 class _OwnTraffic(threading.local):

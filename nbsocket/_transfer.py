@@ -26,7 +26,8 @@ from ._calls import (
     target_of,
     type_of,
 )
-from ._channel import DatagramChannel
+from ._channel import DatagramChannel, lookup
+from ._handlers import is_in_handler
 from ._route import Route
 from ._stdlib import GenuineSocket, StdlibSocket
 
@@ -58,8 +59,15 @@ def _check_datagram(sock: StdlibSocket, size: int) -> None:
 # ---- sending
 
 
+def _note_handler(sock: StdlibSocket) -> None:
+    """Note on the channel that a handler of logging sends: what the modem has to say about it is not logged."""
+    if is_in_handler() and (channel := lookup(GenuineSocket.fileno(sock))) is not None:
+        channel.is_for_logs = True
+
+
 def send(sock: StdlibSocket, route: Route, data: Any, flags: int = 0, /) -> int:
     """Like :meth:`socket.socket.send`; a datagram over the module's segment is EMSGSIZE."""
+    _note_handler(sock)
     if _framed(sock, flags) is not None:
         raise os_error(errno.EDESTADDRREQ)
     _check_datagram(sock, _view(data).nbytes)
@@ -68,6 +76,7 @@ def send(sock: StdlibSocket, route: Route, data: Any, flags: int = 0, /) -> int:
 
 def sendall(sock: StdlibSocket, route: Route, data: Any, flags: int = 0, /) -> None:
     """Like :meth:`socket.socket.sendall`."""
+    _note_handler(sock)
     if _framed(sock, flags) is not None:
         raise os_error(errno.EDESTADDRREQ)
     _check_datagram(sock, _view(data).nbytes)
@@ -111,6 +120,7 @@ def sendmsg(
     _check_ancillary(ancillary)
     if not is_inet(sock):
         return GenuineSocket.sendmsg(sock, buffers, ancillary, flags, *(() if address is None else (address,)))
+    _note_handler(sock)
     is_stream = type_of(sock) == SOCK_STREAM
     channel = stream_channel(sock) if is_stream else datagram_channel(sock)
     if ancillary and channel is not None:

@@ -8,7 +8,7 @@ import os
 import select
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -44,6 +44,12 @@ class FakeCarrier:
     def get_unacked(self, channel: Any) -> int:
         raise NotImplementedError
 
+    def interrupt(self, channel: Any) -> None:
+        raise NotImplementedError
+
+    def run(self, function: Callable[[], None]) -> None:
+        function()
+
     def detach(self, channel: Any) -> None:
         self.detached.append(channel)
         channel.discard()
@@ -74,6 +80,7 @@ def channel(sock: socket.socket) -> Iterator[StreamChannel]:
 
 def connecting(sock: socket.socket) -> StreamChannel:
     channel = StreamChannel(sock, PEER)
+    channel.prepare()
     channel.state = State.CONNECTING
     return channel
 

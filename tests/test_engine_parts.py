@@ -27,9 +27,7 @@ class Rig:
         self.rounds = 0
         self.failures: list[Exception] = []
         self.due = threading.Event()
-        self.loop = Loop(
-            "test loop", after=self._after, next_deadline=lambda: self.deadline, crashed=self.failures.append
-        )
+        self.loop = Loop(after=self._after, next_deadline=lambda: self.deadline, crashed=self.failures.append)
 
     def _after(self) -> None:
         self.rounds += 1

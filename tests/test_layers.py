@@ -42,6 +42,7 @@ LAYERS = [
     "_outcome",
     "_threads",
     "_errors",
+    "_handlers",
     "_clock",
     "_exit",
     "_waker",

@@ -28,7 +28,7 @@ def pipes() -> Iterator[list[tuple[int, int]]]:
 def loop() -> Iterator[Loop]:
     """A loop that does nothing by itself."""
     crashes: list[Exception] = []
-    loop = Loop("test", after=lambda: None, next_deadline=lambda: None, crashed=crashes.append)
+    loop = Loop(after=lambda: None, next_deadline=lambda: None, crashed=crashes.append)
     yield loop
     loop.call(loop.stop).result(PATIENCE)
     loop.join(PATIENCE)

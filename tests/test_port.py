@@ -19,8 +19,9 @@ from typing import Any
 import pytest
 import serial
 
-from nbsocket import _port
+from nbsocket import _port, _threads
 from nbsocket._port import Port, is_opening_port
+from tests.faults.load import wait_until
 from tests.helpers import EVERY_BYTE, PATIENCE, echo, tcp_server
 
 #: A program that holds a port until its stdin ends.
@@ -193,17 +194,14 @@ def test_tcp_port_refused() -> None:
 
 
 def test_port_without_descriptor() -> None:
-    before = threading.active_count()
+    before, listed = set(_threads._own), threading.active_count()
     port = Port.open("loop://")
     assert port.write(EVERY_BYTE) == 256
     assert read_exactly(port, 256) == EVERY_BYTE
     port.set_baudrate(9600)
-    threads = [thread for thread in threading.enumerate() if thread.name.startswith("nbsocket loop://")]
-    assert len(threads) == 2
+    assert len(_threads._own - before) == 2
     port.close()
-    for thread in threads:
-        thread.join(PATIENCE)
-    assert threading.active_count() == before
+    wait_until(lambda: set(_threads._own) == before and threading.active_count() == listed)
 
 
 def test_port_without_descriptor_ends(monkeypatch: pytest.MonkeyPatch) -> None:

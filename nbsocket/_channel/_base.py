@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import _socket
 import errno
-import fcntl
-import os
 import socket
 import struct
 import termios
-import threading
-from contextlib import suppress
+from collections import deque
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from enum import Enum, auto
 from typing import Any, Protocol
 
 from nbsocket._channel import _registry
 from nbsocket._channel._epoll import keep_registered
-from nbsocket._stdlib import GenuineSocket
+from nbsocket._stdlib import GenuineSocket, ioctl
+from nbsocket._stdlib import genuine_os as os
 
 __all__ = ["Address", "Carrier", "Channel", "State", "adopt", "unread_size"]
 
@@ -68,6 +68,9 @@ class Carrier(Protocol):
     def interrupt(self, channel: Any) -> None:
         """Give an attempt to connect up: it fails with ECONNRESET; waits until that is so."""
 
+    def run(self, function: Callable[[], None]) -> None:
+        """Call ``function`` while no other thread uses the channel, and wait for it."""
+
     def detach(self, channel: Any) -> None:
         """Carry it no more."""
 
@@ -82,7 +85,7 @@ class Channel:
             sock: the application's socket, an operating system's socket so far.
             pair_type: type of the AF_UNIX pair.
         """
-        self.lock = threading.Lock()
+        self.lock = nullcontext()
         self.shadow = adopt(os.dup(GenuineSocket.fileno(sock)))
         #: As the application made it.
         self.family = int(self.shadow.family)
@@ -101,7 +104,10 @@ class Channel:
         #: Bytes taken from the application, and given to it.
         self.bytes_up = 0
         self.bytes_down = 0
-        self._error = 0
+        #: The pending errno; taken out in one step.
+        self._errors: deque[int] = deque(maxlen=1)
+        #: A handler of logging has used it.
+        self.is_for_logs = False
 
     def make_address(self, host: str, port: int) -> Address:
         """Return the address in the shape of this family."""
@@ -109,14 +115,14 @@ class Channel:
 
     def pop_error(self) -> int:
         """Return the pending errno, as SO_ERROR does, and forget it; 0 when there is none."""
-        with self.lock:
-            error, self._error = self._error, 0
-        return error
+        try:
+            return self._errors.pop()
+        except IndexError:
+            return 0
 
     def set_error(self, error: OSError) -> None:
         """Keep an error for :meth:`pop_error`."""
-        with self.lock:
-            self._error = error.errno or errno.EIO
+        self._errors.append(error.errno or errno.EIO)
 
     def setsockopt(self, sock: socket.socket, level: int, name: int, *value: Any) -> None:
         """Like :meth:`socket.socket.setsockopt`; differs: what concerns the network is kept by the shadow and told to
@@ -186,6 +192,11 @@ class Channel:
         else:
             self.discard()
 
+    @property
+    def is_installed(self) -> bool:
+        """Whether the application's descriptor is the only one of its end that this object made."""
+        return self.app_end.fileno() < 0
+
     def is_over(self) -> bool:
         """Whether the engine end is closed, so that only questions can still come."""
         return self.engine_end.fileno() < 0
@@ -198,9 +209,8 @@ class Channel:
                     end.close()
         self.state = State.CLOSED
 
-    def renew_lock(self) -> None:
-        """In a forked child: a new lock and no engine's end; the parent's engine goes on carrying the connection."""
-        self.lock = threading.Lock()
+    def orphan(self) -> None:
+        """In a forked child: no engine's end; the parent's engine goes on carrying the connection."""
         self.engine = None
         with suppress(OSError):
             self.engine_end.close()
@@ -237,4 +247,4 @@ def _dup_over(new_fd: int, fd: int, is_inheritable: bool) -> None:
 
 def unread_size(fd: int) -> int:
     """Return how many bytes could be read now (FIONREAD)."""
-    return int(struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, b"\0" * struct.calcsize("i")))[0])
+    return int(struct.unpack("i", ioctl(fd, termios.FIONREAD, b"\0" * struct.calcsize("i")))[0])

@@ -103,12 +103,17 @@ class DatagramChannel(Channel):
 
     def connect(self, sock: socket.socket, address: Address | None) -> None:
         """Set or, with None, dissolve the peer. What waits in either direction keeps the peers that it had."""
-        with self.lock:
-            self._read_all()
-            arrived = self._take_back(sock)
-            self.peername = address
-            for peer, data in arrived:
-                self._deliver(peer, data)
+        if self.engine is None:
+            self._set_peer(sock, address)
+        else:
+            self.engine.run(lambda: self._set_peer(sock, address))
+
+    def _set_peer(self, sock: socket.socket, address: Address | None) -> None:
+        self._read_all()
+        arrived = self._take_back(sock)
+        self.peername = address
+        for peer, data in arrived:
+            self._deliver(peer, data)
 
     def check_size(self, size: int, address: Address) -> None:
         """Refuse what one send of the modem cannot carry.

@@ -9,13 +9,14 @@ Not found: registrations of a duplicate of the descriptor (the duplicate stays a
 
 from __future__ import annotations
 
-import os
 import re
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+
+from nbsocket._stdlib import genuine_os as os
 
 __all__ = ["keep_registered"]
 

@@ -7,13 +7,14 @@ or its error); :func:`sweep` drops the rest.
 
 from __future__ import annotations
 
-import atexit
-import os
 import resource
-import threading
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from os import register_at_fork
 from typing import TYPE_CHECKING
+
+from nbsocket import _exit
+from nbsocket._stdlib import genuine_os as os
 
 if TYPE_CHECKING:
     from nbsocket._channel._base import Channel
@@ -26,7 +27,7 @@ MAX_GUESSES = 4096
 #: Device and inode number: sockets and files have separate numbers.
 Inode = tuple[int, int]
 
-_lock = threading.Lock()
+#: Changed in single steps only, so that no lock is needed which a signal handler could find taken.
 _channels: dict[Inode, Channel] = {}
 
 
@@ -50,21 +51,20 @@ def lookup(fd: int) -> Channel | None:
 def enter(inode: Inode, channel: Channel) -> None:
     """Make a channel known."""
     sweep()
-    with _lock:
-        _channels[inode] = channel
+    _exit.at_end(_discard_at_end, _exit.CHANNELS)
+    _channels[inode] = channel
 
 
 def drop(inode: Inode) -> None:
     """Forget a channel."""
-    with _lock:
-        _channels.pop(inode, None)
+    _channels.pop(inode, None)
 
 
 def sweep() -> None:
     """Forget the channels that are over and whose descriptor the application has closed."""
-    with _lock:
-        known = tuple(_channels.items())
-    ended = [(inode, channel) for inode, channel in known if channel.is_over()]
+    known = _channels.copy()
+    # One that is just being put under the application's descriptor is at both places, or would be missed at either.
+    ended = [(inode, channel) for inode, channel in known.items() if channel.is_installed and channel.is_over()]
     if not ended:
         return
     held = {inode for _, inode in descriptors()}
@@ -94,20 +94,16 @@ def _numbers() -> Iterable[int]:
     return range(min(soft, MAX_GUESSES) if soft >= 0 else MAX_GUESSES)
 
 
-def _discard_at_exit() -> None:
+def _discard_at_end() -> None:
     # Where the engine's end was over before the application closed its own, nothing told that it did.
-    for channel in tuple(_channels.values()):
+    for channel in _channels.copy().values():
         if channel.is_over():
             channel.discard()
 
 
-def _renew_lock_after_fork() -> None:
-    # The thread that may have held it does not exist in the child.
-    global _lock
-    _lock = threading.Lock()
-    for channel in _channels.values():
-        channel.renew_lock()
+def _orphan_after_fork() -> None:
+    for channel in _channels.copy().values():
+        channel.orphan()
 
 
-atexit.register(_discard_at_exit)
-os.register_at_fork(after_in_child=_renew_lock_after_fork)
+register_at_fork(after_in_child=_orphan_after_fork)

@@ -14,7 +14,6 @@ How things look to the application, all done by the kernel:
 from __future__ import annotations
 
 import errno
-import os
 import select
 import socket
 import sys
@@ -26,6 +25,7 @@ from nbsocket._channel import _registry
 from nbsocket._channel._base import Address, Channel, State, adopt, unread_size
 from nbsocket._outcome import Outcome
 from nbsocket._stdlib import GenuineSocket
+from nbsocket._stdlib import genuine_os as os
 
 __all__ = ["StreamChannel"]
 
@@ -55,6 +55,9 @@ _OPTIONS_OF_END = (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO, socket.SO_RCVLOWAT)
 #: Of the longest, a struct timeval.
 _OPTION_SIZE = 16
 
+#: A write of ours must not raise SIGPIPE in the program.
+_NO_SIGNAL: int = getattr(socket, "MSG_NOSIGNAL", 0)
+
 _FILLER = bytes(4096)
 _READ_SIZE = 65536
 
@@ -80,7 +83,7 @@ class StreamChannel(Channel):
             self.app_end.setsockopt(socket.SOL_SOCKET, option, value)
         self.read_options()
         self._filler = 0
-        self._has_trailer = False
+        self._may_have_trailer = self._has_trailer = False
         self._queue: deque[memoryview] = deque()
         self._queue_size = 0
         self._is_ending = False
@@ -108,13 +111,18 @@ class StreamChannel(Channel):
             OSError: EBADF, ``sock`` was closed meanwhile.
         """
         with self.lock:
-            if self.state in (State.NEW, State.CONNECTING):
-                self._fill()
+            if self.state is State.NEW:
+                self.prepare()
             try:
                 self.swap_in(sock)
             except OSError:
                 self.app_end.close()
                 raise
+
+    def prepare(self) -> None:
+        """Make it unwritable until it is connected; before the engine knows of it."""
+        if not self._filler:
+            self._fill()
 
     def shutdown(self, sock: socket.socket, how: int) -> None:
         """Like :meth:`socket.socket.shutdown`.
@@ -131,11 +139,7 @@ class StreamChannel(Channel):
         with self.lock:
             self._is_shut |= how != socket.SHUT_RD
             if how == socket.SHUT_WR and not self._has_trailer and _is_writable(sock):
-                self._has_trailer = True
-                try:
-                    GenuineSocket.send(sock, b"\0", socket.MSG_DONTWAIT)
-                except OSError:
-                    self._has_trailer = False
+                self._add_trailer(sock)
             GenuineSocket.shutdown(sock, how)
         return None
 
@@ -158,6 +162,16 @@ class StreamChannel(Channel):
         if self.state is State.CLOSED or self._is_ending:
             return TCP_CLOSE if self._is_shut else TCP_CLOSE_WAIT
         return TCP_FIN_WAIT1 if self._is_shut else TCP_ESTABLISHED
+
+    def _add_trailer(self, sock: socket.socket) -> None:
+        # Between the two marks the engine takes one byte less than there is, and sees no end: its thread may look at
+        # any moment, and where the mark and the byte disagree a byte of the program's would be lost, or ours sent.
+        self._may_have_trailer = True
+        try:
+            GenuineSocket.send(sock, b"\0", socket.MSG_DONTWAIT | _NO_SIGNAL)
+            self._has_trailer = True
+        except OSError:
+            self._may_have_trailer = False
 
     def close(self) -> None:
         """Drop a channel that was never installed."""
@@ -205,8 +219,8 @@ class StreamChannel(Channel):
         with self.lock:
             if self._available():
                 return False
-            if self._has_trailer:
-                return True
+            if self._may_have_trailer:
+                return self._has_trailer
             try:
                 return not self.engine_end.recv(1, socket.MSG_PEEK)
             except BlockingIOError:
@@ -322,7 +336,7 @@ class StreamChannel(Channel):
     def _available(self) -> int:
         if self.engine_end.fileno() < 0 or self.state is State.CONNECTING:
             return 0
-        return max(0, unread_size(self.engine_end.fileno()) - self._has_trailer)
+        return max(0, unread_size(self.engine_end.fileno()) - self._may_have_trailer)
 
     def _fill(self) -> None:
         self.app_end.settimeout(0)
@@ -367,7 +381,7 @@ class StreamChannel(Channel):
             return
         theirs = adopt(copy)
         try:
-            theirs.send(b"\0", socket.MSG_DONTWAIT)
+            theirs.send(b"\0", socket.MSG_DONTWAIT | _NO_SIGNAL)
         finally:
             theirs.close()
 

@@ -700,6 +700,10 @@ class Driver:
         self._wants_look = True
         self._chat.receives_hex = None  # told from the bytes meanwhile
 
+    def is_settled(self, key: int) -> bool:
+        """Whether nothing is on its way for a connection: not opening, not closing, everything acknowledged."""
+        return self._links.is_settled(key)
+
     def socket_id_of(self, key: int) -> int | None:
         """The module's number of an open connection."""
         return self._links.socket_id_of(key)

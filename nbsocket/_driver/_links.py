@@ -286,6 +286,13 @@ class Links:
     def _is_busy(self, link: Connection) -> bool:
         return bool(link.available or link.segment is not None or link.lookahead is not None or link.is_finished)
 
+    def is_settled(self, key: int) -> bool:
+        """Whether a connection is gone, or open with nothing unsent and nothing unacknowledged."""
+        link = self._by_key.get(key)
+        if link is None:
+            return True
+        return link.phase is Phase.OPEN and not self._is_busy(link) and link.ack_query_at is None
+
     @property
     def has_work(self) -> bool:
         """Something will want the module awake."""

@@ -10,6 +10,7 @@ import errno
 import logging
 import socket
 from collections import deque
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -132,6 +133,10 @@ class Datagrams:
         """Return the driver's keys of a socket."""
         item = self._sockets.get(channel)
         return [peer.key for peer in item.peers.values()] if item is not None else []
+
+    def keys_for_logs(self) -> Iterator[int]:
+        """Give the driver's keys of what handlers of logging use."""
+        return (peer.key for peer in self._peers.values() if peer.socket.channel.is_for_logs)
 
     def attach(self, channel: DatagramChannel) -> None:
         """Start carrying a socket's datagrams."""

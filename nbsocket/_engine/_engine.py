@@ -26,7 +26,7 @@ from nbsocket._clock import monotonic
 from nbsocket._driver import Driver, GetUnacked, Request, Settings
 from nbsocket._engine._datagrams import Datagrams
 from nbsocket._engine._last_resort import run_every
-from nbsocket._engine._log import Log
+from nbsocket._engine._log import Log, hush_while
 from nbsocket._engine._loop import Handler, Loop
 from nbsocket._engine._pace import Pace
 from nbsocket._engine._poller import Ready
@@ -35,8 +35,9 @@ from nbsocket._engine._stats import Accounts, Stats
 from nbsocket._engine._streams import Streams
 from nbsocket._engine._wirelog import WireLog, without_payload
 from nbsocket._errors import make_error
+from nbsocket._handlers import is_in_handler
 from nbsocket._outcome import Outcome, fail, fulfil
-from nbsocket._port import Port
+from nbsocket._port import Port, load
 
 __all__ = ["Engine"]
 
@@ -52,6 +53,9 @@ EXIT_TIMEOUT = 10.0
 
 #: Seconds that the thread may take to end once everything is closed.
 GRACE = 5.0
+
+#: Seconds that the log is hushed after a handler's own traffic: what follows from it comes by then.
+HUSH_TIME = 2.0
 
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 
@@ -80,6 +84,7 @@ class Engine:
             open_port: opens a port at a rate.
             make_driver: makes the driver.
         """
+        load(url)
         self.url = url
         self.settings = settings
         self._open_port = open_port
@@ -87,7 +92,10 @@ class Engine:
         self._wire = WireLog(log_payload=log_payload)
         self._begin_afresh()
         self._loop = Loop(
-            f"nbsocket {url}", after=self._after, next_deadline=self._next_deadline, crashed=self._crashed
+            after=self._after,
+            next_deadline=self._next_deadline,
+            crashed=self._crashed,
+            begun=lambda: hush_while(self._is_hushed),
         )
         #: The largest datagram, and the bytes that one send of the module carries.
         self.segment_size = self._driver.segment_size
@@ -111,6 +119,7 @@ class Engine:
         self._failure: OSError | None = None
         self._retry_at = 0.0
         self._retry_delay = FIRST_RETRY
+        self._hushed_until = float("-inf")
         self._questions = Questions(self)
         self._streams = Streams(self)
         self._datagrams = Datagrams(self)
@@ -133,6 +142,8 @@ class Engine:
         Returns:
             None when connected, or the OSError that says why not (EMFILE: the module's five sockets are in use).
         """
+        channel.prepare()
+        channel.is_for_logs = is_in_handler()
         channel.engine = self
         channel.state = State.CONNECTING
         outcome: Outcome[None] = Outcome()
@@ -172,9 +183,18 @@ class Engine:
 
     def attach(self, channel: DatagramChannel) -> None:
         """Carry the datagrams of a channel from now on; nothing happens when it is carried already."""
+        if not channel.is_for_logs:
+            channel.is_for_logs = is_in_handler()
         if channel.engine is None:
             self.call(lambda: self._datagrams.attach(channel))
             channel.engine = self
+
+    def run(self, function: Callable[[], None]) -> None:
+        """Call ``function`` on the thread that carries the channels, and wait for it."""
+        if self._is_closed or self._loop.is_own_thread:
+            function()
+        else:
+            result_of(self.call(function), None)
 
     def detach(self, channel: Channel) -> None:
         """Carry a channel no more: the operating system's socket was put back."""
@@ -236,7 +256,7 @@ class Engine:
             raise
 
     def _submit(self, request: Request, timeout: float | None) -> Question:
-        question = Question(request, timeout)
+        question = Question(request, timeout, is_for_logs=is_in_handler())
         self.call(lambda: self._questions.submit(question))
         return question
 
@@ -564,6 +584,19 @@ class Engine:
     def _stopped(self, event: _driver.Stopped) -> None:
         if self._stopping is not None:
             self._stop()
+
+    # -- the log
+
+    def _is_hushed(self) -> bool:
+        """Whether the modem is busy with what a handler of logging sends, or was a moment ago."""
+        now = monotonic()
+        if self._has_traffic_of_handlers():
+            self._hushed_until = now + HUSH_TIME
+        return now < self._hushed_until
+
+    def _has_traffic_of_handlers(self) -> bool:
+        keys = (*self._streams.keys_for_logs(), *self._datagrams.keys_for_logs())
+        return self._questions.has_for_logs or not all(map(self._driver.is_settled, keys))
 
     # -- options
 

@@ -35,24 +35,24 @@ class Loop:
 
     def __init__(
         self,
-        name: str,
         *,
         after: Callable[[], None],
         next_deadline: Callable[[], float | None],
         crashed: Callable[[Exception], None],
+        begun: Callable[[], None] = lambda: None,
     ) -> None:
         """Note what to do.
 
         Args:
-            name: of the thread.
             after: called after everything that was ready or asked for was handled, and when the deadline has come.
             next_deadline: when ``after`` is due at the latest, on ``time.monotonic``; None: not by the clock.
             crashed: told of any exception that leaves a handler or ``after``; must not raise.
+            begun: called on every new thread before anything else.
         """
-        self._name = name
         self._after = after
         self._next_deadline = next_deadline
         self._crashed = crashed
+        self._begun = begun
         self._calls: deque[tuple[Callable[[], Any], Outcome[Any]]] = deque()
         self._renew()
 
@@ -141,6 +141,7 @@ class Loop:
         self._renew()
 
     def _run(self) -> None:
+        self._begun()
         while ended := self._begin():
             while not (self._is_stopping and self._end()):
                 try:

@@ -42,6 +42,8 @@ class Question:
     outcome: Outcome[Any] = field(default_factory=Outcome)
     #: What it tells before it is done; an empty tuple at the end.
     news: SimpleQueue[tuple[Any, ...]] = field(default_factory=SimpleQueue)
+    #: A handler of logging asks.
+    is_for_logs: bool = False
     #: The driver's number, None until it has one.
     number: int | None = None
     deadline: float | None = field(init=False)
@@ -71,6 +73,11 @@ class Questions:
 
     def __len__(self) -> int:
         return len(self._asked)
+
+    @property
+    def has_for_logs(self) -> bool:
+        """Whether a handler of logging waits for an answer."""
+        return any(question.is_for_logs for question in self._asked.values())
 
     def submit(self, question: Question) -> None:
         """Hand a question to the driver, or fail it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -95,6 +96,10 @@ class Streams:
     def key_of(self, channel: StreamChannel) -> int | None:
         """Return the driver's key while there is one."""
         return self._keys.get(channel)
+
+    def keys_for_logs(self) -> Iterator[int]:
+        """Give the driver's keys of what handlers of logging use."""
+        return (link.key for link in self._links.values() if link.channel.is_for_logs)
 
     def connect(self, channel: StreamChannel, host: str, port: int, local_port: int, outcome: Outcome[None]) -> None:
         """Have the driver open a connection; the outcome is told by ``outcome`` and the channel."""

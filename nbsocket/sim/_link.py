@@ -5,13 +5,14 @@ from __future__ import annotations
 import _socket
 import contextlib
 import errno
-import os
 import pty
 import socket as constants
 import stat
 import termios
 import tty
 from abc import ABC, abstractmethod
+
+from nbsocket._stdlib import genuine_os as os
 
 #: Kernel buffer of the host's end of a socket pair: about that of a tty, so that writes wait for a slow line.
 PAIR_BUFFER_SIZE = 4096

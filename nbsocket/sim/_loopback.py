@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import ipaddress
 import selectors
 import socket as constants
@@ -12,7 +11,7 @@ import struct
 import sys
 from collections import deque
 
-from nbsocket._stdlib import GenuineSocket
+from nbsocket._stdlib import GenuineSocket, ioctl
 
 from ._hosts import Target
 from ._network import Arrived, Ended, Network, NetworkEvent, Opened
@@ -308,6 +307,6 @@ def _unacknowledged_in_kernel(sock: GenuineSocket) -> int:
     try:
         if sys.platform == "darwin":
             return sock.getsockopt(constants.SOL_SOCKET, _SO_NWRITE)
-        return int(struct.unpack("i", fcntl.ioctl(sock.fileno(), _SIOCOUTQ, b"\0\0\0\0"))[0])
+        return int(struct.unpack("i", ioctl(sock.fileno(), _SIOCOUTQ, b"\0\0\0\0"))[0])
     except OSError:
         return 0

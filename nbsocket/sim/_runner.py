@@ -7,7 +7,6 @@ Thread: everything here runs on the runner's thread, except what ``call`` and ``
 from __future__ import annotations
 
 import contextlib
-import os
 import select
 import selectors
 from _thread import get_ident
@@ -17,6 +16,7 @@ from collections.abc import Callable
 from nbsocket import _threads
 from nbsocket._clock import LONGEST_WAIT, monotonic
 from nbsocket._outcome import Outcome
+from nbsocket._stdlib import genuine_os as os
 from nbsocket._stdlib import own_traffic
 from nbsocket._waker import Waker
 
