@@ -55,8 +55,8 @@ LINES = {
 
 #: Commands of other documents that the library needs.
 OTHERS = {
-    "AT", "ATE0", "ATI", "CGMR", "CGSN", "CMEE", "CFUN", "CPIN", "CSQ", "CEREG", "CGATT", "CGPADDR", "QSCLK", "CCLK",
-    "CPSMS", "CEDRXS", "CGDCONT", "IPR", "QRST", "QNBIOTEVENT",
+    "AT", "ATE0", "ATI", "ATQ0", "ATV1", "CGMR", "CGSN", "CMEE", "CFUN", "CPIN", "CSQ", "CEREG", "CGATT", "CGPADDR",
+    "QSCLK", "CCLK", "CPSMS", "CEDRXS", "CGDCONT", "IPR", "QRST", "QNBIOTEVENT",
 }  # fmt: skip
 
 

@@ -94,6 +94,14 @@ VARIETIES: dict[str, Variety] = {
     "far_away": Variety({"latency": 2.0, "radio_rate": 2000.0}),
     "slow_line": Variety({"baudrate": 9600}),
     "strict": Variety({"strict": True}),
+    "echo_stays": Variety({"echo_stays": True}, rb"ATE0\r.*AT\+QISEND=0", formats=("hex",)),
+    "results_as_numbers": Variety({"results": "numbers"}, rb"AT\r0\r.*ATV1\r\r\nOK"),
+    "no_results": Variety({"results": "none"}, rb"AT\r(AT\r)+ATQ0\r\r\nOK"),
+    "address_late": Variety({"attached": False, "cereg": 1, "address_delay": 5.0}, rb"\+CEREG: 1\r.*\+IP: "),
+    "sim_busy": Variety({"sim_busy": 6.0}, rb"(\+CME ERROR: 14\r.*){6}"),
+    "radio_off": Variety({"radio_off": True, "cfun_time": 30.0}, rb"\+CFUN: 0\r"),
+    "radio_saves_power": Variety({"psm": True, "active_time": 2.0}, rb'\+CPSMS: 1,,,"01000001","00000001"\r'),
+    "short_rows": Variety({"state_rows": "short", "orphans": 2}, rb'\+QISTATE: 1,"UDP","[^"]*",7,0,2\r'),
     # Many at once, for runs of the whole suite.
     "mixture_1": Variety(
         {
@@ -135,7 +143,22 @@ VARIETIES: dict[str, Variety] = {
 }
 
 #: Those that the whole suite may be run with; the others change what tests expect of the simulator itself.
-_UNSUITED = ("ping_", "booting", "far_away", "slow_line", "late_", "urcs_lost", "roaming", "orphans")
+_UNSUITED = (
+    "ping_",
+    "echo_stays",
+    "no_results",
+    "address_late",
+    "sim_busy",
+    "radio_",
+    "short_rows",
+    "booting",
+    "far_away",
+    "slow_line",
+    "late_",
+    "urcs_lost",
+    "roaming",
+    "orphans",
+)
 
 
 def chosen(text: str) -> dict[str, Any]:

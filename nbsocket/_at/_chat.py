@@ -271,6 +271,7 @@ class Chat:
         self._was_prompted = False
         self._was_accepted = False
         self._was_garbled = False
+        self._echo_rest = ""
 
     def _advance(self, step: _Step) -> None:
         state = TRANSITIONS[self._state].get(step)
@@ -347,7 +348,7 @@ class Chat:
         """Classify a line; None when it is part of the pending command's answer."""
         line = data.decode("latin-1").rstrip()
         pending = self._pending
-        if line[:2] in ("AT", "at", "At", "aT") and line in self._sent_lines:
+        if self._is_echo(line):
             return Echo(line)
         if has_run_into_urc(line):
             return Damaged(f"a line that has run into a URC: {len(line)} characters")
@@ -357,6 +358,21 @@ class Chat:
         if pending is not None and prefix in pending.prefixes and self._takes(InfoResponse(prefix, text)):
             return None
         return read_urc(line, prefix, text) or self._read_unknown(line, prefix)
+
+    def _is_echo(self, line: str) -> bool:
+        """Whether a command comes back, or a part of the pending one: a URC may have come into the middle of it."""
+        if self._echo_rest:
+            begins = self._echo_rest.startswith(line)
+            self._echo_rest = self._echo_rest[len(line) :] if begins else self._echo_rest
+            if begins:
+                return True
+        if line[:2] not in ("AT", "at", "At", "aT"):
+            return False
+        command = self._pending.line.rstrip() if self._pending is not None else ""
+        if command.startswith(line):
+            self._echo_rest = command[len(line) :]
+            return True
+        return line in self._sent_lines
 
     def _read_unknown(self, line: str, prefix: str) -> Event | None:
         is_hex = self._framer.receives_hex is True

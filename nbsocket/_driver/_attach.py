@@ -41,7 +41,10 @@ def attach(network: NetworkState) -> Steps[tuple[int | None, str | None]]:
                 yield CEREG(CAUSE_MODE)
                 yield from ask_registration(network)
             if network.stat in REGISTERED:
-                return network.stat, (yield from _wait_for_address(network))
+                address = yield from _wait_for_address(network)
+                if network.stat in REGISTERED:
+                    return network.stat, address
+                continue
             if has_address or network.stat in (None, *DOUBTFUL):
                 _, address = yield from read_address()
                 if address is not None:
@@ -69,12 +72,14 @@ def _wait_for_address(network: NetworkState) -> Steps[str | None]:
     pause, waited = FIRST_ADDRESS_QUERY, 0.0
     while True:
         is_told, address = yield from read_address()
-        if address is not None or not is_told or waited >= LONGEST_ADDRESS_WAIT:
-            network.lacks_address = False
+        is_over = address is not None or not is_told or waited >= LONGEST_ADDRESS_WAIT
+        network.lacks_address = not is_over
+        if is_over and waited and address is None:
+            yield from _ask_registration(network)  # it may have been lost without a word
+        if is_over or network.stat not in REGISTERED:
             return address
-        network.lacks_address = True
-        event: IpAssigned | None = yield Await((IpAssigned,), pause)
-        if event is not None:
+        event: object = yield Await((IpAssigned, Registration), pause)
+        if isinstance(event, IpAssigned):
             network.lacks_address = False
             return event.address
         waited, pause = waited + pause, 2 * pause

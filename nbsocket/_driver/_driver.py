@@ -22,7 +22,7 @@ from nbsocket._driver._attach import attach
 from nbsocket._driver._connection import Source
 from nbsocket._driver._events import Event, Log, SetBaudrate, Stopped
 from nbsocket._driver._late import LateOutcomes
-from nbsocket._driver._life import LineState, Settings, bring_up, come_back, configure_again, wake
+from nbsocket._driver._life import Found, LineState, Settings, bring_up, come_back, configure_again, wake
 from nbsocket._driver._links import Links, Turn
 from nbsocket._driver._log_limit import LogLimit
 from nbsocket._driver._network import REGISTERED, NetworkState
@@ -611,11 +611,20 @@ class Driver:
         self._chat.receives_hex = self._settings.is_hex
         self._tell_of_echo()
         why, self._suspicion = self._suspicion, None
-        if why is None or script.value is None:
-            return
-        present = frozenset(row.socket_id for row in script.value)
-        if self._links.open_socket_ids and not self._links.open_socket_ids & present:
+        found = script.value
+        assert isinstance(found, Found)
+        if why is not None and self._has_forgotten(found):
             self._restarted(why, now)
+        elif found.registration is not None:
+            self._on_registration(_at.Registration(found.registration.stat), now)
+
+    def _has_forgotten(self, found: Found) -> bool:
+        """Whether it has none of our connections any more; or there are none, and the registration is gone."""
+        ours = self._links.open_socket_ids
+        if not ours or found.rows is None:
+            is_registered = found.registration is None or found.registration.stat in REGISTERED
+            return (self._network.is_attached or self._network.stat in REGISTERED) and not is_registered
+        return not any(row.socket_id in ours for row in found.rows)
 
     def _begin_attach(self, now: float) -> None:
         self._attach = Script(attach(self._network), (_at.Registration, _at.IpAssigned))

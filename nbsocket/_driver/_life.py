@@ -6,7 +6,7 @@ from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass
 from errno import EIO, ENODEV
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from nbsocket._at import (
     AT,
@@ -34,6 +34,7 @@ from nbsocket._at import (
     QICFGRead,
     QISTATERead,
     QSCLKRead,
+    RegistrationStatus,
     SocketStatus,
 )
 from nbsocket._driver._network import SIM_ERRORS
@@ -44,6 +45,7 @@ from nbsocket._errors import make_error
 __all__ = [
     "PROBES_FIXED",
     "PROBES_SEARCHING",
+    "Found",
     "LineState",
     "Settings",
     "bring_up",
@@ -253,10 +255,19 @@ def bring_up(
     return left
 
 
-def configure_again(settings: Settings, line: LineState, has_restarted: bool) -> Steps[list[SocketStatus] | None]:
+class Found(NamedTuple):
+    """What :func:`configure_again` has found out besides."""
+
+    #: None: the module did not tell.
+    registration: RegistrationStatus | None
+    #: The sockets that the module has, where they were asked for; None: it did not tell.
+    rows: list[SocketStatus] | None
+
+
+def configure_again(settings: Settings, line: LineState, has_restarted: bool) -> Steps[Found]:
     """Put right what the user's own commands, or a restart that was not told, have changed.
 
-    Where it may have been a restart, gives the sockets that the module has; None when it does not tell.
+    ``has_restarted``: it may have been a restart, so that the sockets are asked for.
     """
     if not (yield from probe(PROBES_FIXED, line=line)):
         raise make_error(ENODEV, "the module has stopped answering", command="AT")
@@ -268,7 +279,7 @@ def configure_again(settings: Settings, line: LineState, has_restarted: bool) ->
         yield CEREG(1)
     rows = (yield from _ask(QISTATERead(), line)) if has_restarted else None
     yield from _accept_echo(settings, line)
-    return rows
+    return Found(registration, rows)
 
 
 def _end_echo(line: LineState) -> Steps[None]:

@@ -15,6 +15,7 @@ from ._errors import CommandError
 from ._network_commands import LATER, Handler, constant
 from ._options import BAUDRATES
 from ._parser import Form
+from ._saving import read_cpsms, set_cpsms
 
 if TYPE_CHECKING:
     from ._module import Module
@@ -31,14 +32,29 @@ def revision(module: Module) -> str:
 
 def run_basic(module: Module, name: str, now: float) -> Sequence[str]:
     """Carry out a command without a sign: AT, ATE0, ATI ..."""
-    if name in ("", "Z", "V", "V1", "Q", "Q0", "&F", "&W", "&F0", "&W0"):
-        return []
-    if name in ("E", "E0", "E1"):
-        module.is_echoing = name == "E1"
-        return []
-    if name in ("I", "I0"):
-        return [MANUFACTURER, MODEL, f"Revision: {revision(module)}"]
-    raise CommandError(100)
+    parts = _BASIC_RE.findall(name)
+    if "".join(parts) != name:
+        raise CommandError(100)
+    lines: list[str] = []
+    for part in parts:
+        if part[0] == "I":
+            lines += [MANUFACTURER, MODEL, f"Revision: {revision(module)}"]
+        else:
+            _set_basic(module, part[0], part.endswith("1"))
+    return lines
+
+
+# Without its number a basic command has 0. V.250 §5.3.1.
+_BASIC_RE = re.compile(r"[EQV][01]?|[IZ]0?|&[FW]0?")
+
+
+def _set_basic(module: Module, name: str, is_on: bool) -> None:
+    if name == "E":
+        module.is_echoing = is_on or (module.is_echoing and module.options.echo_stays)
+    elif name == "Q":
+        module.says_results = not is_on
+    elif name == "V":
+        module.says_words = is_on
 
 
 # ---- errors, radio, registration
@@ -68,11 +84,17 @@ def set_cfun(module: Module, tail: str, now: float) -> Sequence[str]:
     is_reset = arguments.number(1, 0, 1, 0) == 1
     if mode not in (0, 1, 4):
         raise arguments.fail()
-    module.finish("OK", now)
     if is_reset:
+        module.finish("OK", now)
         module.after_answer(now, module.restart)
-    else:
-        module.life.set_cfun(mode, now)
+        return LATER
+
+    def switch(at: float) -> None:
+        module.finish("OK", at)
+        module.life.set_cfun(mode, at)
+
+    is_long = mode == 1 and module.life.cfun != 1
+    module.after(module.options.cfun_time if is_long else 0.0, now, switch)
     return LATER
 
 
@@ -85,10 +107,12 @@ def set_qrst(module: Module, tail: str, now: float) -> Sequence[str]:
 
 
 def read_cpin(module: Module, tail: str, now: float) -> Sequence[str]:
-    """Tell that the SIM is ready; with the radio off it is not."""
+    """Tell the SIM card's state; with the radio off it is not known."""
+    if module.options.sim_card == "none":
+        raise CommandError(10)
     if module.life.cfun == 0:
         raise CommandError(3)
-    return ["+CPIN: READY"]
+    return [{"ready": "+CPIN: READY", "pin": "+CPIN: SIM PIN", "puk": "+CPIN: SIM PUK"}[module.options.sim_card]]
 
 
 def execute_csq(module: Module, tail: str, now: float) -> Sequence[str]:
@@ -331,6 +355,10 @@ GENERAL: dict[str, dict[Form, Handler]] = {
     "+CCLK": {Form.TEST: constant(), Form.READ: read_cclk, Form.SET: set_cclk},
     "+IPR": {Form.TEST: constant(f"+IPR: (),({_RATES})"), Form.READ: read_ipr, Form.SET: set_ipr},
     "+QRST": {Form.TEST: constant("+QRST: (1)"), Form.SET: set_qrst},
-    "+CPSMS": _kept("+CPSMS", '1,,,"01000001","00000000"', '(0-2),,,("00000000"-"11111111"),("00000000"-"11111111")'),
+    "+CPSMS": {
+        Form.TEST: constant('+CPSMS: (0-2),,,("00000000"-"11111111"),("00000000"-"11111111")'),
+        Form.READ: read_cpsms,
+        Form.SET: set_cpsms,
+    },
     "+CEDRXS": _kept("+CEDRXS", '0,5,"0000"', '(0-3),(5),("0000"-"1111")'),
 }

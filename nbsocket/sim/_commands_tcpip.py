@@ -95,16 +95,17 @@ def set_qiclose(module: Module, tail: str, now: float) -> Sequence[str]:
     return LATER
 
 
-def _state_line(entry: ModuleSocket) -> str:
+def _state_line(module: Module, entry: ModuleSocket) -> str:
+    rest = ",0,1" if module.options.state_rows == "full" else ""
     return (
         f'+QISTATE: {entry.socket_id},"{entry.service}","{entry.host}",{entry.remote_port},{entry.local_port},'
-        f"{entry.state:d},0,1"
+        f"{entry.state:d}{rest}"
     )
 
 
 def read_qistate(module: Module, tail: str, now: float) -> Sequence[str]:
     """List all sockets."""
-    return [_state_line(entry) for _, entry in sorted(module.sockets.table.items())]
+    return [_state_line(module, entry) for _, entry in sorted(module.sockets.table.items())]
 
 
 def set_qistate(module: Module, tail: str, now: float) -> Sequence[str]:
@@ -117,7 +118,7 @@ def set_qistate(module: Module, tail: str, now: float) -> Sequence[str]:
     entry = module.sockets.table.get(_socket_id(arguments, 1))
     if entry is None and module.options.after_closed == "error":
         raise CommandError(567)
-    return [] if entry is None else [_state_line(entry)]
+    return [] if entry is None else [_state_line(module, entry)]
 
 
 # ---- QISEND §2.3.5

@@ -8,6 +8,8 @@ from __future__ import annotations
 CME_TEXTS = {
     3: "operation not allowed",
     4: "operation not supported",
+    10: "SIM not inserted",
+    14: "SIM busy",
     50: "incorrect parameters",
     100: "unknown",
     550: "Unknown error",

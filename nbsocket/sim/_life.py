@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
+from ._errors import CommandError
 from ._timers import Timer
 
 if TYPE_CHECKING:
@@ -13,7 +14,10 @@ if TYPE_CHECKING:
 #: Wall clock of a module whose options name none: the date of the guide.
 DEFAULT_CLOCK = 1618272000.0
 
-_STATS = {"home": 1, "roaming": 5, "no": 0, "searching": 2, "denied": 3}
+_STATS = {"home": 1, "roaming": 5, "no": 0, "searching": 2, "denied": 3, "unknown": 4}
+
+#: Commands that a busy SIM card keeps from being carried out; seen of all that are not about the line itself.
+_NEEDS_SIM = frozenset({"+CFUN", "+CPIN", "+CGDCONT", "+CGATT", "+CEREG", "+CGPADDR", "+QICFG"})
 _NOISE = b"\x00\xfe\xf8\x00\x80F1: 0000 0000\r\n\xff\x00"
 
 
@@ -32,7 +36,8 @@ class Life:
         self.is_booting = not options.attached
         self.is_asleep = False
         self.is_waking = False
-        self.cfun = 1
+        self.cfun = 0 if options.radio_off else 1
+        self._sim_busy_until = now + options.sim_busy
         self.cereg = options.cereg
         self.qsclk = 0
         self.reports_sleep = options.sleep_events
@@ -43,8 +48,9 @@ class Life:
         self._true_offset = base - now
         self.clock_offset = self._true_offset
         self.zone = options.time_zone
-        if options.attached:
-            self._register(is_told=False, now=now)
+        if options.attached and self._can_register:
+            self.stat = _STATS[options.registration]
+            self.has_address = self.stat in (1, 5)
 
     # ---- boot
 
@@ -58,7 +64,9 @@ class Life:
         module.forget_input()
         module.uart.outbound.clear()
         module.is_echoing, module.cmee = True, options.cmee
-        self.cereg, self.qsclk, self.cfun = options.cereg, 0, 1
+        module.says_results = module.says_words = True
+        self.cereg, self.qsclk, self.cfun = options.cereg, 0, 0 if options.radio_off else 1
+        self._sim_busy_until = now + options.boot_time + options.sim_busy
         self.is_asleep = self.is_waking = False
         self.stat, self.has_address = 0, False
         self.is_booting = True
@@ -68,34 +76,54 @@ class Life:
 
     def _booted(self, now: float) -> None:
         self.is_booting = False
-        for text in ("RDY", "+CFUN: 1", "+CPIN: READY"):
-            self._module.urc(text, now)
-        self.attach(now)
+        self._module.urc("RDY", now)
+        self._module.urc(f"+CFUN: {self.cfun}", now)
+        if self.cfun and self._module.options.sim_card == "ready":
+            self._module.urc("+CPIN: READY", now)
+        if self.cfun:
+            self.attach(now)
 
     # ---- registration
 
     def attach(self, now: float) -> None:
         """Search for a network; the outcome comes after ``attach_delay``."""
         self._cancel_attach()
+        if not self._can_register:
+            self._set_stat(0, now)
+            return
         self._set_stat(2, now)
         delay = self._module.options.attach_delay
-        self._attach_timer = self._module.timers.add(now + delay, lambda at: self._register(is_told=True, now=at))
+        self._attach_timer = self._module.timers.add(now + delay, self._register)
+
+    @property
+    def _can_register(self) -> bool:
+        return self.cfun == 1 and self._module.options.sim_card == "ready"
+
+    def check_sim(self, command: str, now: float) -> None:
+        """Raise CommandError for a command that needs the SIM card, while it is busy."""
+        if now < self._sim_busy_until and command in _NEEDS_SIM:
+            raise CommandError(14)
 
     def _cancel_attach(self) -> None:
         if self._attach_timer is not None:
             self._attach_timer.cancel()
             self._attach_timer = None
 
-    def _register(self, is_told: bool, now: float) -> None:
+    def _register(self, now: float) -> None:
         stat = _STATS[self._module.options.registration]
-        if not is_told:
-            self.stat = stat
-        else:
-            self._set_stat(stat, now)
+        self._set_stat(stat, now)
         if stat in (1, 5):
-            self.has_address = True
-            if is_told:
-                self._module.urc(f"+IP: {self._module.options.address}", now)
+            delay = self._module.options.address_delay
+            self._attach_timer = None
+            if delay:
+                self._attach_timer = self._module.timers.add(now + delay, self._get_address)
+            else:
+                self._get_address(now)
+
+    def _get_address(self, now: float) -> None:
+        self.has_address = True
+        self._module.saving.traffic(now)
+        self._module.urc(f"+IP: {self._module.options.address}", now)
 
     def _set_stat(self, stat: int, now: float) -> None:
         if stat == self.stat:

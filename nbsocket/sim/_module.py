@@ -20,10 +20,12 @@ from ._hosts import HostTable
 from ._injection import Injection
 from ._life import Life
 from ._network import Network, NetworkEvent
+from ._network_commands import NETWORK_COMMANDS
 from ._options import Options
 from ._parser import CommandLine, parse_line
 from ._radio import Radio
 from ._reader import Reader
+from ._saving import PowerSaving
 from ._sockets import Sockets
 from ._timers import Timers
 from ._uart import BITS_PER_BYTE, Uart
@@ -39,6 +41,9 @@ MAX_COMMANDS = 10_000
 
 #: From the last byte of an OK to the restart or the new baud rate that it announces.
 AFTER_ANSWER_DELAY = 0.01
+
+#: Final results, and their numbers where they have one (V.250 §5.7.1).
+_RESULTS = {"OK": 0, "ERROR": 4, "SEND OK": None, "SEND FAIL": None}
 
 _COLON_RE = re.compile(rb"^(\+[A-Z]+:) ")
 
@@ -71,8 +76,11 @@ class Module:
         self.radio = Radio(options.latency, options.radio_rate, options.loss, options.seed)
         self.uart = Uart(options.baudrate or 115200, options.baudrate is not None, options.grain)
         self.sockets = Sockets(self)
+        self.saving = PowerSaving(self, now)
         self.life = Life(self, now)
         self.is_echoing = options.echo
+        #: Final results are said, and as words (ATQ0, ATV1).
+        self.says_results, self.says_words = options.results != "none", options.results != "numbers"
         self.cmee = options.cmee
         self.data_mode: DataMode | None = None
         #: a command is unfinished
@@ -288,13 +296,21 @@ class Module:
 
     def _say(self, text: str, now: float, is_final: bool) -> None:
         fault = self._injection.current
-        data = self._frame(text.encode("latin-1"))
+        is_result = text in _RESULTS or text.startswith("+CME ERROR")
+        data = self._result(text) if is_result else self._frame(text.encode("latin-1"))
         if fault is not None and fault.is_silent(is_final):
             return
         if fault is not None and fault.is_late(is_final):
             self._after(fault.delay, now, lambda at: self._put(data, at))
         else:
             self._put(data, now)
+
+    def _result(self, text: str) -> bytes:
+        """A final result in the form that ATQ and ATV ask for."""
+        if not self.says_results:
+            return b""
+        number = _RESULTS.get(text)
+        return self._frame(text.encode()) if self.says_words or number is None else b"%d\r" % number
 
     def show_prompt(self, prompt: bytes, now: float) -> None:
         """Ask for the payload."""
@@ -408,6 +424,9 @@ class Module:
             handler = None if handlers is None else handlers.get(command.form)
             if handler is None:
                 raise CommandError(100 if handlers is None else 4)
+            self.life.check_sim(command.name, now)
+            if command.name in NETWORK_COMMANDS:
+                self.saving.traffic(now)
             lines = handler(self, command.tail, now)
         if lines is LATER:
             return

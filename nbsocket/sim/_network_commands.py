@@ -16,6 +16,10 @@ Handler = Callable[["Module", str, float], Sequence[str]]
 LATER: Sequence[str] = ("later",)
 
 
+#: Commands that make the module send something at once (AT+QISEND does when it has its data).
+NETWORK_COMMANDS = frozenset({"+QIOPEN", "+QICLOSE", "+QIDNSGIP", "+QDNSGIP", "+QPING", "+QNTP", "+QNTPT", "+CGATT"})
+
+
 def constant(*lines: str) -> Handler:
     """Return a handler that always says the same."""
     return lambda module, tail, now: lines

@@ -150,6 +150,12 @@ class Options:
     )
     strict_baud: bool = _option(False, _flag(), "only understand a host whose own rate is the module's")
     echo: bool = _option(True, _flag(), "echo is on at start (after a boot it always is)")
+    echo_stays: bool = _option(False, _flag(), "ATE0 is answered OK, and the echo goes on")
+    results: str = _option(
+        "words",
+        _choice("words", "numbers", "none"),
+        "how another program has left the results: as words, as numbers (ATV0), or none at all (ATQ1)",
+    )
     strict: bool = _option(False, _flag(), "answer ERROR to a command that comes before the previous one is finished")
 
     # the radio
@@ -188,9 +194,22 @@ class Options:
     # its life
     attached: bool = _option(True, _flag(), "running and attached since long before the host came (no: power on now)")
     attach_delay: float = _option(0.0, _seconds, "seconds from power on to an IP address")
+    address_delay: float = _option(0.0, _seconds, "seconds from the registration to an IP address")
     registration: str = _option(
-        "home", _choice("home", "roaming", "no", "searching", "denied"), "what becomes of the registration"
+        "home",
+        _choice("home", "roaming", "no", "searching", "denied", "unknown"),
+        "what becomes of the registration",
     )
+    sim_card: str = _option("ready", _choice("ready", "none", "pin", "puk"), "state of the SIM card")
+    sim_busy: float = _option(0.0, _seconds, "seconds after power on for which the SIM card is busy (+CME ERROR: 14)")
+    radio_off: bool = _option(False, _flag(), "the radio is off after power on (AT+CFUN: 0)")
+    cfun_time: float = _option(0.0, _seconds, "seconds that AT+CFUN=1 takes to switch the radio on")
+    psm: bool = _option(
+        False,
+        _flag(),
+        "AT+CPSMS=1 is stored: what comes later than active_time after the last traffic waits for the next uplink",
+    )
+    active_time: float = _option(10.0, _seconds, "T3324 of AT+CPSMS, rounded up to 2 s or minutes")
     boot_time: float = _option(0.0, _seconds, "seconds from power on to RDY")
     boot_noise: bool = _option(False, _flag(), "noise on the line before RDY")
     boot_answer: str = _option("ERROR", _choice("ERROR", "nothing"), "what commands get before RDY")
@@ -253,6 +272,7 @@ class Options:
         "seconds after the report of a close at which the data that came before it are reported (none: in order)",
     )
     closed_twice: bool = _option(False, _flag(), "the report of a close comes twice")
+    state_rows: str = _option("full", _choice("full", "short"), "rows of AT+QISTATE: whole, or ending with the state")
     send_fail: str = _option("ok", _choice("ok", "bare"), "SEND FAIL after OK, or alone")
     send_closed: str = _option("fail", _choice("fail", "error"), "sending after the peer closed: SEND FAIL or ERROR")
     prompt: str = _option("blank", _choice("bare", "blank", "line"), r"'>', '\r\n> ' or '\r\n>\r\n'")

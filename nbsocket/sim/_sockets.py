@@ -304,6 +304,7 @@ class Sockets:
         if limit is not None and entry.service == "TCP" and now - entry.last_active > limit:
             entry.is_forgotten = True
         entry.last_active = now
+        self._module.saving.traffic(now)
         entry.sent += len(data)
         entry.on_air_up += len(data)
         if entry.service == "UDP" and self._module.radio.is_lost():
@@ -361,7 +362,12 @@ class Sockets:
         if isinstance(event, Opened):
             delay = self._module.radio.half if entry.service == "TCP" else 0.0
             self._module.timers.add(now + delay, lambda at: self.opened(entry, event.result, at))
-        elif isinstance(event, Arrived):
+            return
+        if self._module.saving.is_unreachable(now):
+            self._module.saving.hold(event)
+            return
+        self._module.saving.traffic(now)
+        if isinstance(event, Arrived):
             self._arrived(entry, event.data, now)
         elif not entry.is_forgotten:
             self._put_down(entry, event.is_reset, 0, now)

@@ -548,3 +548,30 @@ def test_responses_are_bounded() -> None:
     assert events[:-1] == [UnknownLine("line")] * 2
     assert isinstance(events[-1], FinalResult)
     assert len(events[-1].responses) == MAX_RESPONSES
+
+
+@pytest.mark.parametrize("place", [3, 10, 17, 18, 20, 22])
+def test_urc_in_the_middle_of_an_echo(place: int) -> None:
+    """What is left of the echo looks like what is left of received data, and is not."""
+    chat = Chat()
+    chat.receives_hex = True
+    echo = chat.send(QISENDHex(0, b"12345"), 0.0)
+    rest = b"\r\n+CSCON: 1\r\n" + echo[place:] + b"\r\nOK\r\n\r\nSEND OK\r\n"
+    chat.receive_data(echo[:place] + rest, 0.1)
+    events = []
+    while (event := chat.next_event()) is not NEED_DATA:
+        events.append(event)
+    assert [type(event).__name__ for event in events] == ["Echo", "Notice", "Echo", "FinalResult"]
+
+
+def test_echo_that_comes_late_is_one() -> None:
+    chat = Chat()
+    chat.send(AT(), 0.0)
+    chat.handle_timeout(10.0)
+    assert isinstance(chat.next_event(), CommandTimeout)
+    chat.reset()
+    chat.send(ATI(), 11.0)
+    chat.receive_data(b"AT\r\r\nQuectel_Ltd\r\n\r\nOK\r\n", 11.1)
+    assert isinstance(chat.next_event(), Echo)
+    result = chat.next_event()
+    assert isinstance(result, FinalResult) and [line.text for line in result.responses] == ["Quectel_Ltd"]

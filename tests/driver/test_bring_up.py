@@ -328,6 +328,20 @@ def test_echo_coming_back_makes_the_module_be_asked_whether_it_restarted() -> No
     bench.dialog(*BRING_UP, *ATTACH)
 
 
+def test_echo_and_a_registration_that_is_gone_are_a_restart_without_connections_too() -> None:
+    """Its radio may be off: bring-up sees to it."""
+    bench = Bench()
+    bench.start()
+    bench.driver.submit(RawCommand("AT+CSQ"), None, bench.now)
+    bench.expect("AT+CSQ")
+    bench.feed(b"AT+CSQ\r\r\n+CSQ: 99,0\r\n\r\nOK\r\n")
+    bench.dialog(*LOOK[:-1], ("AT+CEREG?", "+CEREG: 0,0", "OK"), ("AT+CEREG=1", "OK"), ("AT+QISTATE?", "OK"))
+    bench.dialog(
+        *BRING_UP[:RADIO], ("AT+CFUN?", "+CFUN: 0", "OK"), ("AT+CFUN=1", "OK"), *BRING_UP[RADIO + 1 :], *ATTACH
+    )
+    assert bench.driver.is_ready
+
+
 def test_echo_that_somebody_turned_on_is_turned_off_and_costs_nothing() -> None:
     bench = Bench()
     bench.start()

@@ -19,12 +19,13 @@ from nbsocket._driver import (
 )
 from tests.simulation.connections import Connection
 from tests.simulation.plan import Plan, Step
-from tests.simulation.variety import ENDINGS, QUIRKS
+from tests.simulation.variety import ENDINGS, QUIRKS, STARTS
 from tests.simulation.world import World
 
 #: Not for a whole conversation: too slow for it, or datagrams get lost, or the network forgets it.
 APART = {"loss", "idle_timeout"}
-VARIETIES = [(name, value) for name, values in (QUIRKS | ENDINGS).items() if name not in APART for value in values]
+ALL = QUIRKS | ENDINGS | STARTS
+VARIETIES = [(name, value) for name, values in ALL.items() if name not in APART for value in values]
 
 #: A bit of everything that an application does.
 CONVERSATION = (
@@ -59,6 +60,8 @@ def plan(options: dict[str, Any], steps: tuple[Step, ...] = CONVERSATION, cut: s
 @pytest.mark.parametrize(("name", "value"), VARIETIES)
 def test_each_variety_of_the_module(name: str, value: object, data_format: str) -> None:
     """Nothing is lost, nothing is reset, everything is answered, and all is at rest in the end."""
+    if name == "echo_stays" and data_format == "raw":
+        data_format = "hex"  # told as an error: tests/driver/test_bring_up_troubles.py
     world = World(plan({name: value}, data_format=data_format))
     report = world.run()
     # A peer that closes without an answer, and a module that tells nothing of it afterwards: what was sent may be lost.

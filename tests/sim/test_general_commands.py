@@ -38,7 +38,7 @@ from tests.sim.bench import ERROR, OK, Bench, lines
         ("AT+CMEE?", ["+CMEE: 0"]),
         ("AT+IPR?", ["+IPR: 115200"]),
         ("AT+QNBIOTEVENT=1,1", []),
-        ("AT+CPSMS?", ['+CPSMS: 1,,,"01000001","00000000"']),
+        ("AT+CPSMS?", ['+CPSMS: 0,,,"01000001","00000101"']),
         ("AT+CEDRXS?", ['+CEDRXS: 0,5,"0000"']),
         ("AT&F", []),
     ],

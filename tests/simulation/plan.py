@@ -9,7 +9,7 @@ from typing import Any
 from nbsocket._driver import Settings
 from nbsocket.sim import Options
 from tests.simulation.seeds import SEEDS
-from tests.simulation.variety import random_endings, random_options, random_settings
+from tests.simulation.variety import random_endings, random_options, random_settings, random_starts
 
 #: Connections of one plan; a port of the peers' side each, so that every byte has an owner.
 MOST_CONNECTIONS = 9
@@ -167,7 +167,8 @@ def make_plan(seed: int) -> Plan:
     if seed in SEEDS:
         return plan
     plan = _with_look_ups(_with_more(plan, Random(seed ^ 0xADD5)), Random(seed ^ 0xD25))
-    return _with_endings(plan, Random(seed ^ 0xE2D5))
+    plan = _with_endings(plan, Random(seed ^ 0xE2D5))
+    return replace(plan, options=plan.options | random_starts(Random(seed ^ 0x57A7), plan.settings))
 
 
 def _with_more(plan: Plan, random: Random) -> Plan:

@@ -83,6 +83,31 @@ def random_options(random: Random, settings: Settings) -> dict[str, Any]:
     return options
 
 
+#: How the module may be found: what other programs left, and what takes its time; drawn with dice of its own.
+STARTS: dict[str, tuple[Any, ...]] = {
+    "echo_stays": (True,),
+    "results": ("numbers", "none"),
+    "address_delay": (1.0, 15.0),
+    "sim_busy": (5.0, 15.0),
+    "radio_off": (True,),
+    "cfun_time": (5.0, 30.0),
+    "psm": (True,),
+    "active_time": (2.0, 60.0),
+    "state_rows": ("short",),
+}
+
+
+def random_starts(random: Random, settings: Settings) -> dict[str, Any]:
+    """Some of them, for one module in three."""
+    share = random.choice((0.0, 0.0, 0.3))
+    options = {name: random.choice(values) for name, values in STARTS.items() if random.random() < share}
+    if not settings.is_hex:
+        options.pop("echo_stays", None)  # told as an error: payload would come back, too
+    if settings.power == "psm" and options.get("psm"):
+        options["active_time"] = 60.0  # shorter than a round trip, even answers would wait for the next question
+    return options
+
+
 def random_endings(random: Random) -> dict[str, Any]:
     """Some of the endings, for one module in two."""
     share = random.choice((0.0, 0.5))

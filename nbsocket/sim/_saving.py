@@ -1,0 +1,102 @@
+"""Power saving mode of the radio: what the peer sends waits in the network while the module cannot be reached.
+
+Sources: 3GPP TS 27.007 §7.38 (AT+CPSMS), TS 23.682 §4.5.4; coding of the timers: TS 24.008 §10.5.7.3 and §10.5.7.4a.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ._arguments import Arguments
+from ._network import NetworkEvent
+
+if TYPE_CHECKING:
+    from ._module import Module
+
+_PARAMETERS = 50
+_TIMER_RE = re.compile(r"[01]{8}")
+
+#: Seconds of a unit of T3324, by its three upper bits; 111 switches the timer off: the module stays reachable.
+_UNITS = {0: 2.0, 1: 60.0, 2: 360.0}
+_OFF = 7
+
+#: <Requested_Periodic-TAU> that is told; it has no effect here.
+_PERIODIC = "01000001"
+
+
+class PowerSaving:
+    """AT+CPSMS and its effect. Mode and timers are stored: a restart leaves them."""
+
+    def __init__(self, module: Module, now: float) -> None:
+        self._module = module
+        self.mode = int(module.options.psm)
+        self._active_bits = encode_timer(module.options.active_time)
+        self._periodic_bits = _PERIODIC
+        self._reachable_until = now + module.options.active_time
+        self._held: list[NetworkEvent] = []
+
+    @property
+    def active_time(self) -> float | None:
+        """T3324: seconds after the last traffic for which the module is reachable; None: always."""
+        unit, value = divmod(int(self._active_bits, 2), 32)
+        return None if unit == _OFF else value * _UNITS.get(unit, 60.0)
+
+    def is_unreachable(self, now: float) -> bool:
+        """What the network has for the module waits."""
+        return self.mode == 1 and self.active_time is not None and now > self._reachable_until
+
+    def traffic(self, now: float) -> None:
+        """Something goes over the air: the module can be reached from now on, for a while."""
+        is_over = self.is_unreachable(now)
+        self._reachable_until = max(self._reachable_until, now + (self.active_time or 0.0))
+        if is_over:
+            self.release(now)
+
+    def release(self, now: float) -> None:
+        """Let come what has waited."""
+        held, self._held = self._held, []
+        for event in held:
+            self._module.sockets.handle(event, now)
+
+    def hold(self, event: NetworkEvent) -> None:
+        """Let it wait."""
+        self._held.append(event)
+
+    def read(self) -> str:
+        """Return the line that AT+CPSMS? is answered with."""
+        return f'+CPSMS: {self.mode},,,"{self._periodic_bits}","{self._active_bits}"'
+
+    def set(self, tail: str, now: float) -> None:
+        """Carry out AT+CPSMS=mode[,,,T3412,T3324]."""
+        arguments = Arguments(tail, _PARAMETERS)
+        arguments.expect(1, 5)
+        mode = arguments.number(0, 0, 2)
+        periodic, active = arguments.text(3, 8, self._periodic_bits), arguments.text(4, 8, self._active_bits)
+        if _TIMER_RE.fullmatch(periodic) is None or _TIMER_RE.fullmatch(active) is None:
+            raise arguments.fail()
+        self._periodic_bits, self._active_bits = periodic, active
+        was_unreachable, self.mode = self.is_unreachable(now), mode % 2
+        self._reachable_until = now + (self.active_time or 0.0)
+        if was_unreachable:
+            self.release(now)
+
+
+def encode_timer(seconds: float) -> str:
+    """Write seconds as T3324, rounded up to what it can say."""
+    for unit, size in _UNITS.items():
+        count = -int(-seconds // size)
+        if count < 32:
+            return f"{unit << 5 | count:08b}"
+    return f"{_OFF << 5:08b}"
+
+
+def read_cpsms(module: Module, tail: str, now: float) -> list[str]:
+    """Tell mode and timers."""
+    return [module.saving.read()]
+
+
+def set_cpsms(module: Module, tail: str, now: float) -> list[str]:
+    """Set mode and timers."""
+    module.saving.set(tail, now)
+    return []
