@@ -23,6 +23,7 @@ __all__ = [
     "QICLOSE",
     "QIDNSCFG",
     "QIDNSGIP",
+    "QIGETERROR",
     "QIOPEN",
     "QISTATE",
     "QNTP",
@@ -298,6 +299,22 @@ class QISENDQuery(Command[Acknowledgement]):
         """Give the totals. They name no socket: the caller checks them against what it sent."""
         fields = last_fields(self, responses)
         return Acknowledgement(read_int(fields, 0), read_int(fields, 1), read_int(fields, 2))
+
+
+@dataclass(frozen=True, slots=True)
+class QIGETERROR(Command[int]):
+    """What the last ERROR of a TCP/IP command was for. Not in the guide; firmware of siblings that does without
+    numbers in its errors has it, as ``+QIGETERROR: 563,"Socket identity has been used"``."""
+
+    _prefixes: ClassVar[tuple[str, ...]] = ("+QIGETERROR",)
+
+    @property
+    def line(self) -> str:
+        return "AT+QIGETERROR"
+
+    def parse(self, responses: Sequence[InfoResponse]) -> int:
+        """Give the result code of §3, 0 when there was no error, or none is told."""
+        return read_int(last_fields(self, responses), 0) if responses else 0
 
 
 @dataclass(frozen=True, slots=True)

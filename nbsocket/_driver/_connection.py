@@ -118,7 +118,7 @@ class Connection:
     retry_at: float = 0.0
     #: Since when the segment has not got through.
     stalled_at: float | None = None
-    #: Seconds to the next look at the count; answers of QISTATE in a row that had nothing of this socket.
+    #: Seconds to the next look at the count (OPENING: at the state); answers of QISTATE in a row without this socket.
     look_interval: float = 0.0
     unlisted: int = 0
     #: Service in bytes up to which it was served, on a scale that all connections share.
@@ -142,6 +142,10 @@ class Connection:
     acked: int = 0
     #: The module's count was found to be another than ``sent``.
     is_miscounted: bool = False
+    #: When QIOPEN is not tried again any more.
+    open_deadline: float | None = None
+    #: It said ERROR to QIOPEN, and is to be asked why.
+    is_reason_wanted: bool = False
     #: When QIOPEN went out; and seconds from there to its outcome, with TCP one round trip at the least.
     opening_at: float = 0.0
     round_trip: float = 0.0
@@ -322,7 +326,7 @@ class Connection:
         due: list[float | None] = [self.close_due, self.judge_due, self.end_due]
         if self.phase is Phase.QUEUED:
             due += [self.attach_deadline, self.socket_deadline, self.ready_at]
-        if self.is_in_doubt or self.phase in (Phase.RELEASING, Phase.JUDGING):
+        if self.is_in_doubt or self.phase in (Phase.OPENING, Phase.RELEASING, Phase.JUDGING):
             due.append(self.look_at)
         if self.phase is Phase.OPEN:
             due += [self.ack_query_at, self.linger_deadline]

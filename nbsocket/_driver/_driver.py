@@ -120,6 +120,7 @@ class Driver:
         self._life: Script[Any] | None = None
         self._life_done: Callable[[Script[Any], float], None] | None = None
         self._attach: Script[tuple[int | None, str | None]] | None = None
+        self._attach_began = 0.0
         self._bring_up_tries = 0
         self._tasks = Tasks(self._emit, self, settings.attach_timeout)
         self._turn: Turn | None = None
@@ -331,9 +332,12 @@ class Driver:
             steps = configure_again(self._settings, self._line, has_restarted=self._suspicion is not None)
             self._run_life(Script(steps), self._looked, now)
             return self._choose(now)
-        turn = None if self._links.is_opening else self._links.control_turn(now)
-        if turn is not None or self._links.is_opening:
+        if self._links.is_opening:
+            return self._links.opening_turn(now)
+        turn = self._links.control_turn(now)
+        if turn is not None:
             return turn
+        self._check_network_if_doubted(now)
         if self._begin_exclusive(now):
             return self._choose(now)
         if self._attach is not None and self._attach.command is not None:
@@ -509,11 +513,15 @@ class Driver:
         if self._warnings.admits(now):
             self._emit(Log(WARNING, f"bytes were lost on the serial line: {event.reason}"))
         self._links.damaged(event.socket_id, event.is_contained, event.reason)
+        self._links.hint_at_outcome(now)
 
     def _on_notice(self, event: _at.Notice, now: float) -> None:
+        if event.line.startswith("+QI") or "OPEN" in event.line:
+            self._links.hint_at_outcome(now)
         self._emit(Log(DEBUG, f"{SAID}{event.line!r}"))
 
     def _on_unknown_line(self, event: _at.UnknownLine, now: float) -> None:
+        self._links.hint_at_outcome(now)
         self._line.strange_lines += 1
         self._line.is_numeric |= event.line in NUMERIC_RESULTS
         self._log_strange(f"{SAID}{event.line!r}", now)
@@ -626,7 +634,16 @@ class Driver:
             return (self._network.is_attached or self._network.stat in REGISTERED) and not is_registered
         return not any(row.socket_id in ours for row in found.rows)
 
+    def _check_network_if_doubted(self, now: float) -> None:
+        """An opening failed as it does without a network: ask for registration and address before the next one."""
+        if self._links.is_network_doubted:
+            self._links.is_network_doubted = False
+            if self._attach is None:
+                self._network.is_attached = False
+                self._begin_attach(now)
+
     def _begin_attach(self, now: float) -> None:
+        self._attach_began = now
         self._attach = Script(attach(self._network), (_at.Registration, _at.IpAssigned))
         self._attach.start(now)
 
@@ -695,7 +712,8 @@ class Driver:
         _, address = script.value
         self._network.is_attached = True
         self.local_address = address or self.local_address
-        self._emit(Log(INFO, f"network: {self._network.describe()}, address {self.local_address}"))
+        if self._links.network_came(now, now - self._attach_began):
+            self._emit(Log(INFO, f"network: {self._network.describe()}, address {self.local_address}"))
 
     # -- what requests may know
 

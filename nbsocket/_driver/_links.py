@@ -26,6 +26,7 @@ from itertools import count
 
 from nbsocket._at import (
     QICLOSE,
+    QIGETERROR,
     QIOPEN,
     QISTATE,
     CommandTimeout,
@@ -45,7 +46,23 @@ from nbsocket._driver._events import (
     PeerClosed,
 )
 from nbsocket._driver._life import Settings
-from nbsocket._driver._segments import CLOSED_RESULTS, Segments, read_account, read_rows
+from nbsocket._driver._opening import (
+    ABSENCES,
+    ABSENT_TIME,
+    CHECK_TIME,
+    CHECKED_TRIES,
+    FIRST_LOOK,
+    HINT_PAUSE,
+    NAMELESS_TIME,
+    NETWORK_RESULTS,
+    PASSING_RESULTS,
+    SETTLING_TIME,
+    STATE_PAUSE,
+    Finding,
+    finding_of,
+    retry_pause,
+)
+from nbsocket._driver._segments import CLOSED_RESULTS, Segments, read_account, read_code, read_rows
 from nbsocket._driver._turn import Turn
 from nbsocket._errors import error_from_result, make_error
 
@@ -56,12 +73,6 @@ SOCKET_IDS = range(5)
 
 #: Seconds until the outcome of QIOPEN. Source: the same, note 2, and a margin.
 OPEN_TIMEOUT = 65.0
-#: Results that say "not now": busy, blocked, and an id that is still in use; how often and when QIOPEN is tried again.
-PASSING_RESULTS = frozenset({551, 563, 564, 568})
-OPEN_TRIES = 3
-OPEN_RETRY_TIME = 1.0
-#: The same for ERROR without a number: a socket that was left open may be in the way, as may another reason that lasts.
-NAMELESS_TRIES = 1
 #: Seconds that CLOSE OK may take (50 ms to 2 s were seen), and how often QICLOSE is tried.
 CLOSE_TIMEOUT = 10.0
 CLOSE_TRIES = 3
@@ -138,6 +149,12 @@ class Links:
         self._port_free_at: dict[tuple[str, int], float] = {}
         #: An opening failed without a reason: sockets that nobody here has may be in the way.
         self._needs_census = False
+        #: An opening failed as it does without a network: the driver asks whether it is there, and takes this back.
+        self.is_network_doubted = False
+        #: When the network came.
+        self._attached_at = float("-inf")
+        #: The firmware tells by AT+QIGETERROR what a bare ERROR was for; None: not asked yet.
+        self._tells_errors: bool | None = None
         self._segments = Segments(
             emit, counters, segment_size, settings.is_hex, self._reset, self._flushed, self._reopen
         )
@@ -375,6 +392,10 @@ class Links:
             return None
         link.socket_id = self._take_id(now)
         link.socket_deadline, link.opening_at = None, now
+        if link.open_deadline is None:
+            link.open_deadline = now + OPEN_TIMEOUT
+        link.is_accepted, link.unlisted, link.is_reason_wanted = False, 0, False
+        link.look_at, link.look_interval = now + FIRST_LOOK, FIRST_LOOK
         link.move(Phase.OPENING)
         self._opening, self._open_due = link, now + OPEN_TIMEOUT
         self._counters["opens"] += 1
@@ -398,6 +419,33 @@ class Links:
         is_any_rested = any(number not in self._rests_until for number in self._free_ids)
         return not is_any_rested and any(link.phase is Phase.QUEUED for link in self._order)
 
+    def opening_turn(self, now: float) -> Turn | None:
+        """What is asked while an opening has the line for itself: why it was refused, or what has become of it."""
+        link = self._opening
+        if link is None or link.socket_id is None:
+            return None
+        if link.is_reason_wanted:
+            return Turn(QIGETERROR(), partial(self._reason_told, link))
+        if now >= link.look_at:
+            return Turn(QISTATE(link.socket_id), partial(self._opening_seen, link))
+        return None
+
+    def hint_at_outcome(self, now: float) -> None:
+        """Something came that makes no sense: it may have been the outcome of an opening, so that is asked for soon."""
+        link = self._opening
+        if link is not None and link.is_accepted and link.look_interval == FIRST_LOOK:
+            link.look_at = min(link.look_at, now + HINT_PAUSE)
+
+    def network_came(self, now: float, waited: float) -> bool:
+        """The module is registered, after so many seconds that are none of an opening's; return whether it was not."""
+        is_new = waited > CHECK_TIME or self._attached_at == float("-inf")
+        if is_new:
+            self._attached_at = now
+        for link in self._order:
+            if link.phase is Phase.QUEUED and link.open_deadline is not None:
+                link.open_deadline += waited
+        return is_new
+
     def may_be_refused(self, now: float) -> bool:
         """The module is at an opening that was given up, or the user's own, and may refuse what needs the network."""
         for socket_id, due in tuple(self._claims_opening.items()):
@@ -415,11 +463,76 @@ class Links:
         if link.phase is not Phase.OPENING:
             return
         if result is None:
-            self._fail(link, make_error(ETIMEDOUT, "the module did not answer AT+QIOPEN", command="AT+QIOPEN"))
-        elif not result.ok:
-            self._open_failed(link, result.code, now)
-        else:
+            link.look_at = now  # it may have been lost on its way, or only its answer
+        elif result.ok:
             link.is_accepted = True
+        else:
+            self._open_failed(link, result.code, now)
+
+    def _opening_seen(self, link: Connection, result: FinalResult | None, now: float) -> None:
+        """Take what QISTATE says of an opening whose outcome has not come."""
+        if link is not self._opening or link.socket_id is None:
+            return
+        found = finding_of(link, read_rows(result))
+        if found is Finding.OPEN or found is Finding.CLOSED:
+            socket_id = link.socket_id
+            self.opened(socket_id, 0, now)
+            link.round_trip = 0.0  # not known
+            if found is Finding.CLOSED and not link.has_closed:
+                self.peer_closed(socket_id, now)
+        elif found is Finding.ABSENT:
+            self._not_listed(link, now)
+        elif found is Finding.FAILED:
+            self._open_again(link, now, "the outcome of AT+QIOPEN was lost")
+        else:
+            pause = link.look_interval if found is Finding.CONNECTING else STATE_PAUSE
+            link.look_interval, link.unlisted = 2 * link.look_interval, 0
+            link.look_at = now + pause
+
+    def _not_listed(self, link: Connection, now: float) -> None:
+        """The module has no such socket: the command did not reach it, or it is at the name's look-up still."""
+        link.unlisted += 1
+        if link.unlisted < ABSENCES:
+            link.look_at = now  # the line may have been hurt
+        elif link.is_accepted and now < link.opening_at + ABSENT_TIME:
+            link.look_at, link.unlisted = now + STATE_PAUSE, 0
+        else:
+            self._open_again(link, now, "the module did not answer AT+QIOPEN", is_open=link.is_accepted)
+
+    def _open_again(self, link: Connection, now: float, reason: str, is_open: bool = True) -> None:
+        """Try once more, while there is time; ``is_open``: the module may have the socket, and closes it first."""
+        assert link.socket_id is not None and link.open_deadline is not None
+        pause = retry_pause(link.tries)
+        if now + pause >= link.open_deadline:
+            self._fail(link, make_error(ETIMEDOUT, reason, command="AT+QIOPEN", result=569))
+            return
+        self._requeue(link, now + pause, is_open, is_half_open=is_open)
+
+    def _requeue(self, link: Connection, at: float, is_open: bool, is_half_open: bool = False) -> None:
+        assert link.socket_id is not None
+        if is_open:
+            self._dispose(link.socket_id, is_half_open)
+        else:
+            # The same id again: should the first command come to something after all, it is this connection.
+            self._free_ids.appendleft(link.socket_id)
+        link.tries += 1
+        link.socket_id, self._opening, self._open_due = None, None, None
+        link.is_accepted, link.has_closed, link.early = False, False, None
+        link.ready_at = at
+        link.move(Phase.QUEUED)
+
+    def _reason_told(self, link: Connection, result: FinalResult | None, now: float) -> None:
+        """Take the answer of AT+QIGETERROR after a bare ERROR."""
+        if link is not self._opening:
+            return
+        link.is_reason_wanted = False
+        code = read_code(result)
+        if result is not None:
+            self._tells_errors = code is not None
+        if code:
+            self._open_failed(link, code, now)
+        else:
+            self._open_failed_namelessly(link, now)
 
     def opened(self, socket_id: int, result: int, now: float) -> None:
         """``+QIOPEN: id,result`` came."""
@@ -431,7 +544,7 @@ class Links:
             self._open_failed(link, result, now)
             return
         self._opening = self._open_due = None
-        link.tries = 0
+        link.tries, link.unlisted, link.open_deadline = 0, 0, None
         link.round_trip = now - link.opening_at
         link.move(Phase.OPEN)
         if not link.was_open:
@@ -453,7 +566,7 @@ class Links:
             link.linger_deadline = now + link.linger
 
     def _open_failed(self, link: Connection, result: int | None, now: float) -> None:
-        assert link.socket_id is not None
+        assert link.socket_id is not None and link.open_deadline is not None
         if link.was_open and link.local_port:
             # The module may keep the port of the socket that it lost: better another one than none.
             self._emit(Log(INFO, f"local port {link.local_port} is not free any more: the module chooses another one"))
@@ -462,18 +575,36 @@ class Links:
             self._dispose(link.socket_id, is_half_open=result is None)
             self._queue_again(link, now)
             return
-        most = NAMELESS_TRIES if result is None else OPEN_TRIES if result in PASSING_RESULTS else 0
-        if link.tries < most:
-            link.tries += 1
-            self._dispose(link.socket_id, is_half_open=result is None)
-            self._needs_census = result is None
-            link.socket_id, self._opening, self._open_due = None, None, None
-            link.is_accepted, link.has_closed, link.early = False, False, None
-            link.ready_at = now + OPEN_RETRY_TIME
-            link.move(Phase.QUEUED)
+        if result is None and self._tells_errors is not False:
+            link.is_reason_wanted = True
             return
+        if result is None:
+            self._open_failed_namelessly(link, now)
+            return
+        # Without a network, or just after it came, these mean "not now".
+        is_network = result in NETWORK_RESULTS and (link.tries == 0 or now < self._attached_at + SETTLING_TIME)
+        pause = retry_pause(link.tries)
+        if (is_network or result in PASSING_RESULTS) and now + pause < link.open_deadline:
+            self.is_network_doubted |= is_network and link.tries in CHECKED_TRIES
+            self._requeue(link, now + pause, is_open=True)
+        else:
+            self._refuse_opening(link, result)
+
+    def _open_failed_namelessly(self, link: Connection, now: float) -> None:
+        """Bare ERROR: a socket that nobody here has may be in the way, the network be gone, the module be busy."""
+        assert link.open_deadline is not None
+        pause = retry_pause(link.tries)
+        if now + pause < link.open_deadline - OPEN_TIMEOUT + NAMELESS_TIME:
+            self._needs_census = True
+            self.is_network_doubted |= link.tries in CHECKED_TRIES
+            self._requeue(link, now + pause, is_open=True, is_half_open=True)
+        else:
+            self._refuse_opening(link, None)
+
+    def _refuse_opening(self, link: Connection, result: int | None) -> None:
+        assert link.socket_id is not None
         command = QIOPEN(link.socket_id, link.service, link.host, link.port, link.local_port).line
-        self._opening = self._open_due = None
+        self._opening = self._open_due = None  # its outcome is there
         self._fail(link, error_from_result(result, command, otherwise=ECONNREFUSED))
 
     def _fail(self, link: Connection, error: OSError) -> None:
@@ -879,6 +1010,7 @@ class Links:
         for socket_id in tuple(self._claimed_ids):
             self.disclaim(socket_id, is_closed=True)
         self._segments.clear()
+        self._attached_at = float("-inf")
         self._needs_census = False
 
     def _lose(self, link: Connection, error: OSError, now: float) -> None:

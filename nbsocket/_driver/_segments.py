@@ -37,7 +37,7 @@ from nbsocket._driver._events import DatagramsLost, Event
 from nbsocket._driver._turn import Turn
 from nbsocket._errors import RESULT_CODES, make_error
 
-__all__ = ["CLOSED_RESULTS", "Segments", "read_account", "read_rows"]
+__all__ = ["CLOSED_RESULTS", "Segments", "read_account", "read_code", "read_rows"]
 
 #: Results that say that the socket is closed.
 CLOSED_RESULTS = frozenset({567})
@@ -380,6 +380,17 @@ def read_account(result: FinalResult | None, is_tcp: bool) -> Acknowledgement | 
     if is_tcp and account.sent != account.acked + account.unacked:
         return None
     return account
+
+
+def read_code(result: FinalResult | None) -> int | None:
+    """The number that AT+QIGETERROR gave; None when it gave none."""
+    if result is None or not result.ok:
+        return None
+    try:
+        code: int = result.command.parse(result.responses)
+    except RemoteProtocolError:
+        return None
+    return code
 
 
 def read_rows(result: FinalResult | None) -> list[SocketStatus] | None:

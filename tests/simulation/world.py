@@ -13,7 +13,7 @@ import re
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from errno import EADDRINUSE, EMFILE, ENOENT, EPIPE, ETIMEDOUT
+from errno import EADDRINUSE, EMFILE, ENOENT, ETIMEDOUT
 from itertools import count
 from random import Random
 from typing import Any
@@ -509,8 +509,9 @@ class World:
     def _is_own_doing(self, link: Connection, error: OSError) -> bool:
         """Whether it is what this peer, or this application, was bound to get."""
         assert link.peer is not None
-        is_unacknowledged = "acknowledged nothing" in str(error)
-        if link.peer.has_been_deaf and (is_unacknowledged or error.errno == EPIPE):
+        # What is not acknowledged fills the module's send buffer, which then takes nothing.
+        is_unacknowledged = "acknowledged nothing" in str(error) or "took no data" in str(error)
+        if link.peer.has_been_deaf and is_unacknowledged:
             return True
         if link.is_("halved") and error.errno == ETIMEDOUT and "SHUT_WR" in str(error):
             return True
