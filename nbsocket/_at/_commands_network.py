@@ -302,7 +302,7 @@ class QISENDQuery(Command[Acknowledgement]):
 
 
 @dataclass(frozen=True, slots=True)
-class QIGETERROR(Command[int]):
+class QIGETERROR(Command["int | None"]):
     """What the last ERROR of a TCP/IP command was for. Not in the guide; firmware of siblings that does without
     numbers in its errors has it, as ``+QIGETERROR: 563,"Socket identity has been used"``."""
 
@@ -312,9 +312,9 @@ class QIGETERROR(Command[int]):
     def line(self) -> str:
         return "AT+QIGETERROR"
 
-    def parse(self, responses: Sequence[InfoResponse]) -> int:
-        """Give the result code of §3, 0 when there was no error, or none is told."""
-        return read_int(last_fields(self, responses), 0) if responses else 0
+    def parse(self, responses: Sequence[InfoResponse]) -> int | None:
+        """Give the result code of §3, 0 when there was no error; None where none is told."""
+        return read_int(last_fields(self, responses), 0) if responses else None
 
 
 @dataclass(frozen=True, slots=True)

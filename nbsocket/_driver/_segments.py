@@ -387,7 +387,7 @@ def read_code(result: FinalResult | None) -> int | None:
     if result is None or not result.ok:
         return None
     try:
-        code: int = result.command.parse(result.responses)
+        code: int | None = result.command.parse(result.responses)
     except RemoteProtocolError:
         return None
     return code
