@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from socket import SOCK_DGRAM, SOCK_STREAM
 from typing import Any
 
+from . import _stdlib
 from ._address import (
     INET_FAMILIES,
     Address,
@@ -32,9 +33,9 @@ from ._audit import audit
 from ._bypass import LOOPBACK, NOTHING
 from ._channel import Channel, DatagramChannel, State, StreamChannel, lookup
 from ._clock import monotonic
-from ._resolver import resolve_one
+from ._resolver import local_address, resolve_one
 from ._route import Route, is_local_name
-from ._stdlib import GenuineSocket, StdlibSocket, getaddrinfo
+from ._stdlib import GenuineSocket, StdlibSocket, own_traffic
 from ._stdlib import genuine_os as os
 from ._unreachable import note_bypassed
 
@@ -357,9 +358,12 @@ def _without_name(sock: StdlibSocket, address: Any) -> Any:
     host = address[0] if isinstance(address, tuple) and address else None
     if not isinstance(host, str) or host in ("", "<broadcast>"):
         return address
-    if parse_literal(host) is not None or _is_loopback(host):
+    if parse_literal(host) is not None:
         return address
-    found = getaddrinfo(host, None, family_of(sock), type_of(sock))
+    if is_local_name(host):
+        return (local_address(host, family_of(sock)), *address[1:])
+    with own_traffic.asking_host():
+        found = _stdlib.getaddrinfo(host, None, family_of(sock), type_of(sock))
     return (found[0][4][0], *address[1:])
 
 

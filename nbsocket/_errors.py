@@ -8,6 +8,7 @@ Every error that leaves nbsocket is an ``OSError`` (or its subclass for that err
 from __future__ import annotations
 
 import errno
+from copy import copy
 from socket import EAI_AGAIN, EAI_FAIL, EAI_NONAME, gaierror
 
 #: result code: (errno, meaning). Source: BC260Y-CN TCP/IP guide 1.1 §3, table 2.
@@ -73,6 +74,13 @@ def make_error(number: int, message: str, *, command: str | None = None, result:
     error.command = command  # type: ignore[attr-defined]  # documented extra attributes of our errors
     error.result = result  # type: ignore[attr-defined]
     return error
+
+
+def copy_of(error: OSError) -> OSError:
+    """Return the same error for another thread: raising one writes its traceback into it."""
+    other = copy(error)
+    other.__cause__ = error.__cause__
+    return other
 
 
 def error_from_result(result: int | None, command: str, *, otherwise: int = errno.EIO) -> OSError:

@@ -4,7 +4,8 @@ Theory of operation: the methods of ``socket.socket`` are wrapped in place, neve
 (``ssl.SSLSocket``), references taken earlier and exact type checks all keep holding, and nothing is left that would
 quietly use the host's network.
 Functions can be taken by ``from socket import getaddrinfo``, so such references in loaded modules are found by
-identity and re-pointed. A wrapper that somebody still holds after :func:`unpatch` does nothing of its own.
+identity and re-pointed; those kept elsewhere are the business of ``_captured``. A wrapper that somebody still holds
+after :func:`unpatch` does nothing of its own.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from . import _aiohttp, _calls, _options, _resolver, _stdlib, _transfer
 from ._address import INET_FAMILIES
 from ._bypass import Bypass
+from ._captured import replace_look_up, watch_past_patch
 from ._route import Route
 from ._socket import attach_datagrams, known_kind, socket
 from ._stdlib import GenuineSocket, StdlibSocket
@@ -46,6 +48,7 @@ class _Installed:
     wrappers: list[tuple[object, str, Any]] = field(default_factory=list)
     references: list[tuple[ModuleType, str, object, object]] = field(default_factory=list)
     cells: list[tuple[CellType, object]] = field(default_factory=list)
+    undo_look_up: Callable[[], None] | None = None
 
 
 #: What makes a pair of sockets out of two connections to the host itself, where there is no such system call.
@@ -103,6 +106,7 @@ def patch(modem: Modem | None = None, *, bypass: str | Iterable[str] | None = No
             raise
         _installed = state
     _aiohttp.keep_look_ups(_wrap_of_now)
+    watch_past_patch(_route)
     watch_libraries(lambda: _installed is not None)
     return Patching(undoes=True)
 
@@ -129,9 +133,9 @@ def _check_class() -> None:
 
 
 def _route() -> Route | None:
-    """The route of patched sockets; None while not patched, and where only a pair is being made."""
+    """The route of patched sockets; None while not patched, and where the library's own plumbing is laid."""
     state = _installed
-    return None if state is None or _stdlib.own_traffic.is_making_pair else state.route
+    return None if state is None or _stdlib.own_traffic.is_plumbing else state.route
 
 
 # ---- what is put in place
@@ -146,6 +150,7 @@ def _install(state: _Installed) -> None:
         current = getattr(_socket_module, name)
         _wrap(state, _socket_module, name, _function_wrapper(function))
         _repoint(state, (current, getattr(_stdlib, name)), getattr(_socket_module, name))
+    state.undo_look_up = replace_look_up(_route)
     for name in _PAIR_MAKERS:
         if hasattr(_socket_module, name):
             _wrap(state, _socket_module, name, _on_pair)
@@ -263,6 +268,8 @@ def _repoint_trio(state: _Installed) -> None:
 def _remove(state: _Installed) -> None:
     import wrapt
 
+    if state.undo_look_up is not None:
+        state.undo_look_up()
     for cell, genuine in state.cells:
         cell.cell_contents = genuine
     for module, attribute, old, new in state.references:

@@ -32,7 +32,7 @@ import serial
 from nbsocket import _stdlib, _threads
 from nbsocket._errors import make_error
 from nbsocket._outcome import Outcome
-from nbsocket._stdlib import GenuineSocket, ioctl
+from nbsocket._stdlib import GenuineSocket, ioctl, own_traffic
 from nbsocket._stdlib import genuine_os as os
 from nbsocket._tty import is_close, read_rate, set_hupcl
 
@@ -57,8 +57,6 @@ PTY_MAJORS = range(136, 144)
 #: What a device that was pulled out answers.
 _GONE = (errno.EIO, errno.ENODEV, errno.ENXIO)
 
-_opening = threading.local()
-
 
 def load(url: str) -> None:
     """Import what a URL needs, on the caller's thread: the engine's must not wait for a lock of the import system's."""
@@ -68,7 +66,7 @@ def load(url: str) -> None:
 
 def is_opening_port() -> bool:
     """Return whether this thread is opening a port: what pyserial connects to then is the host's own network."""
-    return bool(getattr(_opening, "is_on", False))
+    return own_traffic.is_opening_port
 
 
 class Port:
@@ -110,7 +108,7 @@ class Port:
                 network says for a remote one; ENXIO no hardware behind the device.
         """
         scheme = urlsplit(url).scheme.lower() if "://" in url else ""
-        _opening.is_on = True
+        own_traffic.is_opening_port = True
         try:
             if scheme == "sim":
                 return _open_simulator(url)
@@ -118,7 +116,7 @@ class Port:
                 return _open_socket(url)
             return _open_serial(url, baudrate, hupcl)
         finally:
-            _opening.is_on = False
+            own_traffic.is_opening_port = False
 
     def fileno(self) -> int:
         """Return the descriptor to watch."""

@@ -1,15 +1,17 @@
 """getaddrinfo and its kin over the modem's DNS.
 
-Theory of operation: only the look-up of a name is the module's work. Literals, None, loopback names, services, flags
-    and all checks of
-arguments are the genuine function's: it is asked with an address, which costs no traffic, before anything goes to the
-modem, and again with each address that the modem gave. So results and errors are the platform's own.
+Theory of operation: only the look-up of a name is the module's work. Literals, None, services and all checks of
+arguments are the genuine function's, which is asked for loopback, at no cost of traffic, before anything goes to the
+module. The entries for an address that the module gave are made from those for loopback: the host's resolver is never
+asked with a text that came from the module. Names of this host are answered from its table of hosts.
 """
 
 from __future__ import annotations
 
 import errno
 import socket as _socket_module
+from collections.abc import Iterator
+from functools import lru_cache
 from socket import (
     AF_INET,
     AF_INET6,
@@ -26,9 +28,11 @@ from socket import (
 )
 from typing import Any
 
-from . import _stdlib
+from . import _hosts, _stdlib
 from ._address import encode_name, host_text, parse_literal, wrong_family
-from ._route import Route, is_local_name
+from ._audit import audit
+from ._hosts import LocalHost, is_local_name
+from ._route import Route
 
 #: One entry of getaddrinfo.
 Entry = tuple[_socket_module.AddressFamily, _socket_module.SocketKind, int, str, tuple[Any, ...]]
@@ -52,31 +56,83 @@ def getaddrinfo(
         raise TypeError("getaddrinfo() argument 1 must be string or None")
     name = _name(host)
     if parse_literal(name) is not None:
-        return _genuine(name, port, family, type, proto, flags & ~_HOST_ONLY_FLAGS)
-    _check_arguments(port, family, type, proto, flags)
+        return _genuine(name, port, family, type, proto, (flags & ~_HOST_ONLY_FLAGS) | AI_NUMERICHOST)
+    if name and not flags & AI_NUMERICHOST and not is_local_name(name) and route.bypass.covers(name):
+        return _host_lookup(route, name, port, family, type, proto, flags)
+    audit("socket.getaddrinfo", host, port, family, type, proto)
+    return _look_up(route, name, port, family, type, proto, flags)
+
+
+def _look_up(route: Route, name: str, port: Any, family: int, type: int, proto: int, flags: int) -> list[Entry]:
+    """Look up a name that the host's resolver is not asked for."""
+    kinds = _kinds(port, family, type, proto, flags & ~(AI_PASSIVE | AI_CANONNAME | AI_NUMERICHOST | _HOST_ONLY_FLAGS))
     if flags & AI_NUMERICHOST or not name:
         raise gaierror(EAI_NONAME, "Name or service not known")
     if is_local_name(name):
-        flags_left = flags & ~(AI_PASSIVE | AI_CANONNAME | _HOST_ONLY_FLAGS)
-        entries = _genuine(None, 0 if port is None else port, family, type, proto, flags_left)
-        return _named(sorted(entries, key=lambda entry: entry[0] != AF_INET), name, flags)
-    if route.bypass.covers(name):
-        return _host_lookup(route, name, port, family, type, proto, flags)
-    return _named(_module_lookup(route, name, port, family, type, proto, flags), name, flags)
+        local = _local(route, name)
+        addresses, name = _local_addresses(local, family, flags), local.canonical
+    else:
+        addresses = _of_family(_looked_up(route, name), family, flags)
+    entries = [entry for address in addresses for entry in _entries(address, kinds, family, flags)]
+    return _named(entries, name, flags) if entries else wrong_family(name)
 
 
 def _name(host: str | bytes) -> str:
-    text = host_text(host) if isinstance(host, bytes) else host
+    text = host_text(host) if isinstance(host, bytes) else str.__str__(host)
     return text if not text or parse_literal(text) is not None else encode_name(text)
 
 
 def _genuine(host: str | None, port: Any, family: int, type: int, proto: int, flags: int) -> list[Entry]:
-    return list[Entry](_stdlib.getaddrinfo(host, port, family, type, proto, flags))
+    """Ask the host's resolver, with what a program gave and never with a text that came from the module."""
+    with _stdlib.own_traffic.asking_host():
+        return list[Entry](_stdlib.getaddrinfo(host, port, family, type, proto, flags))
 
 
-def _check_arguments(port: Any, family: int, type: int, proto: int, flags: int) -> None:
-    """Let the genuine function refuse bad services, families and types before the module is asked anything."""
-    _genuine(None, 0 if port is None else port, family, type, proto, flags & ~(AI_CANONNAME | _HOST_ONLY_FLAGS))
+def _kinds(port: Any, family: int, type: int, proto: int, flags: int) -> list[Entry]:
+    """The entries for loopback, which have every kind of socket that there is for a service.
+
+    The genuine function refuses bad services, families and types here, before the module is asked anything.
+    """
+    port = 0 if port is None else port
+    if isinstance(port, int) and 0 <= port <= 0xFFFF:
+        # Of no service: all ports are alike.
+        kinds = _kinds_of_a_port(int(family), int(type), int(proto), flags)
+        return [(*kind[:4], (kind[4][0], int(port), *kind[4][2:])) for kind in kinds]
+    return _genuine(None, port, family, type, proto, flags)
+
+
+@lru_cache(maxsize=64)
+def _kinds_of_a_port(family: int, type: int, proto: int, flags: int) -> list[Entry]:
+    return _genuine(None, 0, family, type, proto, flags)
+
+
+def _entries(address: str, kinds: list[Entry], family: int, flags: int) -> Iterator[Entry]:
+    """The entries for an address, as the host's resolver has them for loopback."""
+    if family == AF_INET6 and ":" not in address:
+        address = f"::ffff:{address}"
+    wanted = AF_INET6 if ":" in address else AF_INET
+    for found, type, proto, _, loopback in kinds:
+        if found == wanted:
+            yield found, type, proto, "", (address, *loopback[1:])
+
+
+def _local(route: Route, name: str) -> LocalHost:
+    """What this host says of a name of its own; connecting to its address stays on this host, like loopback."""
+    local = _hosts.find(name)
+    if route.keeps_loopback:
+        for address in local.addresses:
+            if not route.covers(address):
+                route.remember(address)
+    return local
+
+
+def _local_addresses(local: LocalHost, family: int, flags: int) -> list[str]:
+    if family == AF_UNSPEC:
+        return list(local.addresses)
+    if family == AF_INET6:
+        mapped = local.of_version(4) if flags & _V4MAPPED else ()
+        return list(local.of_version(6) or mapped or ("::1",))
+    return list(local.of_version(4) or ("127.0.0.1",))
 
 
 def _named(entries: list[Entry], name: str, flags: int) -> list[Entry]:
@@ -91,14 +147,6 @@ def _host_lookup(route: Route, name: str, port: Any, family: int, type: int, pro
     for entry in entries:
         route.remember(str(entry[4][0]))
     return entries
-
-
-def _module_lookup(route: Route, name: str, port: Any, family: int, type: int, proto: int, flags: int) -> list[Entry]:
-    entries: list[Entry] = []
-    flags &= ~(AI_CANONNAME | _HOST_ONLY_FLAGS)
-    for address in _of_family(_looked_up(route, name), family, flags):
-        entries += _genuine(address, port, family, type, proto, flags)
-    return entries or wrong_family(name)
 
 
 def _looked_up(route: Route, name: str) -> list[str]:
@@ -126,11 +174,16 @@ def resolve_one(route: Route, name: str, family: int, timeout: float | None = No
         TimeoutError: ``timeout`` seconds have passed.
     """
     if is_local_name(name):
-        return "::1" if family == AF_INET6 else "127.0.0.1"
+        return _local_addresses(_local(route, name), family, 0)[0]
     if route.bypass.covers(name):
         return str(_host_lookup(route, name, None, family, _socket_module.SOCK_STREAM, 0, 0)[0][4][0])
     addresses = _of_family(route.look_up(name, timeout), family, 0)
     return addresses[0] if addresses else wrong_family(name)
+
+
+def local_address(name: str, family: int) -> str:
+    """Return the first address of a name of this host, for a socket of ``family``."""
+    return _local_addresses(_hosts.find(name), family, 0)[0]
 
 
 def gethostbyname(route: Route, hostname: Any) -> str:
@@ -138,7 +191,8 @@ def gethostbyname(route: Route, hostname: Any) -> str:
     text = _argument(hostname, "gethostbyname")
     if text in ("", "<broadcast>"):
         return _stdlib.gethostbyname(text)
-    return str(getaddrinfo(route, text, None, AF_INET, _socket_module.SOCK_STREAM)[0][4][0])
+    audit("socket.gethostbyname", hostname)
+    return _addresses4(route, text)[0]
 
 
 def gethostbyname_ex(route: Route, hostname: Any) -> tuple[str, list[str], list[str]]:
@@ -146,8 +200,23 @@ def gethostbyname_ex(route: Route, hostname: Any) -> tuple[str, list[str], list[
     text = _argument(hostname, "gethostbyname_ex")
     if text in ("", "<broadcast>"):
         return (text, [], [_stdlib.gethostbyname(text)])
-    entries = getaddrinfo(route, text, None, AF_INET, _socket_module.SOCK_STREAM)
-    return (text, [], [str(entry[4][0]) for entry in entries])
+    audit("socket.gethostbyname", hostname)
+    if is_local_name(text):
+        local = _local(route, text)
+        return (local.canonical, list(local.aliases), _local_addresses(local, AF_INET, 0))
+    return (text, [], _addresses4(route, text))
+
+
+def _addresses4(route: Route, host: str) -> list[str]:
+    literal = parse_literal(host)
+    if literal is not None:
+        return [str(literal)] if literal.version == 4 else wrong_family(host)
+    name = _name(host)
+    if not is_local_name(name) and route.bypass.covers(name):
+        entries = _host_lookup(route, name, None, AF_INET, _socket_module.SOCK_STREAM, 0, 0)
+    else:
+        entries = _look_up(route, name, None, AF_INET, _socket_module.SOCK_STREAM, 0, 0)
+    return [str(entry[4][0]) for entry in entries]
 
 
 def gethostbyaddr(route: Route, ip_address: Any) -> tuple[str, list[str], list[str]]:
@@ -158,14 +227,27 @@ def gethostbyaddr(route: Route, ip_address: Any) -> tuple[str, list[str], list[s
     """
     text = _argument(ip_address, "gethostbyaddr")
     literal = parse_literal(text)
+    if literal is not None and not literal.is_loopback and route.covers(str(literal)):
+        with _stdlib.own_traffic.asking_host():
+            return _stdlib.gethostbyaddr(str(literal))
+    audit("socket.gethostbyaddr", ip_address)
     if literal is None:
-        entries = getaddrinfo(route, text, None, 0, _socket_module.SOCK_STREAM)
-        return (text, [], [str(entry[4][0]) for entry in entries])
+        return _of_name(route, _name(text))
     if literal.is_loopback:
         return ("localhost", [], [str(literal)])
-    if route.covers(str(literal)):
-        return _stdlib.gethostbyaddr(str(literal))
     raise herror(_HOST_NOT_FOUND, "Unknown host")
+
+
+def _of_name(route: Route, name: str) -> tuple[str, list[str], list[str]]:
+    """Full name, other names and addresses of a name."""
+    if is_local_name(name):
+        local = _local(route, name)
+        return (local.canonical, list(local.aliases), list(local.addresses))
+    if route.bypass.covers(name):
+        entries = _host_lookup(route, name, None, 0, _socket_module.SOCK_STREAM, 0, 0)
+    else:
+        entries = _look_up(route, name, None, 0, _socket_module.SOCK_STREAM, 0, 0)
+    return (name, [], [str(entry[4][0]) for entry in entries])
 
 
 def _argument(host: Any, function: str) -> str:
@@ -177,14 +259,16 @@ def _argument(host: Any, function: str) -> str:
 
 def getnameinfo(route: Route, sockaddr: Any, flags: int) -> tuple[str, str]:
     """Like :func:`socket.getnameinfo`; a foreign host is its number, or EAI_NONAME under NI_NAMEREQD."""
-    host, service = _stdlib.getnameinfo(sockaddr, (flags | NI_NUMERICHOST) & ~NI_NAMEREQD)
+    with _stdlib.own_traffic.asking_host():
+        host, service = _stdlib.getnameinfo(sockaddr, (flags | NI_NUMERICHOST) & ~NI_NAMEREQD)
     if flags & NI_NUMERICHOST:
         return host, service
     literal = parse_literal(host)
     if literal is not None and literal.is_loopback:
         return "localhost", service
     if route.covers(host):
-        return _stdlib.getnameinfo(sockaddr, flags)
+        with _stdlib.own_traffic.asking_host():
+            return _stdlib.getnameinfo(sockaddr, flags)
     if flags & NI_NAMEREQD:
         raise gaierror(EAI_NONAME, "Name or service not known")
     return host, service

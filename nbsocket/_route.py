@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from . import _stdlib
 from ._bypass import NOTHING, Bypass
+from ._clock import monotonic
+from ._errors import copy_of
+from ._hosts import is_local_name
+from ._outcome import Outcome
+
+__all__ = ["CACHE_SECONDS", "MAX_CACHED_NAMES", "NameCache", "Route", "is_local_name"]
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,92 +34,121 @@ MAX_CACHED_NAMES = 64
 #: Addresses of bypassed names that are remembered as bypassed, too.
 MAX_HOST_ADDRESSES = 1024
 
-_LOCAL_NAMES = frozenset({"localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback"})
 
+class _Flight:
+    """One look-up under way: who asks, and what will come of it."""
 
-def is_local_name(name: str) -> bool:
-    """Return whether ``name`` means this very host, so that loopback is the answer. Source: RFC 6761 §6.3."""
-    plain = name.rstrip(".").lower()
-    return plain in _LOCAL_NAMES or plain.endswith(".localhost") or plain == _stdlib.gethostname().lower()
+    __slots__ = ("leader", "outcome")
+
+    def __init__(self) -> None:
+        """Begin one on this thread."""
+        self.leader = threading.get_ident()
+        #: The addresses or the failure; None when the leader gave up for reasons of its own.
+        self.outcome: Outcome[list[str] | None] = Outcome()
 
 
 class NameCache:
-    """Answers of one modem's DNS; several threads that ask for one name at once cost one look-up."""
+    """Answers of one modem's DNS; several threads that ask for one name at once cost one look-up and share its outcome.
+
+    No lock is held anywhere: a signal handler or ``__del__`` that looks a name up on top of such a look-up must not
+    wait for what its own thread holds. Each step on a dictionary is atomic.
+    """
 
     def __init__(
-        self, look_up: Callable[[str, float | None], list[str]], clock: Callable[[], float] = time.monotonic
+        self, look_up: Callable[[str, float | None], list[str]], clock: Callable[[], float] = monotonic
     ) -> None:
         self._look_up = look_up
         self._clock = clock
-        self._lock = threading.Lock()
-        self._in_flight: dict[str, threading.Lock] = {}
-        self._answers: OrderedDict[str, tuple[float, list[str]]] = OrderedDict()
+        self._in_flight: dict[str, _Flight] = {}
+        self._answers: dict[str, tuple[float, list[str]]] = {}
 
     def resolve(self, name: str, timeout: float | None = None) -> list[str]:
-        """Return the addresses of ``name``; failures are not kept.
+        """Return the addresses of ``name``; failures are shared with those who ask meanwhile, but not kept.
 
         Raises:
             gaierror: as the module says.
             TimeoutError: ``timeout`` seconds have passed.
         """
         key = name.rstrip(".").lower()
-        found = self._cached(key)
-        return self._ask(key, timeout) if found is None else found
+        end = None if timeout is None else self._clock() + timeout
+        while True:
+            found = self._cached(key)
+            if found is not None:
+                return found
+            found = self._join(key, None if end is None else max(0.0, end - self._clock()))
+            if found is not None:
+                return list(found)
 
-    def _ask(self, key: str, timeout: float | None) -> list[str]:
-        start = self._clock()
-        with self._lock:
-            flight = self._in_flight.setdefault(key, threading.Lock())
-        if not flight.acquire(timeout=-1 if timeout is None else timeout):
+    def _join(self, key: str, timeout: float | None) -> list[str] | None:
+        """Ask, or wait for whoever asks already; None when that one gave up before the module had answered."""
+        own = _Flight()
+        flight = self._in_flight.setdefault(key, own)
+        if flight is own:
+            return self._lead(own, key, timeout)
+        if flight.leader == own.leader:
+            # Of a frame below this one, which goes on only after it: the two cannot share.
+            return self._ask(key, timeout)
+        if not flight.outcome.wait(timeout):
             raise TimeoutError("timed out")
         try:
-            found = self._cached(key)
-            if found is None:
-                left = None if timeout is None else max(0.0, timeout - (self._clock() - start))
-                found = self._look_up(key, left)
-                self._keep(key, found)
-            return list(found)
-        finally:
-            with self._lock:
-                self._in_flight.pop(key, None)
-            flight.release()
+            return flight.outcome.result()
+        except OSError as error:
+            # One exception for each thread: raising it writes its traceback.
+            raise copy_of(error) from error.__cause__
+
+    def _lead(self, flight: _Flight, key: str, timeout: float | None) -> list[str]:
+        end = None if timeout is None else self._clock() + timeout
+        try:
+            found = self._ask(key, timeout)
+        except BaseException as error:
+            self._in_flight.pop(key, None)
+            # Its own timeout, KeyboardInterrupt and the like say nothing about the name: the next one asks.
+            if isinstance(error, OSError) and (end is None or self._clock() < end):
+                flight.outcome.set_exception(error)
+            else:
+                flight.outcome.set_result(None)
+            raise
+        self._in_flight.pop(key, None)
+        flight.outcome.set_result(found)
+        return found
+
+    def _ask(self, key: str, timeout: float | None) -> list[str]:
+        found = self._look_up(key, timeout)
+        self._keep(key, found)
+        return found
 
     def _cached(self, key: str) -> list[str] | None:
-        with self._lock:
-            expiry, found = self._answers.get(key, (0.0, []))
-            return list(found) if found and self._clock() < expiry else None
+        expiry, found = self._answers.get(key, (0.0, []))
+        return list(found) if found and self._clock() < expiry else None
 
     def _keep(self, key: str, found: list[str]) -> None:
-        with self._lock:
-            self._answers[key] = (self._clock() + CACHE_SECONDS, list(found))
-            self._answers.move_to_end(key)
-            while len(self._answers) > MAX_CACHED_NAMES:
-                self._answers.popitem(last=False)
+        self._answers.pop(key, None)
+        self._answers[key] = (self._clock() + CACHE_SECONDS, list(found))
+        while len(self._answers) > MAX_CACHED_NAMES:
+            # The oldest; tuple() takes them all in one step, whatever other threads do.
+            self._answers.pop(next(iter(tuple(self._answers))), None)
 
 
 _caches: WeakKeyDictionary[Modem, NameCache] = WeakKeyDictionary()
-_caches_lock = threading.Lock()
 
 
 def _forget_caches() -> None:
-    # A lock that another thread held at the fork would never be released in the child.
-    global _caches, _caches_lock
+    # Look-ups of other threads at the fork are never answered in the child.
+    global _caches
     _caches = WeakKeyDictionary()
-    _caches_lock = threading.Lock()
 
 
 os.register_at_fork(after_in_child=_forget_caches)
 
 
 def _cache_of(modem: Modem) -> NameCache:
-    with _caches_lock:
-        cache = _caches.get(modem)
-        if cache is None:
-            from ._modem import look_up
+    cache = _caches.get(modem)
+    if cache is None:
+        from ._modem import look_up
 
-            # Of the engine, not of the modem: that one would never be let go.
-            cache = _caches[modem] = NameCache(partial(look_up, modem.engine))
-        return cache
+        # Of the engine, not of the modem: that one would never be let go. setdefault() decides between two threads.
+        cache = _caches.setdefault(modem, NameCache(partial(look_up, modem.engine)))
+    return cache
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -142,6 +175,11 @@ class Route:
     def covers(self, host: str) -> bool:
         """Return whether ``host`` stays on the operating system's network."""
         return self.bypass.covers(host) or host in self._host_addresses
+
+    @property
+    def keeps_loopback(self) -> bool:
+        """Whether loopback, and with it whatever this host calls itself, stays on the operating system's network."""
+        return self.bypass.covers("127.0.0.1")
 
     def remember(self, address: str) -> None:
         """Keep an address that the operating system gave for a bypassed name: connecting to it is bypassed, too."""

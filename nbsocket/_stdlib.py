@@ -11,7 +11,8 @@ import fcntl
 import posix as genuine_os
 import socket as _socket_module
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -42,6 +43,24 @@ class _OwnTraffic(threading.local):
     is_making_pair = False
     #: It is the simulated module.
     is_module = False
+    #: It is opening the port: what pyserial connects to then is the host's own network.
+    is_opening_port = False
+    #: Our resolver asks the host's one: for addresses, services and what is bypassed.
+    is_asking_host = False
+
+    @property
+    def is_plumbing(self) -> bool:
+        """Whether its sockets and look-ups have to be the operating system's, patched or not."""
+        return self.is_making_pair or self.is_module or self.is_opening_port
+
+    @contextmanager
+    def asking_host(self) -> Iterator[None]:
+        """Ask the host's resolver inside the block."""
+        before, self.is_asking_host = self.is_asking_host, True
+        try:
+            yield
+        finally:
+            self.is_asking_host = before
 
 
 own_traffic = _OwnTraffic()

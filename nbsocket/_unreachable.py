@@ -48,19 +48,20 @@ def _imported(is_patched: Callable[[], bool], module: ModuleType) -> None:
 
 
 def _tell_library(name: str) -> None:
-    _tell(name, f"{name} {LIBRARIES[name]}: that goes past the modem, patch() does not reach it")
+    tell(name, f"{name} {LIBRARIES[name]}: that goes past the modem, patch() does not reach it")
 
 
 def note_bypassed(host: str, port: int) -> None:
     """Warn when a name server on loopback is asked: it would pass the question on over the host's network."""
     if port == DNS_PORT:
-        _tell(
+        tell(
             "name server",
             f"a program asks the name server at {host}, which is bypassed: what it asks in turn goes past the modem",
         )
 
 
-def _tell(what: str, sentence: str) -> None:
+def tell(what: str, sentence: str) -> None:
+    """Warn of something, once in a process for each ``what``."""
     if what not in _told:
         _told.add(what)
         _logger.warning("%s", sentence)

@@ -631,6 +631,7 @@ def test_a_class_that_was_replaced_is_refused(modem: Modem, monkeypatch: pytest.
         "guard.py",
         "guard_loopback.py",
         "audit_events.py",
+        "captured.py",
         "injected_everywhere.py",
     ],
 )

@@ -30,7 +30,7 @@ from typing import Any, cast
 import pytest
 
 import nbsocket
-from nbsocket import _resolver, _stdlib
+from nbsocket import _hosts, _resolver, _stdlib
 from nbsocket._bypass import Bypass
 from nbsocket._driver import Resolve, Settings
 from nbsocket._route import Route
@@ -133,9 +133,11 @@ def test_what_needs_no_look_up_is_as_from_the_standard_library(route: Route, fak
 @pytest.mark.parametrize("name", ["localhost", "a.localhost", socket.gethostname(), "LOCALHOST."])
 def test_local_names_are_loopback_and_cost_nothing(route: Route, fake: FakeModem, name: str) -> None:
     found = _resolver.getaddrinfo(route, name, 80, 0, SOCK_STREAM)
-    assert [entry[4][:2] for entry in found] == [("127.0.0.1", 80), ("::1", 80)]
+    assert [entry[4] for entry in found] == [
+        (address, 80) if ":" not in address else (address, 80, 0, 0) for address in _hosts.find(name).addresses
+    ]
     assert [entry[4][0] for entry in _resolver.getaddrinfo(route, name, 80, AF_INET6, SOCK_STREAM)] == ["::1"]
-    assert _resolver.gethostbyname(route, name) == "127.0.0.1"
+    assert _resolver.gethostbyname(route, name) == _hosts.find(name).of_version(4)[0]
     assert fake.asked == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import copy
 from dataclasses import dataclass
 from errno import ENETDOWN, ETIMEDOUT
 from functools import partial
@@ -17,7 +18,7 @@ from nbsocket._driver._links import Turn
 from nbsocket._driver._requests import OUTCOME_TIMEOUT, Request, Surroundings
 from nbsocket._driver._resolve import Resolve
 from nbsocket._driver._script import Script
-from nbsocket._errors import make_error
+from nbsocket._errors import copy_of, make_error
 
 __all__ = ["Tasks"]
 
@@ -184,7 +185,16 @@ class Tasks:
             self._tasks.remove(task)
             if not task.is_abandoned:
                 self._emit(_outcome(task))
+            if isinstance(task.request, Resolve):
+                self._share(task)
         return bool(done)
+
+    def _share(self, done: _Task) -> None:
+        """Give the outcome of a look-up to all who asked for the same name meanwhile, failure or not."""
+        for task in tuple(self._tasks):
+            if task.script is None and task.request == done.request:
+                self._tasks.remove(task)
+                self._emit(_outcome(done, task.request_id))
 
     def handle_timeout(self, now: float, is_ready: bool, why_not_attached: str) -> None:
         """Fail what has waited long enough."""
@@ -222,11 +232,13 @@ class Tasks:
             self._tasks.remove(task)
 
 
-def _outcome(task: _Task) -> Event:
+def _outcome(task: _Task, request_id: int | None = None) -> Event:
+    """The outcome of a task, for its own request or for one that shares it."""
     assert task.script is not None
+    request_id = task.request_id if request_id is None else request_id
     if task.script.error is not None:
-        return RequestFailed(task.request_id, _as_failure_of(task.request, task.script.error))
-    return RequestDone(task.request_id, task.script.value)
+        return RequestFailed(request_id, copy_of(_as_failure_of(task.request, task.script.error)))
+    return RequestDone(request_id, copy(task.script.value))
 
 
 def _as_failure_of(request: Request, error: OSError) -> OSError:

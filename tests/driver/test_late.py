@@ -279,6 +279,35 @@ def test_request_whose_steps_raise_ends_and_frees_its_turn(bench: Bench) -> None
     assert bench.take(RequestDone).value == ["192.0.2.2"]
 
 
+@pytest.mark.parametrize("answer", [told("192.0.2.1"), ("+QIDNSGIP: 565",)], ids=["found", "unknown"])
+def test_look_ups_of_one_name_share_one_outcome(bench: Bench, answer: tuple[str, ...]) -> None:
+    numbers = [bench.driver.submit(Resolve("a.example"), None, bench.now) for _ in range(3)]
+    other = bench.driver.submit(Resolve("b.example"), None, bench.now)
+    bench.dialog((A, "OK"))
+    late = bench.driver.submit(Resolve("a.example"), bench.now + 100.0, bench.now)
+    bench.say(*answer)
+    is_found = len(answer) == 2
+    outcomes = [bench.take(RequestDone) if is_found else bench.take(RequestFailed) for _ in range(4)]
+    assert [outcome.request_id for outcome in outcomes] == [*numbers, late]
+    bench.dialog((B, "OK", *told("192.0.2.2")))
+    assert bench.take(RequestDone) == RequestDone(other, ["192.0.2.2"])
+    assert bench.sent() == b"" and bench.driver.is_at_rest
+
+
+def test_look_up_given_up_still_answers_who_asked_for_the_name_since(bench: Bench) -> None:
+    bench.driver.submit(Resolve("a.example"), bench.now + 1.0, bench.now)
+    bench.dialog((A, "OK"))
+    bench.advance(1.0)
+    bench.take(RequestFailed)
+    again = bench.driver.submit(Resolve("a.example"), bench.now + 10.0, bench.now)
+    cancelled = bench.driver.submit(Resolve("a.example"), None, bench.now)
+    bench.driver.cancel(cancelled, bench.now)
+    bench.say(*told("192.0.2.1"))
+    assert bench.take(RequestDone) == RequestDone(again, ["192.0.2.1"])
+    bench.no_events()
+    assert bench.sent() == b"" and bench.driver.is_at_rest
+
+
 def test_what_is_owed_ends_by_the_clock() -> None:
     late = LateOutcomes()
     late.owe("a", 60.0)
