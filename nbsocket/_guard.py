@@ -17,7 +17,7 @@ from socket import AI_NUMERICHOST, SOCK_STREAM
 from types import ModuleType
 from typing import Any
 
-from . import _stdlib
+from . import _hosts, _stdlib
 from ._address import INET_FAMILIES, parse_literal
 from ._audit import is_ours
 from ._bypass import Bypass
@@ -66,7 +66,7 @@ def refuse_host_network(bypass: Bypass) -> None:
 
 
 def _is_loopback(host: str) -> bool:
-    return host.lower() in _LOCALHOST or _LOOPBACK.covers(host)
+    return host.lower() in _LOCALHOST or _LOOPBACK.covers(host) or host in _hosts.find(_hosts.own_name()).addresses
 
 
 def _is_tcp_connect(event: str, args: tuple[Any, ...]) -> bool:

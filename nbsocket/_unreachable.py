@@ -12,6 +12,8 @@ _logger = logging.getLogger("nbsocket")
 
 #: Module: what it does past the modem.
 LIBRARIES = {
+    "_interpreters": "makes interpreters that load a socket module of their own",
+    "_xxsubinterpreters": "makes interpreters that load a socket module of their own",
     "eventlet": "has socket classes of its own",
     "gevent": "has socket classes of its own",
     "grpc": "connects in its own C library",
@@ -20,8 +22,10 @@ LIBRARIES = {
     "uvloop": "connects in libuv (use asyncio's own event loop)",
 }
 
-#: Of these, what no audit hook of Python's sees.
-IN_C = {name: LIBRARIES[name] for name in ("grpc", "pycares", "pycurl", "uvloop")}
+#: Of these, what no audit hook of Python's sees. (CPython 3.12 does not survive a hook that refuses an interpreter.)
+IN_C = {
+    name: LIBRARIES[name] for name in ("_interpreters", "_xxsubinterpreters", "grpc", "pycares", "pycurl", "uvloop")
+}
 
 DNS_PORT = 53
 

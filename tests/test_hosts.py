@@ -12,7 +12,7 @@ from typing import cast
 import pytest
 
 import nbsocket
-from nbsocket import _hosts, _resolver, _stdlib
+from nbsocket import _guard, _hosts, _resolver, _stdlib
 from nbsocket._bypass import Bypass
 from nbsocket._route import Route
 
@@ -29,7 +29,11 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Table:
     monkeypatch.setattr(_hosts, "HOSTS_FILE", str(tmp_path / "hosts"))
     monkeypatch.setattr(_hosts, "IPV6_FILE", str(tmp_path / "if_inet6"))
     (tmp_path / "if_inet6").write_text("00000000000000000000000000000001 01 80 10 80       lo\n")
-    return lambda text: (tmp_path / "hosts").write_text(text) and None
+
+    def write(text: str) -> None:
+        (tmp_path / "hosts").write_text(text)
+
+    return write
 
 
 @pytest.fixture
@@ -165,3 +169,8 @@ def test_servers_on_localhost_start_where_there_is_no_ipv6(
             sock.bind((NAME, 0))
             assert sock.getsockname()[0] == "127.0.1.1"
     assert modem.stats().connections == ()
+
+
+def test_the_strict_guard_knows_the_hosts_own_addresses(table: Table) -> None:
+    table(DOCKER)
+    assert _guard._is_loopback("172.17.0.2") and not _guard._is_loopback("172.17.0.3")

@@ -15,9 +15,9 @@ from nbsocket._errors import gaierror_from_result
 
 __all__ = ["Resolve"]
 
-#: Results that say "not now" to a look-up, and how often it is tried again.
+#: Results that say "not now" to a look-up, and the seconds after which it is tried again.
 PASSING_RESULTS = (564, 568)
-DNS_TRIES = 5
+PAUSES = (1.0, 1.0, 2.0, 3.0, 5.0, 8.0)
 
 #: Seconds within which the addresses follow the first line of an outcome.
 ADDRESS_TIMEOUT = 5.0
@@ -74,10 +74,10 @@ class Resolve(Plain):
 
     def _patient_answer(self, late: LateOutcomes) -> Steps[_Answer]:
         answer = yield from self._ask(late)
-        for _ in range(DNS_TRIES):
+        for seconds in PAUSES:
             if answer.result not in PASSING_RESULTS:
                 break
-            yield Pause(1.0)
+            yield Pause(seconds)
             answer = yield from self._ask(late)
         return answer
 

@@ -111,6 +111,22 @@ def test_refusal_with_a_reason_leaves_no_doubt(bench: Bench, code: int) -> None:
     assert bench.take(RequestDone).value == ["192.0.2.2"]
 
 
+@pytest.mark.parametrize("code", [564, 568])
+@pytest.mark.parametrize("form", ["+CME ERROR: {}", "OK\r\n\r\n+QIDNSGIP: {}"])
+def test_not_now_is_asked_again_for_a_while(bench: Bench, code: int, form: str) -> None:
+    bench.driver.submit(Resolve("a.example"), None, bench.now)
+    bench.dialog((A, form.format(code)))
+    for pause in (1.0, 1.0, 2.0, 3.0, 5.0):
+        bench.no_events()
+        bench.advance(pause)
+        bench.dialog((A, form.format(code)))
+    bench.advance(8.0)
+    bench.dialog((A, form.format(code)))
+    error = bench.take(RequestFailed).error
+    assert isinstance(error, socket.gaierror) and error.args[0] == socket.EAI_AGAIN
+    assert bench.driver.is_at_rest
+
+
 def test_late_failure_is_not_the_next_ones_either(bench: Bench) -> None:
     refuse(bench)
     bench.driver.submit(Resolve("b.example"), None, bench.now)

@@ -34,7 +34,11 @@ class Holder:
 in_partial = functools.partial(socket.getaddrinfo, port=80, type=socket.SOCK_STREAM)
 in_dictionary = {"look up": [socket.getaddrinfo]}
 in_closure = make_closure()
-c_functions = {"name": _socket.gethostbyname, "ex": _socket.gethostbyname_ex, "reverse": _socket.getnameinfo}
+c_functions: dict[str, Callable[..., Any]] = {
+    "name": _socket.gethostbyname,
+    "ex": _socket.gethostbyname_ex,
+    "reverse": _socket.getnameinfo,
+}
 c_look_up = _socket.getaddrinfo
 bytes_name, unicode_name = b"leak.example", "bücher.example"
 

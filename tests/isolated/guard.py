@@ -4,6 +4,7 @@ import _socket
 import errno
 import importlib
 import socket
+import sys
 from collections.abc import Callable
 
 import nbsocket
@@ -44,6 +45,13 @@ for load in (importlib.import_module, __import__):
         assert str(error).startswith("refused by --strict: uvloop connects in libuv"), error
     else:
         raise AssertionError("uvloop")
+interpreters = "_interpreters" if sys.version_info >= (3, 13) else "_xxsubinterpreters"
+try:
+    importlib.import_module(interpreters)
+except ImportError as error:
+    assert str(error).startswith(f"refused by --strict: {interpreters} makes interpreters"), error
+else:
+    raise AssertionError(interpreters)
 assert importlib.import_module("colorsys")
 
 try:
