@@ -6,10 +6,11 @@ servers for them where the table has no line. Source: RFC 6761 §6.3, hosts(5).
 
 from __future__ import annotations
 
-import os
 import sys
 from dataclasses import dataclass
 from ipaddress import ip_address
+
+from ._stdlib import genuine_os as os
 
 __all__ = ["HOSTS_FILE", "IPV6_FILE", "LocalHost", "find", "is_local_name"]
 
@@ -118,8 +119,12 @@ def _has_loopback6() -> bool:
 
 def _lines(path: str) -> list[str]:
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read().splitlines()
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         # Not there, or not for us: the same as an empty one.
         return []
+    try:
+        data = b"".join(iter(lambda: os.read(fd, 1 << 16), b""))
+    finally:
+        os.close(fd)
+    return data.decode("utf-8", "replace").splitlines()

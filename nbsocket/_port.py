@@ -450,7 +450,7 @@ def _with_threading(function: Callable[[], T]) -> T:
     outcome: Outcome[T] = Outcome()
 
     def run() -> None:
-        _opening.is_on = True
+        own_traffic.is_opening_port = True
         try:
             outcome.set_result(function())
         except BaseException as error:
