@@ -405,7 +405,13 @@ def test_options_are_the_kernels(sock: socket.socket, channel: StreamChannel) ->
     assert channel.getsockopt(sock, socket.IPPROTO_TCP, socket.TCP_KEEPCNT) == 5
     channel.setsockopt(sock, socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     assert channel.getsockopt(sock, socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
-    assert carrier.options == []
+    idle = channel.getsockopt(sock, socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
+    assert carrier.options == [("keepalive", idle)]
+    channel.setsockopt(sock, socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30)
+    channel.setsockopt(sock, socket.SOL_SOCKET, socket.SO_KEEPALIVE, 0)
+    channel.setsockopt(sock, socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 40)
+    assert carrier.options[1:] == [("keepalive", 30), ("keepalive", 0), ("keepalive", 0)]
+    carrier.options.clear()
     channel.setsockopt(sock, socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     channel.setsockopt(sock, socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 30_000)
     assert carrier.options == [("nodelay", 1), ("user_timeout", 30)]

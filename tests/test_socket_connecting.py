@@ -402,6 +402,9 @@ def test_states_after_a_reset(network: Network) -> None:
     sock.connect(network.server)
     peer = network.peer()
     peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    # Over a modem what was not answered makes it a reset.
+    sock.sendall(b"a")
+    assert peer.recv(1) == b"a"
     peer.close()
     with pytest.raises(ConnectionResetError):
         sock.recv(1)

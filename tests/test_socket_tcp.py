@@ -378,3 +378,18 @@ def test_create_connection(make_modem: Callable[..., Modem], monkeypatch: pytest
         nbsocket.create_connection((HOST, unused_port()), PATIENCE)
     assert nbsocket.gethostbyname(HOST).startswith("198.")
     assert nbsocket.getaddrinfo(HOST, 80, 0, socket.SOCK_STREAM)[0][4] == (nbsocket.gethostbyname(HOST), 80)
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_KEEPIDLE"), reason="the platform's name for it differs")
+def test_keepalive_finds_out_what_the_module_has_lost(make_simulator: Callable[..., Simulator]) -> None:
+    simulator = make_simulator()
+    with tcp_server(echo) as port, Modem(simulator.path) as modem, nbsocket.socket(modem=modem) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        sock.settimeout(PATIENCE)
+        sock.connect((HOST, port))
+        sock.sendall(b"here")
+        assert receive_exactly(sock, 4) == b"here"
+        simulator.inject(Fault("forget", socket_id=0))
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 1)
+        with pytest.raises(ConnectionResetError):
+            sock.recv(10)

@@ -36,6 +36,11 @@ if hasattr(socket, "TCP_USER_TIMEOUT"):
     _MIRRORED[socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT] = ("user_timeout", 1000)
 
 
+#: SO_KEEPALIVE, and the seconds of silence after which it asks; the two make one option of the driver.
+_KEEPALIVE = (socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+_KEEPIDLE = (socket.IPPROTO_TCP, getattr(socket, "TCP_KEEPIDLE", getattr(socket, "TCP_KEEPALIVE", 0x10)))
+
+
 class State(Enum):
     """Where a channel is in its life."""
 
@@ -147,10 +152,12 @@ class Channel:
 
     def read_options(self) -> None:
         """Note the options that were set before there was a channel."""
-        for level, name in _MIRRORED:
+        for level, name in (*_MIRRORED, _KEEPALIVE):
             self._mirror(level, name)
 
     def _mirror(self, level: int, name: int) -> None:
+        if (level, name) in (_KEEPALIVE, _KEEPIDLE):
+            self._mirror_keepalive()
         if (level, name) not in _MIRRORED:
             return
         option, divisor = _MIRRORED[level, name]
@@ -159,6 +166,13 @@ class Channel:
             is_default = value == 0 and option not in self.options
             if not is_default:
                 self.set_option(option, value)
+
+    def _mirror_keepalive(self) -> None:
+        with suppress(OSError):  # a datagram socket has no TCP options
+            is_on = bool(self.shadow.getsockopt(*_KEEPALIVE))
+            idle = float(self.shadow.getsockopt(*_KEEPIDLE)) if is_on else 0.0
+            if idle or "keepalive" in self.options:
+                self.set_option("keepalive", idle)
 
     def set_option(self, option: str, value: float) -> None:
         """Keep a driver option and tell the engine if there is one."""

@@ -92,6 +92,11 @@ class Connection:
     #: Seconds without any acknowledgement until the connection is given up.
     user_timeout: float = 120.0
 
+    #: Seconds without a word from the peer after which the module is asked whether it has the connection (SO_KEEPALIVE
+    #: and TCP_KEEPIDLE); 0: never. And when there was a sign of its life.
+    keepalive: float = 0.0
+    alive_at: float = 0.0
+
     #: Bytes that the application has ready, as last told.
     available: int = 0
     #: When they may be taken.
@@ -167,6 +172,8 @@ class Connection:
     #: It is an end of file, which is told when QICLOSE was answered; and when to tell it at the latest.
     is_ending: bool = False
     end_due: float | None = None
+    #: The module was found to have this socket no more.
+    is_missing: bool = False
     #: The application knows of the end.
     is_end_told: bool = False
     #: Times that the count was looked at while in doubt, and when to look again (or, RELEASING, to close again).
@@ -304,6 +311,13 @@ class Connection:
     def is_overdue(self, now: float) -> bool:
         """Whether the peer has acknowledged nothing for too long."""
         return not self.is_acked and now >= self.progress_at + self.user_timeout
+
+    @property
+    def keepalive_due(self) -> float | None:
+        """When to ask whether the module still has it."""
+        if not self.keepalive or self.is_deaf:
+            return None
+        return max(self.alive_at, self.sent_at) + self.keepalive
 
     @property
     def is_deaf(self) -> bool:

@@ -25,6 +25,7 @@ from nbsocket._driver._late import LateOutcomes
 from nbsocket._driver._life import Found, LineState, Settings, bring_up, come_back, configure_again, wake
 from nbsocket._driver._links import Links, Turn
 from nbsocket._driver._log_limit import LogLimit
+from nbsocket._driver._lookout import Lookout, bearer_sign, restart_sign
 from nbsocket._driver._network import REGISTERED, NetworkState
 from nbsocket._driver._raw import line_of
 from nbsocket._driver._requests import Request
@@ -41,6 +42,11 @@ SAID = "the module said "
 
 #: Bytes of payload a segment. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.5.
 HEX_SEGMENT, RAW_SEGMENT = 512, 1024
+
+#: Seconds after the beginning of a bring-up in which the module may still say what it says when it boots.
+BOOT_REPORTS = 10.0
+#: Seconds between looks at the sockets because of lost bytes: a bad line must not be asked without end.
+DAMAGE_SIGN_INTERVAL = 10.0
 
 #: Times that bring-up is begun anew when the module restarts or falls silent in the middle of it.
 BRING_UP_TRIES = 4
@@ -101,6 +107,11 @@ class Driver:
         self._events: deque[Event] = deque()
         self._out: list[bytes] = []
         self._links = Links(self._emit, self.counters, self.segment_size, settings, lambda: self._chat.is_mid_report)
+        self._lookout = Lookout(self._links, self._restarted)
+        #: The address that the connections were made under, while it is in question; when bring-up began; and from when
+        #: on damage to the line is a sign again.
+        self._address_before: str | None = None
+        self._started_at = self._next_damage_sign = float("-inf")
         self._mode = Mode.DOWN
         self._network = NetworkState()
         self._line = LineState()
@@ -163,6 +174,7 @@ class Driver:
         self._network.forget()
         self._life = self._life_done = self._attach = self._turn = None
         self._may_sleep = self._wants_look = False
+        self._lookout.clear()
         self._chat.clear()
         self._out.clear()
         self._fail_everything(error, now)
@@ -288,6 +300,8 @@ class Driver:
         yield from (moment for moment in moments if moment is not None)
         yield from self._tasks.deadlines()
         yield from self._links.deadlines()
+        if (look := self._lookout.deadline()) is not None:
+            yield look
         yield from (limit.deadline for limit in (self._warnings, self._strange_lines) if limit.deadline is not None)
 
     def _scripts(self) -> list[Script[Any]]:
@@ -334,7 +348,10 @@ class Driver:
             return self._choose(now)
         if self._links.is_opening:
             return self._links.opening_turn(now)
-        turn = self._links.control_turn(now)
+        if self._links.has_lost_any:
+            self._links.has_lost_any = False
+            self._lookout.suspect("it has lost a socket", now, may_be_restart=True)
+        turn = self._links.control_turn(now) or self._lookout.turn(now)
         if turn is not None:
             return turn
         self._check_network_if_doubted(now)
@@ -391,7 +408,7 @@ class Driver:
         self._may_sleep = True
 
     def _has_work(self) -> bool:
-        return self._links.has_work or self._tasks.has_work
+        return self._links.has_work or self._tasks.has_work or self._lookout.is_suspicious
 
     def _stop_if_asked(self) -> None:
         if self._is_stopping and (self._mode is not Mode.RUNNING or self._is_done):
@@ -461,6 +478,8 @@ class Driver:
             self._emit(Log(INFO, f"{SAID}{line_of(event)!r}"))
         else:
             self._links.peer_closed(event.socket_id, now)
+            if self._address_before is not None or self._network.stat not in (None, *REGISTERED):
+                self._links.network_gone()
 
     def _on_outcome(self, event: object, now: float) -> None:
         if not self._tasks.offer(event, now):
@@ -481,6 +500,8 @@ class Driver:
             self._wants_look, self._suspicion = True, "it echoes commands again"
 
     def _on_ip(self, event: _at.IpAssigned, now: float) -> None:
+        if self._mode is Mode.RUNNING and _is_another(self.local_address, event.address):
+            self._suspect_bearer(f"its address is {event.address}", now)
         self.local_address = event.address
         if self._attach is not None:
             self._attach.offer(event, now)
@@ -494,6 +515,7 @@ class Driver:
         elif self._mode is Mode.RUNNING and is_news:
             self._emit(Log(INFO, f"network: {self._network.describe()}"))
             if event.stat not in REGISTERED:
+                self._links.network_gone()
                 self._network.is_attached = False
                 self._begin_attach(now)
 
@@ -514,17 +536,47 @@ class Driver:
             self._emit(Log(WARNING, f"bytes were lost on the serial line: {event.reason}"))
         self._links.damaged(event.socket_id, event.is_contained, event.reason)
         self._links.hint_at_outcome(now)
+        if self._mode is Mode.RUNNING and not event.is_contained and now >= self._next_damage_sign:
+            # It may have been RDY.
+            self._next_damage_sign = now + DAMAGE_SIGN_INTERVAL
+            self._lookout.suspect("bytes were lost on the serial line", now, may_be_restart=True)
 
     def _on_notice(self, event: _at.Notice, now: float) -> None:
         if event.line.startswith("+QI") or "OPEN" in event.line:
             self._links.hint_at_outcome(now)
         self._emit(Log(DEBUG, f"{SAID}{event.line!r}"))
+        self._see_sign(event.line, now)
 
     def _on_unknown_line(self, event: _at.UnknownLine, now: float) -> None:
         self._links.hint_at_outcome(now)
         self._line.strange_lines += 1
         self._line.is_numeric |= event.line in NUMERIC_RESULTS
         self._log_strange(f"{SAID}{event.line!r}", now)
+        self._see_sign(event.line, now)
+
+    def _see_sign(self, line: str, now: float) -> None:
+        """Have a look if a line tells that the module may have restarted, or lost its data context."""
+        if self._mode is not Mode.RUNNING:
+            return
+        if bearer_sign(line):
+            self._suspect_bearer(f"it said {line!r}", now)
+        elif restart_sign(line) and not self._lookout.suspect(f"it said {line!r}", now, may_be_restart=True):
+            self._restart_suspected(now)
+
+    def _restart_suspected(self, now: float) -> None:
+        """Nothing is open that could be lost, but the settings, and the registration, may be others."""
+        is_news = now > self._started_at + BOOT_REPORTS  # else it is the rest of what a boot says after RDY
+        if is_news and self._attach is None:
+            self._wants_look = True
+            self._begin_attach(now)
+
+    def _suspect_bearer(self, why: str, now: float) -> None:
+        """The sockets may be gone; and where the address is another one, no stream can go on."""
+        self._lookout.suspect(why, now)
+        self._links.network_gone()
+        self._address_before = self._address_before or self.local_address
+        if self._attach is None:
+            self._begin_attach(now)
 
     def _log_strange(self, message: str, now: float) -> None:
         self._sum_up_log(now)
@@ -554,6 +606,8 @@ class Driver:
         self._attach = self._turn = self._suspicion = None
         self._may_sleep = self._wants_look = self._line.is_numeric = False
         self._echo_looks = self._failed_looks = 0
+        self._started_at, self._address_before = now, None
+        self._lookout.clear()
         self._bring_up_tries += 1
         self._chat.reset()
         self._chat.receives_hex = None
@@ -625,6 +679,8 @@ class Driver:
             self._restarted(why, now)
         elif found.registration is not None:
             self._on_registration(_at.Registration(found.registration.stat), now)
+        if found.rows is not None and self._links.open_socket_ids - {row.socket_id for row in found.rows}:
+            self._lookout.suspect(why or "it does not list a socket", now)
 
     def _has_forgotten(self, found: Found) -> bool:
         """Whether it has none of our connections any more; or there are none, and the registration is gone."""
@@ -712,6 +768,10 @@ class Driver:
         _, address = script.value
         self._network.is_attached = True
         self.local_address = address or self.local_address
+        before, self._address_before = self._address_before, None
+        if before is not None and _is_another(before, self.local_address):
+            why = f"the module's address was {before} and is {self.local_address}"
+            self._links.reset_streams(make_error(ECONNRESET, why))
         if self._links.network_came(now, now - self._attach_began):
             self._emit(Log(INFO, f"network: {self._network.describe()}, address {self.local_address}"))
 
@@ -761,6 +821,13 @@ class Driver:
     def own_socket_ids(self) -> frozenset[int]:
         """The module's numbers that this process uses."""
         return self._links.own_socket_ids
+
+
+def _is_another(before: str | None, address: str | None) -> bool:
+    """Whether an address has taken the place of the one before, and not come beside it (IPv6 beside IPv4)."""
+    if before is None or address is None or (":" in before) != (":" in address):
+        return False
+    return before != address
 
 
 def _shown(command: _at.Command[Any]) -> str:

@@ -138,6 +138,8 @@ class Links:
         self._rests_until: dict[int, float] = {}
         #: Ids for which data came after the end, since they were used last: the log tells once.
         self._late_ids: set[int] = set()
+        #: A socket was found to be lost: others may be, too.
+        self.has_lost_any = False
         #: Opened by the user's own raw commands; and those of them whose CLOSE OK is due.
         self._claimed_ids: set[int] = set()
         self._closing_claims: deque[int] = deque()
@@ -242,7 +244,8 @@ class Links:
         link.is_ending = False
 
     def set_option(self, key: int, name: str, value: float) -> None:
-        """Set ``nodelay``, ``rai`` or ``user_timeout`` (seconds; 0: the settings' ``ack_timeout``, as for Linux)."""
+        """Set ``nodelay``, ``rai``, ``keepalive`` (seconds of silence; 0: off) or ``user_timeout`` (seconds; 0: the
+        settings' ``ack_timeout``, as for Linux)."""
         link = self._by_key.get(key)
         if link is None:
             return
@@ -250,6 +253,8 @@ class Links:
             link.nodelay = bool(value)
         elif name == "rai":
             link.rai = int(value)
+        elif name == "keepalive":
+            link.keepalive = float(value) if link.is_tcp else 0.0
         elif name == "user_timeout":
             link.user_timeout = float(value) or self._settings.ack_timeout
         else:
@@ -335,6 +340,17 @@ class Links:
         """The module's numbers of the connections that are open."""
         links = (link for link in self._order if link.phase is Phase.OPEN)
         return frozenset(link.socket_id for link in links if link.socket_id is not None)
+
+    def open_links(self) -> Iterator[Connection]:
+        """The connections that are open."""
+        return (link for link in self._order if link.phase is Phase.OPEN)
+
+    def lost(self, link: Connection, error: OSError, now: float) -> None:
+        """The module has this open connection no more, and the others may be there."""
+        if link.is_tcp:
+            self._reset(link, error)
+        else:
+            self._closed_datagrams(link, now)
 
     def socket_id_of(self, key: int) -> int | None:
         """The module's number of an open connection."""
@@ -547,6 +563,7 @@ class Links:
         link.tries, link.unlisted, link.open_deadline = 0, 0, None
         link.round_trip = now - link.opening_at
         link.move(Phase.OPEN)
+        link.alive_at = now
         if not link.was_open:
             self._emit(Connected(link.key))
         link.was_open = True
@@ -666,6 +683,7 @@ class Links:
             self._drop_datagrams(link, "the module loses the socket again and again")
             self._release(link)
             return
+        self.has_lost_any = True
         assert link.socket_id is not None
         self._emit(Log(INFO, f"the module has lost its UDP socket {link.socket_id}: another one is opened"))
         # The module may have it in a state in which it cannot send; ERROR says that it has none, as is known.
@@ -698,6 +716,7 @@ class Links:
             self._miscounted(link, now)
             return
         if account is None:
+            self.has_lost_any |= result is not None and result.code in CLOSED_RESULTS
             link.ask_again(now)
         else:
             link.note_ack(account.sent, account.acked, account.unacked, now)
@@ -739,6 +758,7 @@ class Links:
             link.early = [*(link.early or ()), data]
         elif link.is_ending or (link.phase in (Phase.OPEN, Phase.JUDGING) and not link.is_deaf):
             link.note_received()
+            link.alive_at = now
             if link.is_half_closed:
                 link.linger_deadline = now + link.linger
             link.put_off_end(now, now + END_DELAY)
@@ -865,6 +885,7 @@ class Links:
             else:
                 self._emit(ConnectionReset(link.key, error))
         link.is_released, link.is_ending = True, False
+        self.has_lost_any |= link.is_missing
         if link.phase not in (Phase.RELEASING, Phase.CLOSING):
             self._release(link)
 
@@ -996,6 +1017,18 @@ class Links:
                 self._reset(link, make_error(ECONNRESET, f"bytes were lost on the serial line: {reason}"))
             elif link.phase is Phase.OPEN:
                 self._counters["dropped_datagrams"] += 1
+
+    def network_gone(self) -> None:
+        """Registration or context are lost: a "closed" about now is no end that a peer has made."""
+        for link in tuple(self._order):
+            if link.phase is Phase.JUDGING or link.is_ending:
+                self._reset(link, make_error(ECONNRESET, "the network was lost when the connection was closed"))
+
+    def reset_streams(self, error: OSError) -> None:
+        """Nothing can come of the TCP connections any more, though the module may have them still."""
+        for link in tuple(self._order):
+            if link.is_tcp and (link.phase in (Phase.OPEN, Phase.JUDGING) or link.is_ending):
+                self._reset(link, error)
 
     def lost_tcp(self, error: OSError, now: float) -> None:
         """Deep sleep took the TCP connections; UDP lives on."""

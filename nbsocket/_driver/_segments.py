@@ -327,6 +327,7 @@ class Segments:
         elif link.unlisted and not link.is_tcp:
             self._reopen(link, now)
         elif link.unlisted:
+            link.is_missing = True
             self._give_up(link, None, "the module does not have the socket any more")
         else:
             link.unlisted += 1  # the line may have been hurt: it is asked once more

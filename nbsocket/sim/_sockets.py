@@ -447,9 +447,9 @@ class Sockets:
         for _ in range(1 + options.closed_twice):
             self._module.urc(f'+QIURC: "closed",{entry.socket_id}', now)
         if options.after_closed in ("forgotten", "error"):
-            self._forget(entry, now)
+            self._drop_closed(entry, now)
 
-    def _forget(self, entry: ModuleSocket, now: float) -> None:
+    def _drop_closed(self, entry: ModuleSocket, now: float) -> None:
         """Have no such socket any more; what was sent still goes out, and what came before the close is reported."""
         if entry.down:
             self._tails.append(entry)

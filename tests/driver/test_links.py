@@ -648,6 +648,14 @@ def test_restart_after_closed_is_no_clean_end(bench: Bench) -> None:
     assert bench.take(ConnectionEnded).key == key
 
 
+@pytest.mark.parametrize("sign", ["+CEREG: 2", '+QIURC: "pdpdeact",0', "+CGEV: NW PDN DEACT 1", "+IP: 10.9.9.9"])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_closed_when_the_network_is_lost_is_no_clean_end(bench: Bench, sign: str, is_first: bool) -> None:
+    key = bench.open()
+    bench.say(*sorted((sign, '+QIURC: "closed",0'), key=lambda line: ("closed" in line) == is_first))
+    assert bench.take(ConnectionReset).key == key
+
+
 @pytest.mark.parametrize("verb", ["abort", "end_of_data"])
 def test_program_that_closes_before_the_end_is_told_hears_no_more(bench: Bench, verb: str) -> None:
     key = bench.open()

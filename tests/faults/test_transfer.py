@@ -32,19 +32,33 @@ def test_reset_of_one_leaves_the_others(make_simulator: Callable[..., Simulator]
 
 def test_peer_resets_in_the_middle(modem: Modem) -> None:
     def cut_off(sock: socket.socket) -> None:
+        sock.sendall(words_of(1)[:30_000])
+        receive_exactly(sock, 20_000)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    with tcp_server(cut_off) as port, connect(modem, port) as sock:
+        assert receive_exactly(sock, 30_000) == words_of(1)[:30_000]
+        with pytest.raises(OSError) as caught:
+            sock.sendall(words_of(0)[:20_000])
+            sock.recv(65536)
+            pytest.fail("an end of file in place of a reset")
+        assert isinstance(caught.value, (ConnectionResetError, BrokenPipeError))
+
+
+def test_peer_resets_in_the_middle_of_what_it_sends(modem: Modem) -> None:
+    """The module says of this what it says of an end, and nothing that was written is lost: docs/reliability.md."""
+
+    def cut_off(sock: socket.socket) -> None:
         receive_exactly(sock, 20_000)
         sock.sendall(words_of(1)[:30_000])
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     with tcp_server(cut_off) as port, connect(modem, port) as sock:
+        sock.sendall(words_of(0)[:20_000])
         got = b""
-        with pytest.raises(OSError) as caught:
-            sock.sendall(words_of(0)[:20_000])
-            while data := sock.recv(65536):
-                got += data
-            pytest.fail("an end of file in place of a reset")
-        assert isinstance(caught.value, (ConnectionResetError, BrokenPipeError))
-        assert words_of(1)[: len(got)] == got
+        while data := sock.recv(65536):
+            got += data
+        assert got and words_of(1)[: len(got)] == got
 
 
 @pytest.mark.parametrize("action", ["restart", "deregister"])

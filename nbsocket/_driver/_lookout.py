@@ -1,0 +1,136 @@
+"""What the module may have lost without a word: the signs of it, and the look at what it still has.
+
+A restart without ``RDY`` (it was garbled, or the module does not say it), a data context that went and came back, a
+report that was lost on the line: a program that only reads would never learn of it. So each sign has the module asked
+what sockets it has; what it has no more is reset, or opened again where it is UDP. SO_KEEPALIVE is a sign that comes by
+itself. A sign proves nothing: where the sockets are there, nothing happens.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from errno import ECONNRESET
+
+from nbsocket._at import FinalResult, QISTATERead, SocketStatus
+from nbsocket._driver._connection import Connection, Phase
+from nbsocket._driver._links import Links
+from nbsocket._driver._segments import read_rows
+from nbsocket._driver._turn import Turn
+from nbsocket._errors import make_error
+
+__all__ = ["Lookout", "bearer_sign", "restart_sign"]
+
+#: What a module says when it boots, besides RDY: URCs of TS 27.007 §8.2 and §8.3, the boot log of the chip's ROM
+#: ("F1: 0000 0000", "V0: 0000 0000 [0001]", "Leaving the BROM"), and words of other firmware.
+_RESTART_RE = re.compile(
+    r"\+CFUN: ?1|\+CPIN: ?READY|[FTUV]\d: [0-9A-F]{4} [0-9A-F]{4}( \[[0-9A-F]{4}\])?|.*\b(BROM|RDY|REBOOT\w*)\b.*"
+)
+#: What it says when the data context ends: TS 27.007 §10.1.19, and the URC of the vendor's other modules.
+_BEARER_RE = re.compile(r'\+CGEV: ?.*\b(DEACT|DETACH)\b.*|\+QIURC: ?"pdpdeact".*')
+
+#: Times that the question is asked in vain until the sign is forgotten, and seconds between them: longer than a boot,
+#: in which all is answered with ERROR.
+LOOK_TRIES, LOOK_PAUSE = 8, 2.0
+
+#: States in which a stream that was open has been closed, and the report of it lost. BC260Y-CN TCP/IP guide 1.1 §2.3.4.
+CLOSED_STATES = frozenset({0, 4})
+
+
+def restart_sign(line: str) -> bool:
+    """Whether a line that nothing waits for is one that a module says when it boots."""
+    return _RESTART_RE.fullmatch(line) is not None
+
+
+def bearer_sign(line: str) -> bool:
+    """Whether a line says that the data context is gone, or that it may be another one."""
+    return _BEARER_RE.fullmatch(line) is not None
+
+
+class Lookout:
+    """Asks after a sign, and by SO_KEEPALIVE, which sockets the module has."""
+
+    def __init__(self, links: Links, restarted: Callable[[str, float], None]) -> None:
+        """Take the connections, and what is to be done when none of them is left after a sign of a restart."""
+        self._links = links
+        self._restarted = restarted
+        self._sign: str | None = None
+        self._may_be_restart = False
+        self._tries = 0
+        self._look_at = 0.0
+        #: Those that the last answer did not have.
+        self._missing: frozenset[int] = frozenset()
+
+    def clear(self) -> None:
+        """The module begins anew: it has no sockets."""
+        self._sign, self._may_be_restart, self._tries, self._missing = None, False, 0, frozenset()
+
+    def suspect(self, why: str, now: float, may_be_restart: bool = False) -> bool:
+        """Take a sign; return whether there is any connection to look for."""
+        if not self._links.open_socket_ids:
+            return False
+        if self._sign is None:
+            self._tries, self._look_at, self._missing = 0, now, frozenset()
+        self._sign = self._sign or why
+        self._may_be_restart |= may_be_restart
+        return True
+
+    @property
+    def is_suspicious(self) -> bool:
+        """There was a sign, and the module is to be asked."""
+        return self._sign is not None
+
+    def deadline(self) -> float | None:
+        """When the next look is due."""
+        moments = [link.keepalive_due for link in self._links.open_links()]
+        moments.append(self._look_at if self._sign is not None else None)
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    def turn(self, now: float) -> Turn | None:
+        """The question, if it is due."""
+        if self._sign is None and any(
+            link.keepalive_due is not None and now >= link.keepalive_due for link in self._links.open_links()
+        ):
+            self.suspect("SO_KEEPALIVE", now)
+        if self._sign is None or now < self._look_at:
+            return None
+        asked = tuple(self._links.open_links())
+        if not asked:
+            self.clear()
+            return None
+        for link in asked:
+            link.alive_at = now
+        return Turn(QISTATERead(), lambda result, at: self._looked(asked, result, at))
+
+    def _looked(self, asked: tuple[Connection, ...], result: FinalResult | None, now: float) -> None:
+        rows = read_rows(result)
+        asked = tuple(link for link in asked if link.phase is Phase.OPEN)
+        if self._sign is None:
+            return  # the module has begun anew meanwhile
+        if rows is None:
+            self._tries += 1
+            self._look_at = now + LOOK_PAUSE
+            if self._tries >= LOOK_TRIES:
+                self.clear()
+            return
+        present = {row.socket_id: row for row in rows}
+        missing = frozenset(link.key for link in asked if link.socket_id not in present)
+        lost = [link for link in asked if link.key in missing & self._missing]
+        if missing and not lost:
+            self._missing = missing  # once more, for a row may have been hurt on the line
+            return
+        why, may_be_restart = self._sign, self._may_be_restart
+        self.clear()
+        if may_be_restart and lost and len(lost) == len(asked):
+            self._restarted(why, now)
+            return
+        for link in lost:
+            error = make_error(ECONNRESET, f"the module has no such connection any more ({why})", result=567)
+            self._links.lost(link, error, now)
+        for link in asked:
+            self._see_whether_closed(link, present, now)
+
+    def _see_whether_closed(self, link: Connection, rows: dict[int, SocketStatus], now: float) -> None:
+        row = rows.get(-1 if link.socket_id is None else link.socket_id)
+        if row is not None and row.state in CLOSED_STATES and link.is_tcp and link.phase is Phase.OPEN:
+            self._links.peer_closed(row.socket_id, now)
