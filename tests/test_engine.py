@@ -22,7 +22,7 @@ from nbsocket import Modem
 from nbsocket._channel import DatagramChannel, State, StreamChannel
 from nbsocket._channel import _stream as stream_module
 from nbsocket._driver import Driver, Ping, RawCommand, Settings, WaitAttached
-from nbsocket._engine import Engine
+from nbsocket._engine import Engine, _datagrams
 from nbsocket._outcome import Outcome
 from nbsocket._port import Port
 from nbsocket._stdlib import GenuineSocket
@@ -394,7 +394,8 @@ def test_more_peers_than_the_module_has_sockets(make_modem: MakeModem) -> None:
         sock.close()
 
 
-def test_no_socket_left_for_a_datagram(make_modem: MakeModem) -> None:
+def test_no_socket_left_for_a_datagram(make_modem: MakeModem, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_datagrams, "SOCKET_WAIT", 0.1)
     modem = make_modem()
     with tcp_server(echo) as port:
         socks = [connect(modem, port) for _ in range(5)]

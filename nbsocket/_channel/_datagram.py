@@ -202,7 +202,7 @@ class DatagramChannel(Channel):
 
     def _read_one(self) -> bool:
         try:
-            frame = self.engine_end.recv(MAX_FRAME)
+            frame = self._receive()
         except BlockingIOError:
             return False
         except OSError:
@@ -219,6 +219,13 @@ class DatagramChannel(Channel):
         else:
             self._inbox.append(found)
         return True
+
+    def _receive(self) -> bytes:
+        try:
+            return self.engine_end.recv(MAX_FRAME)
+        except ConnectionResetError:
+            # Said once, of an application that closed without reading everything: what it wrote is still there.
+            return self.engine_end.recv(MAX_FRAME)
 
     def _is_at_end(self) -> bool:
         poll = select.poll()

@@ -157,6 +157,21 @@ class Driver:
         """No connection, no request, no script."""
         return self._links.is_at_rest and not self._tasks and self._life is None
 
+    @property
+    def has_socket(self) -> bool:
+        """There is one of the module's sockets for another connection, as soon as those that end are free."""
+        return self._links.has_socket
+
+    @property
+    def is_full(self) -> bool:
+        """All of the module's sockets are held by what is open: none of them is on its way to be free."""
+        return self._links.is_full
+
+    @property
+    def wait_for_socket(self) -> float:
+        """Seconds that a connection waits for a socket of the module."""
+        return self._settings.wait_for_socket
+
     def port_opened(self, now: float, *, has_baudrate: bool = True) -> None:
         """The port is open: begin bring-up. ``has_baudrate``: whether the rate of the line is ours to set."""
         self._has_baudrate = has_baudrate

@@ -185,6 +185,18 @@ class Links:
             raise make_error(EMFILE, f"the module has only {len(SOCKET_IDS)} sockets and all are in use")
         return now + self._settings.wait_for_socket
 
+    @property
+    def has_socket(self) -> bool:
+        """There is a socket for one more connection, as soon as those that end are free."""
+        return self._has_socket_besides(self._order)
+
+    @property
+    def is_full(self) -> bool:
+        """Every socket is held by an open connection, or by the user's own."""
+        held = [link for link in self._order if link.phase in (Phase.OPEN, Phase.JUDGING)]
+        in_use = sum(not (link.is_released or link.is_finished) for link in held)
+        return in_use + len(self._claimed_ids) >= len(SOCKET_IDS)
+
     def _has_socket_besides(self, links: Iterable[Connection]) -> bool:
         """Whether these and the user's own leave a socket, as soon as those that are being closed are free."""
         in_use = sum(not (link.is_released or link.is_finished) for link in links)

@@ -370,6 +370,11 @@ class Engine:
         """The present driver."""
         return self._driver
 
+    @property
+    def has_port(self) -> bool:
+        """Whether the port is open."""
+        return self._port is not None
+
     def require_port(self) -> None:
         """Open the port if it is not open.
 
@@ -415,26 +420,29 @@ class Engine:
     # -- the round
 
     def _next_deadline(self) -> float | None:
-        if self._port is None:
-            self._due = None
-        else:
-            moments = (self._driver.next_deadline(), self._nap_end)
-            self._due = min((moment for moment in moments if moment is not None), default=None)
+        moments = [self._datagrams.next_deadline()]
+        if self._port is not None:
+            moments += [self._driver.next_deadline(), self._nap_end]
+        self._due = min((moment for moment in moments if moment is not None), default=None)
         return self._due
 
     def _after(self) -> None:
         now = monotonic()
-        if self._due is not None and self._due <= now and self._port is not None:
+        if self._due is not None and self._due <= now:
+            self._datagrams.handle_timeout(now)
             if self._nap_end is not None and self._nap_end <= now:
                 self._nap_end = None
                 self._watch_port()
-            self._driver.handle_timeout(now)
+            if self._port is not None:
+                self._driver.handle_timeout(now)
         self._pump()
         if self._stopping is not None:
             self._continue_stop()
         elif self._is_closed and self._port is None:
             self._loop.stop()
-        elif self._is_released and not (self._streams or self._datagrams.has_sockets or self._questions):
+        elif self._is_released and not (
+            self._streams or self._datagrams or self._datagrams.has_sockets or self._questions
+        ):
             self._begin_stop(Outcome(), EXIT_TIMEOUT)
             self._continue_stop()
 
@@ -531,6 +539,7 @@ class Engine:
         logger.log(logging.WARNING, "%s: every connection is reset", error.strerror or error)
         self._close_port()
         self._driver.port_lost(error, monotonic())
+        self._datagrams.port_lost(error)
 
     def _crashed(self, error: Exception) -> None:
         """An exception that nothing foresaw: begin anew, so that the next call works."""

@@ -18,6 +18,10 @@ class Hub(Protocol):
     def driver(self) -> Driver:
         """The present driver."""
 
+    @property
+    def has_port(self) -> bool:
+        """Whether the port is open."""
+
     def require_port(self) -> None:
         """Open the port if it is not open; OSError when that cannot be."""
 
