@@ -585,6 +585,19 @@ def test_unused_channels_are_swept() -> None:
     assert open_descriptors() == before
 
 
+def test_channel_that_is_attached_while_it_is_looked_at_is_not_over(
+    datagrams: DatagramChannel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system is asked whether anybody has its other end; meanwhile the application attaches, writes and closes."""
+
+    def attach_meanwhile(channel: DatagramChannel) -> bool:
+        channel.engine = FakeCarrier()
+        return True
+
+    monkeypatch.setattr(DatagramChannel, "is_deserted", attach_meanwhile)
+    assert not datagrams.is_over()
+
+
 def test_bind_remembers_a_chosen_port_only(udp: socket.socket) -> None:
     channel = DatagramChannel(udp, bypass=lambda host: False)
     channel.bind(("", 0))

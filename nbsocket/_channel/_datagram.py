@@ -185,7 +185,8 @@ class DatagramChannel(Channel):
 
     def is_over(self) -> bool:
         """Whether only questions can still come; also of a channel that was never used and is closed."""
-        return super().is_over() or (self.engine is None and self.is_deserted())
+        # Asked in this order: while the system is asked, the application may attach it, write and close.
+        return super().is_over() or (self.is_deserted() and self.engine is None)
 
     def finish(self) -> None:
         """Close the engine's end: the application has closed, or reads end of file from here on."""
