@@ -71,6 +71,11 @@ class Bypass:
             address = IPv4Address("127.0.0.1") if address.version == 4 else IPv6Address("::1")
         return any(address in network for network in self.networks)
 
+    def lists(self, host: str) -> bool:
+        """Return whether ``host`` is covered by what the list says itself, not only as loopback or link-local."""
+        given = Bypass(self.networks - frozenset(DEFAULT_NETWORKS), self.names, self.is_everything)
+        return given.covers(host)
+
     def _covers_name(self, host: str) -> bool:
         name = _plain_name(host)
         return any(name == known or name.endswith("." + known) for known in self.names)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import errno
 import importlib.abc
-import logging
 import socket as _constants
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from socket import AI_NUMERICHOST, SOCK_STREAM
 from types import ModuleType
@@ -22,47 +22,57 @@ from ._address import INET_FAMILIES, parse_literal
 from ._audit import is_ours
 from ._bypass import Bypass
 from ._port import is_opening_port
+from ._unreachable import note_bypassed, refuse_relays
 
 #: A name under it, as ``x.localhost``, is not: some systems ask their name server for that.
 _LOOPBACK = Bypass.parse("none, 127.0.0.0/8, ::1")
 _LOCALHOST = ("localhost", "localhost.")
 
-#: Families whose sockets write frames to a network by themselves; bind() and send() of theirs tell no destination.
-_FRAME_FAMILIES = {getattr(_constants, name) for name in ("AF_PACKET",) if hasattr(_constants, name)}
-
-#: What begins another program: the audit hook is not there, and what it connects to is not seen.
-_PROGRAMS = frozenset({"subprocess.Popen", "os.exec", "os.posix_spawn", "os.spawn", "os.startfile", "os.system"})
-
-_logger = logging.getLogger("nbsocket")
+#: Families whose sockets reach other machines or the host of a virtual one, by no address that could be judged.
+_FAMILIES = {
+    int(getattr(_constants, name)): what
+    for name, what in (
+        ("AF_PACKET", "a socket that writes frames"),
+        ("AF_VSOCK", "a socket to the host of this virtual machine (AF_VSOCK)"),
+        ("AF_HYPERV", "a socket to the host of this virtual machine (AF_HYPERV)"),
+        ("AF_TIPC", "a socket of the cluster's network (AF_TIPC)"),
+        ("AF_RDS", "a socket of the cluster's network (AF_RDS)"),
+    )
+    if hasattr(_constants, name)
+}
 
 
 def refuse_host_network(bypass: Bypass) -> None:
     """From now on refuse every connect, datagram and look-up outside ``bypass``: OSError EACCES.
 
     The way to the modem itself (a port ``socket://host:4001``) is left open. Where ``bypass`` leaves out even loopback,
-    TCP connections there are refused, too; other loopback traffic is that of servers on this machine, and passes. That
-    the program starts another one, which cannot be held, is told once where Python tells of it.
+    TCP connections there are refused, too; other loopback traffic is that of servers on this machine, and passes, but
+    not to a name server or proxy there, unless ``bypass`` names its address itself.
     """
-    is_told = False
+    refuse_relays(bypass)
 
     def hook(event: str, args: tuple[Any, ...]) -> None:
-        nonlocal is_told
         if is_ours(event, args):
             return
-        if event == "socket.__new__" and int(args[1]) in _FRAME_FAMILIES:
-            raise OSError(errno.EACCES, "refused by --strict: a socket that writes frames would go past the modem")
-        if event in _PROGRAMS and not is_told:
-            is_told = True
-            _logger.warning("the program starts another one (%s): --strict does not hold that", event)
+        if event == "socket.__new__" and int(args[1]) in _FAMILIES:
+            raise OSError(errno.EACCES, f"refused by --strict: {_FAMILIES[int(args[1])]} would go past the modem")
         host_in = _HOSTS.get(event)
         host = host_in(args) if host_in else None
-        if host is None or bypass.covers(host) or is_opening_port():
+        if host is None or is_opening_port():
+            return
+        if host_in is _destination and not _is_own():
+            note_bypassed(host, _port(args[1]))
+        if bypass.covers(host):
             return
         if _is_loopback(host) and (not _is_tcp_connect(event, args) or _is_own()):
             return
         raise OSError(errno.EACCES, f"refused by --strict: {event} to {host} would go past the modem")
 
     sys.addaudithook(hook)
+
+
+def _port(address: tuple[Any, ...]) -> int:
+    return int(address[1]) if len(address) > 1 and isinstance(address[1], int) else 0
 
 
 def _is_loopback(host: str) -> bool:
@@ -82,11 +92,26 @@ class _Refusal(importlib.abc.MetaPathFinder):
 
     def __init__(self, reasons: Mapping[str, str]) -> None:
         self._reasons = reasons
+        self._search = _Search()
 
     def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
-        """Raise ImportError for one of them; programs that can do without take it for not installed."""
-        if fullname in self._reasons:
+        """Raise ImportError for one of them that is installed; of the others Python itself says that they are not."""
+        if fullname not in self._reasons or self._search.is_under_way:
+            return
+        self._search.is_under_way = True
+        try:
+            finders = [finder for finder in sys.meta_path if finder is not self]
+            is_installed = any(finder.find_spec(fullname, path, target) is not None for finder in finders)
+        finally:
+            self._search.is_under_way = False
+        if is_installed:
             raise ImportError(f"refused by --strict: {fullname} {self._reasons[fullname]}", name=fullname)
+
+
+class _Search(threading.local):
+    """A thread that looks for a module among the other finders: one of them, wrapt's, asks all of them again."""
+
+    is_under_way = False
 
 
 def refuse_libraries(reasons: Mapping[str, str]) -> None:

@@ -29,7 +29,7 @@ from ._captured import replace_look_up, watch_past_patch
 from ._route import Route
 from ._socket import attach_datagrams, known_kind, socket
 from ._stdlib import GenuineSocket, StdlibSocket
-from ._unreachable import watch_libraries
+from ._unreachable import tell, watch_libraries
 
 if TYPE_CHECKING:
     from ._modem import Modem
@@ -53,6 +53,8 @@ class _Installed:
 
 #: What makes a pair of sockets out of two connections to the host itself, where there is no such system call.
 _PAIR_MAKERS = ("_fallback_socketpair", *(() if hasattr(_socket, "socketpair") else ("socketpair",)))
+
+_AF_VSOCK = getattr(_socket_module, "AF_VSOCK", None)
 
 _lock = threading.Lock()
 _installed: _Installed | None = None
@@ -108,6 +110,10 @@ def patch(modem: Modem | None = None, *, bypass: str | Iterable[str] | None = No
     _aiohttp.keep_look_ups(_wrap_of_now)
     watch_past_patch(_route)
     watch_libraries(lambda: _installed is not None)
+    # Here and not above: `import nbsocket` alone needs none of it.
+    from ._children import watch_programs
+
+    watch_programs(lambda: _installed is not None)
     return Patching(undoes=True)
 
 
@@ -224,6 +230,10 @@ def _initialise(
         kind = _socket_module.SOCK_STREAM if type == -1 else type
         _calls.check_kind(_socket_module.AF_INET if family == -1 else family, kind, max(proto, 0))
     wrapped(family, type, proto, None)
+    if family == _AF_VSOCK:
+        tell(
+            "AF_VSOCK", "a program makes an AF_VSOCK socket: what the host of this machine sends on goes past the modem"
+        )
     if inet and not route.bypass.is_everything and _calls.type_of(instance) == _socket_module.SOCK_DGRAM:
         attach_datagrams(instance, route)
     return None

@@ -13,7 +13,9 @@ from nbsocket._cli._program import Module, Script
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``run``; everything from the program's name on is the program's."""
-    parser.usage = "nbsocket [options] run [--bypass LIST] [--strict] script.py|-m module [arguments of the program]"
+    parser.usage = (
+        "nbsocket [options] run [--bypass LIST] [--strict[=all]] script.py|-m module [arguments of the program]"
+    )
     parser.add_argument(
         "--bypass",
         metavar="LIST",
@@ -22,9 +24,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--strict",
-        action="store_true",
+        action="store_const",
+        const="python",
         help="refuse every connection, datagram and look-up that would leave over the operating system's own network, "
-        "and libraries that do so in C",
+        "libraries that do so in C, and to start Python programs, which would not be patched",
+    )
+    parser.add_argument(
+        "--strict=all", dest="strict", action="store_const", const="all", help="and to start any other program"
     )
     rest = argparse.REMAINDER
     parser.add_argument("-m", dest="module", nargs=rest, metavar="module", help="run a module, as python -m")
@@ -45,11 +51,13 @@ def main(options: argparse.Namespace) -> int | Callable[[], int]:
     os.environ.setdefault("AIOCOAP_CLIENT_TRANSPORT", "simple6:tcpclient:tlsclient")
     if options.strict:
         from nbsocket._bypass import Bypass
+        from nbsocket._children import Strictness, refuse_programs
         from nbsocket._guard import refuse_host_network, refuse_libraries
         from nbsocket._unreachable import IN_C
 
         refuse_host_network(Bypass.parse(bypass))
         refuse_libraries(IN_C)
+        refuse_programs(Strictness.ALL if options.strict == "all" else Strictness.PYTHON)
     return program.execute
 
 

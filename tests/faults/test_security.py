@@ -333,11 +333,13 @@ def test_errors_and_representations_show_no_payload(make_simulator: MakeSimulato
 # -- run --strict
 
 
-def run_strict(folder: Path, port: str, program: str) -> subprocess.CompletedProcess[str]:
+def run_strict(
+    folder: Path, port: str, program: str, *words: str, option: str = "--strict"
+) -> subprocess.CompletedProcess[str]:
     (folder / "program.py").write_text(program)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("NBSOCKET_")}
     return subprocess.run(
-        [sys.executable, "-m", "nbsocket", "--port", port, "run", "--strict", "--bypass", "none", "program.py"],
+        [sys.executable, "-m", "nbsocket", "--port", port, "run", "--bypass", "none", option, *words, "program.py"],
         env={**environment, "PYTHONPATH": os.pathsep.join((str(Path(__file__).parents[2]), str(folder)))},
         cwd=folder,
         capture_output=True,
@@ -530,8 +532,237 @@ def test_strict_refuses_names_to_bind_and_sockets_for_frames(tmp_path: Path) -> 
     assert set(done.stdout.splitlines()) == {"closed"}, done.stdout + done.stderr
 
 
-def test_strict_tells_once_of_other_programs(tmp_path: Path) -> None:
-    lines = ("import os, subprocess, sys", "subprocess.run([sys.executable, '-c', ''])", "os.system(':')")
-    done = run_strict(tmp_path, "sim://", "\n".join(lines))
-    assert done.returncode == 0
-    assert done.stderr.count("--strict does not hold that") == 1, done.stderr
+CHILDREN = """
+import asyncio, concurrent.futures, multiprocessing, os, pathlib, pty, subprocess, sys
+from multiprocessing import shared_memory
+python, script, env = sys.executable, str(pathlib.Path("script").absolute()), "/usr/bin/env"
+code = "open('started', 'a').close()"
+async def by_asyncio():
+    await (await asyncio.create_subprocess_exec(python, "-c", code)).wait()
+def spawned(method):
+    process = multiprocessing.get_context(method).Process(target=print)
+    process.start()
+    process.join()
+def by_pool(method):
+    with concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context(method)) as pool:
+        pool.submit(print).result()
+def in_a_pool(method):
+    with multiprocessing.get_context(method).Pool(1) as pool:
+        pool.apply(print)
+ways = {
+    "spawn": lambda: spawned("spawn"),
+    "forkserver": lambda: spawned("forkserver"),
+    "executor": lambda: by_pool("spawn"),
+    "pool": lambda: in_a_pool("forkserver"),
+    "run": lambda: subprocess.run([python, "-c", code]),
+    "shell": lambda: subprocess.run(f"cd / && X=1 exec '{python}' -c pass", shell=True),
+    "env": lambda: subprocess.run([env, "-i", "X=1", python, "-c", code]),
+    "script": lambda: subprocess.run([script]),
+    "asyncio": lambda: asyncio.run(by_asyncio()),
+    "system": lambda: os.system(f"{python} -c pass"),
+    "popen": lambda: os.popen(f"{python} -c pass").close(),
+    "posix_spawn": lambda: os.waitpid(os.posix_spawn(python, [python, "-c", code], os.environ), 0),
+    "spawnv": lambda: os.spawnv(os.P_WAIT, python, [python, "-c", code]),
+    "spawnlp": lambda: os.spawnlp(os.P_NOWAIT, "env", "env", python, "-c", code),
+    "pty": lambda: pty.spawn([python, "-c", code]),
+    "exec": lambda: os.execv(python, [python, "-c", code]),
+    "execvpe": lambda: os.execvpe("python3", ["python3", "-c", code], os.environ),
+}
+def main():
+    for name, way in ways.items():
+        try:
+            way()
+        except PermissionError as error:
+            print(name, "closed" if "refused by --strict: the Python program" in str(error) else error, flush=True)
+        else:
+            print(name, "OPEN", flush=True)
+    assert not os.path.exists("started")
+    # What only tidies up may start: no work of the program's is done in there.
+    memory = shared_memory.SharedMemory(create=True, size=1)
+    memory.close()
+    memory.unlink()
+    context = multiprocessing.get_context("fork")
+    child = context.Process(target=print, args=("forked",))
+    child.start()
+    child.join()
+if __name__ == "__main__":
+    main()
+"""
+
+
+def test_strict_refuses_python_children(tmp_path: Path) -> None:
+    """They would start without the patch; multiprocessing and os.spawn*() raise no audit event that could refuse."""
+    script = tmp_path / "script"
+    script.write_text("#!/usr/bin/env python3\n")
+    script.chmod(0o755)
+    done = run_strict(tmp_path, "sim://", CHILDREN)
+    lines = done.stdout.splitlines()
+    assert len(lines) == 18 and lines.pop() == "forked", done.stdout + done.stderr
+    assert {line.split(maxsplit=1)[1] for line in lines} == {"closed"}, done.stdout
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+FORKED = """
+import multiprocessing, os, _socket, socket, sys
+def attempt():
+    for call in (
+        lambda: socket.create_connection(("203.0.113.1", 80), 5),
+        lambda: socket.getaddrinfo("host.example", 80),
+        lambda: _socket.socket(type=2).connect(("203.0.113.1", 80)),
+    ):
+        try:
+            call()
+        except OSError as error:
+            print("closed" if error.errno != 101 else error, flush=True)
+        else:
+            print("OPEN", flush=True)
+child = os.fork()
+if not child:
+    attempt()
+    os._exit(0)
+os.waitpid(child, 0)
+child, fd = os.forkpty()
+if not child:
+    attempt()
+    os._exit(0)
+said = b""
+try:
+    while piece := os.read(fd, 1000):
+        said += piece
+except OSError:
+    pass
+os.waitpid(child, 0)
+print(said.decode())
+process = multiprocessing.get_context("fork").Process(target=attempt)
+process.start()
+process.join()
+"""
+
+
+def test_strict_holds_in_forked_children(make_simulator: MakeSimulator, tmp_path: Path) -> None:
+    """The port is their parent's, and nothing goes past the modem instead."""
+    done = run_strict(tmp_path, make_simulator().path, FORKED)
+    assert done.stdout.split() == ["closed"] * 9, done.stdout + done.stderr
+
+
+OTHERS = """
+import os, subprocess
+for _ in range(2):
+    subprocess.run(["true"], check=True)
+    assert os.system("cd / && env X=1 nice -n 1 date >/dev/null; true") == 0
+    assert os.spawnlp(os.P_WAIT, "cat", "cat", "/dev/null") == 0
+"""
+
+
+def test_strict_warns_of_other_programs_once_by_name(tmp_path: Path) -> None:
+    done = run_strict(tmp_path, "sim://", OTHERS)
+    told = re.findall(r"the program starts (\w+): --strict does not hold what that connects to", done.stderr)
+    assert (done.returncode, told) == (0, ["true", "date", "cat"]), done.stderr
+    assert len(done.stderr.splitlines()) == 3
+
+
+ALL = """
+import os, subprocess
+for way in (
+    lambda: subprocess.run(["true"]),
+    lambda: os.system("cd /; exec env true"),
+    lambda: os.spawnlp(os.P_WAIT, "true", "true"),
+    lambda: os.execvp("true", ["true"]),
+):
+    try:
+        print("OPEN", way())
+    except PermissionError as error:
+        print("closed" if "refused by --strict=all: what true connects to" in str(error) else error)
+"""
+
+
+def test_strict_all_refuses_other_programs(tmp_path: Path) -> None:
+    done = run_strict(tmp_path, "sim://", ALL, option="--strict=all")
+    assert (done.stdout.split(), done.stderr) == (["closed"] * 4, "")
+
+
+FREE = """
+import multiprocessing, os, subprocess, sys
+def main():
+    for _ in range(2):
+        subprocess.run([sys.executable, "-c", ""], check=True)
+        os.system("date >/dev/null")
+        subprocess.run(["cat", "/dev/null"], check=True)
+        process = multiprocessing.get_context("spawn").Process(target=print, args=("spawned",))
+        process.start()
+        process.join()
+if __name__ == "__main__":
+    main()
+"""
+
+
+def test_without_strict_each_kind_is_warned_of_once(tmp_path: Path) -> None:
+    done = run_strict(tmp_path, "sim://", FREE, option="--bypass=none")
+    assert (done.returncode, done.stdout.split()) == (0, ["spawned"] * 2)
+    told = re.findall(r"the program starts (a Python program|another one) \((\S+)\)", done.stderr)
+    assert told == [("a Python program", Path(sys.executable).name), ("another one", "date")], done.stderr
+    assert len(done.stderr.splitlines()) == 2
+
+
+def test_without_strict_multiprocessing_is_warned_of(tmp_path: Path) -> None:
+    """It calls a C function that raises no audit event."""
+    (tmp_path / "work.py").write_text("")
+    lines = (
+        "import multiprocessing",
+        "if __name__ == '__main__':",
+        "    process = multiprocessing.get_context('spawn').Process(target=print)",
+        "    process.start(); process.join()",
+    )
+    done = run_strict(tmp_path, "sim://", "\n".join(lines), option="--bypass=none")
+    assert done.stderr.count("the program starts a Python program") == 1, done.stderr
+
+
+RELAYS = """
+import _socket, os, socket
+os.environ["HTTPS_PROXY"] = "http://user:secret@localhost:3128"
+os.environ["all_proxy"] = "socks5h://127.0.0.1"
+os.environ["no_proxy"] = "127.0.0.1:9"
+def attempt(make, kind, call, address):
+    try:
+        getattr(make(type=kind), call)(*((b"x",) if call == "sendto" else ()), address)
+    except OSError as error:
+        print("closed" if "refused by --strict: the " in str(error) else "open")
+    else:
+        print("open")
+for make in (socket.socket, _socket.socket):
+    attempt(make, 1, "connect", ("127.0.0.53", 53))
+    attempt(make, 2, "sendto", ("127.0.0.1", 53))
+    attempt(make, 2, "connect", ("127.0.0.1", 53))
+    attempt(make, 1, "connect", ("localhost", 3128))
+    attempt(make, 1, "connect", ("127.0.0.1", 3128))
+    attempt(make, 1, "connect_ex", ("127.1.1.1", 1080))
+    attempt(make, 1, "connect", ("127.0.0.1", 9))
+if hasattr(socket, "AF_VSOCK"):
+    for make in (socket.socket, _socket.socket):
+        try:
+            make(socket.AF_VSOCK, 1).close()
+        except OSError as error:
+            print("closed" if "refused by --strict: a socket to the host" in str(error) else error)
+        else:
+            print("open")
+"""
+
+
+def test_strict_refuses_name_servers_and_proxies_on_loopback(tmp_path: Path) -> None:
+    done = run_strict(tmp_path, "sim://", RELAYS, "--bypass", "127.0.0.0/8")
+    closed = ["closed"] * 6 + ["open"]
+    assert done.stdout.split()[:14] == closed * 2, done.stdout + done.stderr
+    assert set(done.stdout.split()[14:]) <= {"closed"}
+    assert "secret" not in done.stderr
+
+
+def test_strict_lets_relays_pass_that_the_bypass_list_names(tmp_path: Path) -> None:
+    done = run_strict(tmp_path, "sim://", RELAYS, "--bypass", "127.0.0.1, 127.0.0.53, 127.1.1.1")
+    assert done.stdout.split()[:14] == ["open"] * 14, done.stdout + done.stderr
+
+
+def test_without_strict_relays_are_warned_of_once(tmp_path: Path) -> None:
+    done = run_strict(tmp_path, "sim://", RELAYS, option="--bypass=127.0.0.0/8")
+    assert set(done.stdout.split()[:14]) == {"open"}, done.stdout + done.stderr
+    told = re.findall(r"a program asks (the .*) at \S+, which is bypassed", done.stderr)
+    assert told == ["the name server", "the proxy of $HTTPS_PROXY", "the proxy of $all_proxy"], done.stderr

@@ -3,6 +3,7 @@
 import _socket
 import errno
 import importlib
+import importlib.util
 import socket
 import sys
 from collections.abc import Callable
@@ -10,7 +11,6 @@ from collections.abc import Callable
 import nbsocket
 from nbsocket._bypass import Bypass
 from nbsocket._guard import refuse_host_network, refuse_libraries
-from nbsocket._unreachable import IN_C
 from tests.helpers import echo, tcp_server
 
 # First of all: the hook must come before the tests' own, which refuses more.
@@ -37,14 +37,18 @@ for call in REFUSED:
     else:
         raise AssertionError(call)
 
-refuse_libraries(IN_C)
+refuse_libraries({"colorsys": "connects in C", "no_such_library": "connects in C"})
 for load in (importlib.import_module, __import__):
     try:
-        load("uvloop")
+        load("colorsys")
     except ImportError as error:
-        assert str(error).startswith("refused by --strict: uvloop connects in libuv"), error
+        assert str(error) == "refused by --strict: colorsys connects in C", error
     else:
-        raise AssertionError("uvloop")
+        raise AssertionError("colorsys")
+    try:
+        load("no_such_library")
+    except ModuleNotFoundError as error:
+        assert str(error) == "No module named 'no_such_library'", error
 interpreters = "_interpreters" if sys.version_info >= (3, 13) else "_xxsubinterpreters"
 try:
     importlib.import_module(interpreters)
@@ -52,7 +56,8 @@ except ImportError as error:
     assert str(error).startswith(f"refused by --strict: {interpreters} makes interpreters"), error
 else:
     raise AssertionError(interpreters)
-assert importlib.import_module("colorsys")
+assert importlib.util.find_spec("no_such_library") is None
+assert importlib.import_module("sched")
 
 try:
     # Asks nobody, and trio does so with every name.
