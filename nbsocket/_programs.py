@@ -43,40 +43,11 @@ _SHELL_WORDS = frozenset({"if", "then", "else", "elif", "do", "while", "until", 
 
 #: What a shell does by itself.
 _BUILTINS = frozenset(
-    [
-        ".",
-        ":",
-        "[",
-        "break",
-        "case",
-        "cd",
-        "continue",
-        "done",
-        "echo",
-        "esac",
-        "exit",
-        "export",
-        "false",
-        "fi",
-        "for",
-        "function",
-        "kill",
-        "printf",
-        "pwd",
-        "read",
-        "return",
-        "set",
-        "shift",
-        "source",
-        "test",
-        "trap",
-        "true",
-        "ulimit",
-        "umask",
-        "unset",
-        "wait",
-        "}",
-    ]
+    re.findall(
+        r"\S+",
+        ". : [ break case cd continue done echo esac exit export false fi for function kill printf pwd read return set "
+        "shift source test trap true ulimit umask unset wait }",
+    )
 )
 
 #: Programs that start the one named after their own options: options that take a word, and words before it.

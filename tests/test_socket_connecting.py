@@ -23,7 +23,6 @@ import pytest
 
 import nbsocket
 from nbsocket import Modem
-from nbsocket._channel import _epoll
 from tests.helpers import PATIENCE, receive_exactly, tcp_server, unused_port
 
 ADDRESS = "198.18.0.1"
@@ -266,12 +265,6 @@ def test_a_registration_of_another_socket_stays(network: Network, epoll: select.
     begin(second, network.server)
     wait_until_connected(second)
     assert {events for _, events in events(epoll, 0)} == {select.EPOLLHUP}
-
-
-def test_registrations_are_not_looked_for_without_a_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_epoll, "_read", None)
-    with socket.socket() as sock:
-        assert _epoll._registrations(sock.fileno()) == []
 
 
 # -- giving up
