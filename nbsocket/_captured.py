@@ -20,7 +20,7 @@ from ._bypass import LOOPBACK
 from ._hosts import is_local_name
 from ._route import Route
 from ._stdlib import StdlibSocket, own_traffic
-from ._unreachable import tell
+from ._unreachable import is_strict, tell
 
 __all__ = ["replace_look_up", "watch_past_patch"]
 
@@ -68,6 +68,8 @@ def watch_past_patch(find_route: FindRoute) -> None:
 def _hook(event: str, args: tuple[Any, ...]) -> None:
     judge = _JUDGES.get(event)
     if judge is None or _find_route is None or is_ours(event, args) or own_traffic.is_asking_host:
+        return
+    if is_strict():
         return
     route = _find_route()
     sentence = None if route is None else judge(route, event, args)

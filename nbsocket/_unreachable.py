@@ -74,6 +74,11 @@ def refuse_relays(exempt: Bypass) -> None:
     _exempt = exempt
 
 
+def is_strict() -> bool:
+    """Return whether what goes past the modem is refused, and so need not be warned of."""
+    return _exempt is not None
+
+
 def note_bypassed(host: str, port: int) -> None:
     """Warn when a name server, or a proxy on loopback, is asked: it would go on over the host's network.
 

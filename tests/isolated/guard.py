@@ -11,6 +11,7 @@ from collections.abc import Callable
 import nbsocket
 from nbsocket._bypass import Bypass
 from nbsocket._guard import refuse_host_network, refuse_libraries
+from nbsocket._unreachable import IN_C
 from tests.helpers import echo, tcp_server
 
 # First of all: the hook must come before the tests' own, which refuses more.
@@ -37,7 +38,7 @@ for call in REFUSED:
     else:
         raise AssertionError(call)
 
-refuse_libraries({"colorsys": "connects in C", "no_such_library": "connects in C"})
+refuse_libraries({**IN_C, "colorsys": "connects in C", "no_such_library": "connects in C"})
 for load in (importlib.import_module, __import__):
     try:
         load("colorsys")
