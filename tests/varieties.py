@@ -50,6 +50,16 @@ VARIETIES: dict[str, Variety] = {
         {"send_fail": "bare"}, rb"SEND FAIL", rb"OK\r\n\r\nOK\r\n\r\nSEND FAIL|> \r\nOK\r\n\r\nSEND FAIL"
     ),
     "send_fail_after_ok": Variety({"send_fail": "ok"}, rb"\r\nOK\r\n\r\nSEND FAIL\r\n"),
+    **{
+        f"full_buffer_{how}": Variety({"full_buffer": how, "send_buffer": 1024, "latency": 0.5}, shows)
+        for how, shows in (
+            ("fail", rb"\r\nOK\r\n\r\nSEND FAIL\r\n"),
+            ("error", rb"\r\nERROR\r\n"),
+            ("553", rb"\r\n\+CME ERROR: 553\r\n"),
+            ("568", rb"\r\n\+CME ERROR: 568\r\n"),
+        )
+    },
+    "errors_told_when_asked": Variety({"errors": "plain", "last_error": "tell"}),
     "send_closed_error": Variety({"send_closed": "error"}),
     "late_send_ok": Variety({"send_delay": 1.5}, rb"SEND OK"),
     "late_close_ok": Variety({"close_delay": 2.0}, rb"CLOSE OK"),

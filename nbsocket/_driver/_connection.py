@@ -253,6 +253,9 @@ class Connection:
         """Be done with the segment."""
         self.segment, self.is_in_doubt, self.awaits_outcome, self.is_sought = None, False, False, False
         self.tries, self.refusal, self.refusal_code, self.stalled_at = 0, "", None, None
+        if self.is_finished:
+            # With RAI the end of the data is known before its last segment is sent; now it may be closed.
+            self.available = max(self.available, 1)
 
     def take_back(self) -> int:
         """Forget what was taken and is not in the module for certain; return how many datagrams those are."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ._arguments import Arguments
 from ._commands_tools import TOOLS
 from ._data_mode import MAX_DATA_SIZE, DataMode
-from ._errors import CommandError
+from ._errors import CME_TEXTS, CommandError
 from ._network_commands import LATER, Handler, check_network, constant
 from ._parser import Form
 from ._sockets import MAX_SOCKETS, ModuleSocket, SocketState
@@ -63,8 +63,9 @@ def set_qiopen(module: Module, tail: str, now: float) -> Sequence[str]:
     check_network(module)
     if socket_id in module.sockets.table:
         return _open_in_use(module, socket_id, now)
+    is_mute = module.is_mute
     module.finish("OK", now)
-    module.sockets.open(socket_id, service, host, remote_port, local_port, now)
+    module.sockets.open(socket_id, service, host, remote_port, local_port, now, is_mute)
     return LATER
 
 
@@ -121,6 +122,17 @@ def set_qistate(module: Module, tail: str, now: float) -> Sequence[str]:
     return [] if entry is None else [_state_line(module, entry)]
 
 
+# ---- QIGETERROR: not in the guide, siblings have it
+
+
+def run_qigeterror(module: Module, tail: str, now: float) -> Sequence[str]:
+    """Tell what the last error was."""
+    if module.options.last_error == "unknown":
+        raise CommandError(100)
+    code, module.last_error = module.last_error, 0
+    return [f'+QIGETERROR: {code},"{CME_TEXTS.get(code, "Operation successful")}"']
+
+
 # ---- QISEND §2.3.5
 
 _SEND_RE = re.compile(r"\s*(\d{1,10})\s*,\s*(\d{1,10})\s*,(.*)", re.ASCII | re.DOTALL)
@@ -157,6 +169,7 @@ def _send_inline(module: Module, socket_id: int, size: int, rest: str, now: floa
     data, rai = read(size, rest)
     entry = _sending_socket(module, socket_id)
     _check_sendable(module, entry)
+    _check_room(module, entry, len(data), now)
     module.rai_modes.append(rai)
     _send(module, entry, data, now, needs_ok=True)
     return LATER
@@ -165,6 +178,15 @@ def _send_inline(module: Module, socket_id: int, size: int, rest: str, now: floa
 def _check_sendable(module: Module, entry: ModuleSocket) -> None:
     if module.options.send_closed == "error" and not module.sockets.can_send(entry):
         raise CommandError(567)
+
+
+def _check_room(module: Module, entry: ModuleSocket, size: int, now: float) -> None:
+    """Refuse a send while another one is being carried out, or when the buffer is full: as this firmware does."""
+    if module.sends_refused is not None and now < module.sends_refused[0]:
+        raise CommandError(module.sends_refused[1])
+    refusal = module.options.full_buffer
+    if refusal not in ("wait", "fail") and not module.sockets.has_room(entry, size, now):
+        raise CommandError(None if refusal == "error" else int(refusal))
 
 
 _HEX_RE = re.compile(r'\s*("?)([0-9A-Fa-f]*)\1\s*(?:,\s*([012])\s*)?', re.ASCII)
@@ -209,15 +231,34 @@ def _send(module: Module, entry: ModuleSocket, data: bytes, now: float, needs_ok
             module.answer("OK", at)
         module.after(module.options.send_delay, at, lambda then: module.finish(_SENT[is_good], then))
 
-    if fault is None or fault.is_carried_out:
+    if module.slows_send is not None:
+        _send_late(module, entry, data, now, needs_ok and not is_ok_first)
+    elif fault is None or fault.is_carried_out:
         module.sockets.send(entry, data, now, done)
     else:
         done(False, now)
 
 
+def _send_late(module: Module, entry: ModuleSocket, data: bytes, now: float, needs_ok: bool) -> None:
+    """Say OK and be free for other commands; carry the send out later, and tell its outcome then."""
+    fault = module.slows_send
+    assert fault is not None
+    if needs_ok:
+        module.answer("OK", now)
+    if fault.code is not None:
+        module.sends_refused = (now + fault.delay, fault.code)
+    module.drop_command(now)
+
+    def tell(is_taken: bool, at: float) -> None:
+        module.urc(_SENT[is_taken], at)
+
+    module.after(fault.delay, now, lambda at: module.sockets.send(entry, data, at, tell))
+
+
 def _prompt(module: Module, entry: ModuleSocket, size: int | None, now: float) -> Sequence[str]:
     options = module.options
     _check_sendable(module, entry)
+    _check_room(module, entry, size or 1, now)
     mode = DataMode(size, not options.strict, _payload_taker(module, entry))
     if options.ok_before_prompt:
         module.answer("OK", now)
@@ -255,6 +296,7 @@ TCPIP: dict[str, dict[Form, Handler]] = {
         Form.SET: set_qiopen,
     },
     "+QICLOSE": {Form.TEST: constant("+QICLOSE: (0-4)"), Form.SET: set_qiclose},
+    "+QIGETERROR": {Form.EXECUTE: run_qigeterror},
     "+QISTATE": {
         Form.TEST: constant("+QISTATE: (0,1),(0-4)"),
         Form.READ: read_qistate,

@@ -11,6 +11,11 @@ ACTIONS = {
     "error": "the command is answered ERROR, or the error `code`",
     "result": "the command is answered OK and its outcome is the result `code`",
     "send_fail": "an AT+QISEND ends with SEND FAIL",
+    "full": "for `delay` seconds every such AT+QISEND ends with SEND FAIL: the send buffer is full",
+    "refuse": "for `delay` seconds every such command is answered ERROR, or the error `code`",
+    "slow": "an AT+QISEND gets its OK, and is carried out only `delay` seconds later; others are answered meanwhile,"
+    " further sends with the error `code` if there is one",
+    "mute": "an AT+QIOPEN is answered and carried out, its outcome (+QIOPEN: ...) never comes",
     "silence": "the command is not answered at all",
     "silence_final": "the last line of the answer (OK, SEND OK ...) never comes; the command is carried out",
     "late": "the command is carried out at once, its answer comes `delay` seconds later",
@@ -30,8 +35,14 @@ ACTIONS = {
 }
 
 _ON_COMMAND = frozenset(
-    {"error", "result", "send_fail", "silence", "silence_final", "late", "late_final", "late_outcome", "junk"}
+    {
+        *("error", "result", "send_fail", "silence", "silence_final", "late", "late_final", "late_outcome", "junk"),
+        *("full", "refuse", "slow", "mute"),
+    }
 )
+
+#: Those that go on for ``delay`` seconds.
+_LASTING = frozenset({"full", "refuse"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +69,9 @@ class Fault:
     after: float | None = None
     #: error or result code; None: a bare ERROR. Of "forget": a state of QISTATE
     code: int | None = None
-    #: of "late", "late_final"; of "result": the outcome comes this much after the OK; of "late_outcome", and of "error"
-    #: and "silence" that are carried out: that of a look-up, ping or time request comes this much later than it would
+    #: of "full", "refuse", "slow", "late", "late_final"; of "result": the outcome comes this much after the OK; of
+    #: "late_outcome", and of "error" and "silence" that are carried out: that of a look-up, ping or time request comes
+    #: this much later than it would
     delay: float = 0.0
     #: of "error", "send_fail" and "silence": the command is carried out all the same
     is_carried_out: bool = False
@@ -104,11 +116,19 @@ class _Armed:
     fault: Fault
     seen: int = 0
     is_spent: bool = False
+    #: of a fault that goes on for some time: when it ends
+    end: float | None = None
 
-    def meets(self, line: str) -> bool:
+    def meets(self, line: str, now: float) -> bool:
+        self.is_spent |= self.end is not None and now >= self.end
         if self.is_spent or not re.search(self.fault.match or "", line, re.IGNORECASE):
             return False
         self.seen += 1
+        if self.fault.action in _LASTING:
+            if self.seen < self.fault.nth:
+                return False
+            self.end = now + self.fault.delay if self.end is None else self.end
+            return True
         self.is_spent = self.seen >= self.fault.nth + self.fault.times - 1
         return self.seen >= self.fault.nth
 
@@ -123,13 +143,13 @@ class FaultBook:
         """Wait for the fault's command."""
         self._armed.append(_Armed(fault))
 
-    def meet(self, line: str) -> list[Fault]:
+    def meet(self, line: str, now: float) -> list[Fault]:
         """Return the faults that ``line`` triggers; of those that change an answer only the first one."""
         met: list[Fault] = []
         for armed in self._armed:
             if armed.fault.changes_answer and any(fault.changes_answer for fault in met):
                 continue
-            if armed.meets(line):
+            if armed.meets(line, now):
                 met.append(armed.fault)
         self._armed = [armed for armed in self._armed if not armed.is_spent]
         return met

@@ -26,7 +26,9 @@ _OUTCOMES = {
 }
 
 #: Faults of an answer that leave the command itself alone.
-_HARMLESS = frozenset({"junk", "late", "late_final", "late_outcome", "silence_final", "send_fail"})
+_HARMLESS = frozenset(
+    {"full", "junk", "late", "late_final", "late_outcome", "mute", "send_fail", "silence_final", "slow"}
+)
 
 
 class Injection:
@@ -59,7 +61,7 @@ class Injection:
     def meet(self, line: str, now: float) -> None:
         """Let ``line`` trigger what waits for it."""
         self.outcome_delay = 0.0
-        for fault in self._book.meet(line):
+        for fault in self._book.meet(line, now):
             self.met.append((now, fault, line))
             if fault.changes_answer:
                 self.current = fault
@@ -78,7 +80,7 @@ class Injection:
             self._module.finish("OK", now)
             self._say_outcome(command, fault, now)
             return False
-        if fault.action == "error":
+        if fault.action in ("error", "refuse"):
             self.current = None
             self._module.finish_error(fault.code, now)
             if fault.is_carried_out:  # what it would have said is not said any more

@@ -83,6 +83,10 @@ class Module:
         self.says_results, self.says_words = options.results != "none", options.results != "numbers"
         self.cmee = options.cmee
         self.data_mode: DataMode | None = None
+        #: until when further sends are refused, and with which error: one is carried out late
+        self.sends_refused: tuple[float, int] | None = None
+        #: of the last command that failed, 0: none did
+        self.last_error = 0
         #: a command is unfinished
         self.is_busy = False
         self._injection = Injection(self)
@@ -186,7 +190,18 @@ class Module:
     def fails_send(self) -> Fault | None:
         """The fault that makes the current AT+QISEND end with SEND FAIL."""
         fault = self._injection.current
-        return fault if fault is not None and fault.action == "send_fail" else None
+        return fault if fault is not None and fault.action in ("send_fail", "full") else None
+
+    @property
+    def slows_send(self) -> Fault | None:
+        """The fault that lets the current AT+QISEND be carried out late."""
+        fault = self._injection.current
+        return fault if fault is not None and fault.action == "slow" else None
+
+    @property
+    def is_mute(self) -> bool:
+        """The outcome of the current AT+QIOPEN never comes."""
+        return self._injection.current is not None and self._injection.current.action == "mute"
 
     def drop_queries(self) -> None:
         """Forget the queries that are no sockets."""
@@ -199,6 +214,7 @@ class Module:
         self._generation += 1
         self.data_mode = None
         self.is_busy = False
+        self.sends_refused = None
         self._injection.current = None
         self._held.clear()
         self._reader.clear()
@@ -329,6 +345,7 @@ class Module:
 
     def finish_error(self, code: int | None, now: float) -> None:
         """Say the error, in the words AT+CMEE asks for."""
+        self.last_error = code or 0
         is_plain = code is None or self.cmee == 0 or (code >= 500 and self.options.errors == "plain")
         if is_plain:
             self.finish("ERROR", now)

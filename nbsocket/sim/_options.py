@@ -274,6 +274,14 @@ class Options:
     closed_twice: bool = _option(False, _flag(), "the report of a close comes twice")
     state_rows: str = _option("full", _choice("full", "short"), "rows of AT+QISTATE: whole, or ending with the state")
     send_fail: str = _option("ok", _choice("ok", "bare"), "SEND FAIL after OK, or alone")
+    full_buffer: str = _option(
+        "wait",
+        _choice("wait", "fail", "error", "553", "568"),
+        "sending into a full buffer: SEND FAIL after 5 s without room, SEND FAIL at once, ERROR, or that error",
+    )
+    last_error: str = _option(
+        "unknown", _choice("unknown", "tell"), "AT+QIGETERROR is unknown, or tells what the last error was"
+    )
     send_closed: str = _option("fail", _choice("fail", "error"), "sending after the peer closed: SEND FAIL or ERROR")
     prompt: str = _option("blank", _choice("bare", "blank", "line"), r"'>', '\r\n> ' or '\r\n>\r\n'")
     ok_before_prompt: bool = _option(False, _flag(), "OK comes before the prompt, not after the data")

@@ -72,6 +72,8 @@ class ModuleSocket:
         self.down: deque[tuple[float, bytes | bool]] = deque()
         self.on_air_down = 0
         self.is_finishing = False
+        #: how the open went is not told
+        self.is_mute = False
         #: the peer or the network has reset it
         self.is_reset = False
         #: its close was reported before the data that came first: from when those are reported
@@ -128,9 +130,19 @@ class Sockets:
         entry.state = SocketState.CONNECTED
         self.table[socket_id] = entry
 
-    def open(self, socket_id: int, service: str, host: str, remote_port: int, local_port: int, now: float) -> None:
-        """Begin to connect; the id must be free."""
+    def open(
+        self,
+        socket_id: int,
+        service: str,
+        host: str,
+        remote_port: int,
+        local_port: int,
+        now: float,
+        is_mute: bool = False,
+    ) -> None:
+        """Begin to connect; the id must be free. ``is_mute``: the outcome is not told."""
         entry = ModuleSocket(socket_id, service, host, remote_port, local_port, next(self._handles))
+        entry.is_mute = is_mute
         entry.last_active = now
         self.table[socket_id] = entry
         if self._module.lacks_apn:
@@ -180,7 +192,8 @@ class Sockets:
         entry.state = SocketState.CONNECTED if result == 0 else SocketState.INITIAL
         if result:
             self._leave_network(entry, is_told=True)
-        self._module.urc(f"+QIOPEN: {entry.socket_id},{result}", now)
+        if not entry.is_mute:
+            self._module.urc(f"+QIOPEN: {entry.socket_id},{result}", now)
 
     # ---- close
 
@@ -285,8 +298,8 @@ class Sockets:
         if not self.can_send(entry):
             done(False, now)
             return
-        if entry.service == "TCP" and self._unacknowledged(entry, now) + len(data) > self._module.options.send_buffer:
-            if now >= deadline:
+        if not self.has_room(entry, len(data), now):
+            if now >= deadline or self._module.options.full_buffer != "wait":
                 done(False, now)
                 return
             retry = min(now + _ROOM_INTERVAL, deadline)
@@ -294,6 +307,10 @@ class Sockets:
             return
         self._launch(entry, data, now)
         done(True, now)
+
+    def has_room(self, entry: ModuleSocket, size: int, now: float) -> bool:
+        """The send buffer of this socket holds so many bytes more."""
+        return entry.service != "TCP" or self._unacknowledged(entry, now) + size <= self._module.options.send_buffer
 
     def can_send(self, entry: ModuleSocket) -> bool:
         """The stack would take data for this socket."""

@@ -206,6 +206,29 @@ def test_refused_datagram_is_tried_again_for_a_while_then_counted_and_logged(ben
     assert buffer.got == b"two"
 
 
+@pytest.mark.parametrize("answer", [("OK", "SEND OK"), ("ERROR",)])
+def test_last_datagram_with_rai_is_followed_by_the_close(bench: Bench, answer: tuple[str, ...]) -> None:
+    """That it is the last one was seen when it was taken."""
+    source = Pile(b"one", is_stream=False)
+    key = bench.open(source, "UDP")
+    bench.driver.set_option(key, "rai", 1)
+    bench.driver.submit(RawCommand("AT+CSQ"), None, bench.now)
+    bench.driver.data_available(key, 3, bench.now)
+    bench.driver.end_of_data(key, 60.0, bench.now)
+    bench.dialog(("AT+CSQ", "+CSQ: 20,0", "OK"))
+    bench.expect(ONE + ",1")
+    bench.say(*answer)
+    if answer == ("ERROR",):
+        lines = {COUNT: ["+QISEND: 0,0,0", "OK"], "AT+QISTATE": [ROW.replace("TCP", "UDP"), "OK"]}
+        while bench.driver.counters["dropped_datagrams"] == 0:
+            line = bench.sent().decode().removesuffix("\r")
+            if line:
+                bench.say(*next((said for start, said in lines.items() if line.startswith(start)), ["ERROR"]))
+            bench.advance(0.25)
+    bench.dialog(("AT+QICLOSE=0", "OK", "CLOSE OK"))
+    assert isinstance(bench.events[-1], ConnectionEnded)
+
+
 # -- a count that is not told
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from nbsocket.sim import Fault
-from tests.sim.bench import ERROR, OK, SENT, Bench, lines
+from tests.sim.bench import ERROR, FAILED, OK, SENT, Bench, lines
 
 IP = lines("+IP: 10.18.237.42")
 
@@ -245,3 +245,80 @@ def test_a_lost_socket_that_keeps_its_entry(send_closed: str) -> None:
     assert bench.ask("AT+QISTATE=1,0")[0] == '+QISTATE: 0,"UDP","192.0.2.1",9,0,0,0,1'
     assert bench.ask('AT+QISEND=0,3,"def"')[-1] == {"fail": "SEND FAIL", "error": "+CME ERROR: 567"}[send_closed]
     assert bench.ask("AT+QISEND=0,0") == ["+QISEND: 0,0,0", "OK"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "answer"),
+    [
+        (Fault("full", match=r"QISEND=\d,[1-9]", delay=8.0), FAILED),
+        (Fault("refuse", match=r"QISEND=\d,[1-9]", delay=8.0), ERROR),
+        (Fault("refuse", match=r"QISEND=\d,[1-9]", delay=8.0, code=568), lines("+CME ERROR: 568")),
+    ],
+    ids=str,
+)
+def test_a_refusal_that_lasts(fault: Fault, answer: bytes) -> None:
+    bench = Bench(cmee=1)
+    bench.open()
+    bench.module.inject(fault, bench.now)
+    command = 'AT+QISEND=0,3,"abc"'
+    assert bench.say(command) == bench.say(command) == answer
+    bench.run(7.9)
+    assert bench.say(command) == answer
+    assert bench.say("AT+QISEND=0,0") == lines("+QISEND: 0,0,0") + OK, "nothing else is refused"
+    bench.run(0.2)
+    assert bench.say(command) == SENT
+    assert bench.network.connections[0].messages == [b"abc"]
+
+
+@pytest.mark.parametrize("code", [None, 568])
+def test_a_send_that_is_carried_out_late(code: int | None) -> None:
+    bench = Bench(cmee=1)
+    bench.open()
+    bench.module.inject(Fault("slow", match="QISEND", delay=8.0, code=code), bench.now)
+    assert bench.say('AT+QISEND=0,3,"abc"') == OK
+    bench.run(7.9)
+    assert bench.say("AT+QISEND=0,0") == lines("+QISEND: 0,0,0") + OK
+    assert bench.say('AT+QISEND=0,3,"def"') == (SENT if code is None else lines("+CME ERROR: 568"))
+    assert bench.run(0.2) == lines("SEND OK")
+    sent = 3 if code is not None else 6
+    assert bench.say("AT+QISEND=0,0") == lines(f"+QISEND: {sent},{sent},0") + OK
+    assert bench.say('AT+QISEND=0,1,"g"') == SENT
+
+
+@pytest.mark.parametrize("ok_before_prompt", [False, True])
+def test_a_data_mode_send_that_is_carried_out_late(ok_before_prompt: bool) -> None:
+    bench = Bench(ok_before_prompt=ok_before_prompt)
+    bench.open()
+    bench.module.inject(Fault("slow", match="QISEND", delay=8.0), bench.now)
+    bench.say("AT+QISEND=0,3")
+    assert bench.write(b"abc") == (b"" if ok_before_prompt else OK)
+    assert bench.run(7.9) == b"" and bench.say("AT") == OK
+    assert bench.run(0.2) == lines("SEND OK")
+
+
+def test_a_send_that_is_late_for_its_socket_fails() -> None:
+    bench = Bench(close_delay=1.0)
+    bench.open()
+    bench.module.inject(Fault("slow", match="QISEND", delay=8.0), bench.now)
+    assert bench.say('AT+QISEND=0,3,"abc"') == OK
+    bench.say("AT+QICLOSE=0")
+    assert bench.run(10.0) == lines("CLOSE OK", "SEND FAIL")
+
+
+def test_an_open_whose_outcome_is_not_told() -> None:
+    bench = faulty(Fault("mute", match="QIOPEN"))
+    assert bench.say('AT+QIOPEN=0,0,"TCP","hf.quectel.com",2020') == OK
+    assert bench.run(70.0) == b""
+    assert bench.say("AT+QISTATE=1,0").startswith(lines('+QISTATE: 0,"TCP","hf.quectel.com",2020,0,2,0,1'))
+
+
+@pytest.mark.parametrize("last_error", ["unknown", "tell"])
+def test_the_last_error_is_told_when_asked(last_error: str) -> None:
+    bench = Bench(errors="plain", last_error=last_error)
+    bench.open()
+    assert bench.say('AT+QIOPEN=0,0,"TCP","hf.quectel.com",2020') == ERROR
+    answers = [bench.ask("AT+QIGETERROR") for _ in range(2)]
+    told = ['+QIGETERROR: 563,"Socket identity has been used"', "OK"]
+    assert answers == (
+        [["ERROR"]] * 2 if last_error == "unknown" else [told, ['+QIGETERROR: 0,"Operation successful"', "OK"]]
+    )

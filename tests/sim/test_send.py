@@ -283,3 +283,32 @@ def test_a_forgotten_connection_hears_nothing() -> None:
     bench.network.connections[0].send(b"abc")
     bench.network.connections[0].close()
     assert bench.run(10) == b""
+
+
+@pytest.mark.parametrize(
+    ("full_buffer", "answer"),
+    [("fail", FAILED), ("error", ERROR), ("553", lines("+CME ERROR: 553")), ("568", lines("+CME ERROR: 568"))],
+)
+def test_a_full_send_buffer_that_refuses_at_once_and_drains(full_buffer: str, answer: bytes) -> None:
+    """It is emptied by what is acknowledged, half a latency after it has arrived."""
+    bench = Bench(send_buffer=1024, full_buffer=full_buffer, latency=2.0, cmee=1)
+    bench.open()
+    bench.run(3)
+    command = 'AT+QISEND=0,600,"' + "x" * 600 + '"'
+    assert bench.say(command) == SENT
+    assert bench.say(command) == answer
+    bench.run(1.9)
+    assert bench.say(command) == answer
+    bench.run(0.2)
+    assert bench.say(command) == SENT
+    bench.run(5)
+    assert bench.network.connections[0].received == b"x" * 1200
+
+
+def test_a_full_send_buffer_refuses_the_prompt() -> None:
+    bench = Bench(send_buffer=1024, full_buffer="568", latency=2.0, cmee=1)
+    bench.open()
+    bench.run(3)
+    bench.say("AT+QISEND=0,1000")
+    bench.write(b"x" * 1000)
+    assert bench.say("AT+QISEND=0,100") == lines("+CME ERROR: 568")

@@ -55,6 +55,9 @@ TARGETS = (
     r"AT",
 )
 
+#: Segments and datagrams.
+SENDS = r"AT\+QISEND=\d,[1-9]"
+
 #: Rates that a plan may change to.
 CHANGED_RATES = (9600, 57600, 115200, 460800)
 
@@ -168,6 +171,7 @@ def make_plan(seed: int) -> Plan:
         return plan
     plan = _with_look_ups(_with_more(plan, Random(seed ^ 0xADD5)), Random(seed ^ 0xD25))
     plan = _with_endings(plan, Random(seed ^ 0xE2D5))
+    plan = _with_slow_sends(plan, Random(seed ^ 0x510B))
     return replace(plan, options=plan.options | random_starts(Random(seed ^ 0x57A7), plan.settings))
 
 
@@ -231,6 +235,33 @@ def _with_look_ups(plan: Plan, random: Random) -> Plan:
             kind, timeout = random.choice(FACILITIES[facility][1]), random.choice((None, None, 1.0, 10.0, 100.0))
             steps.append(Step(moment, "request", {"kind": kind, "timeout": timeout}))
     return replace(plan, steps=tuple(sorted(steps, key=lambda step: step.at)))
+
+
+def _with_slow_sends(plan: Plan, random: Random) -> Plan:
+    """Add sends that are carried out late, full send buffers, busy modules, and openings that are not told of."""
+    options, steps = dict(plan.options), list(plan.steps)
+    if random.random() < 0.15:
+        options |= {"full_buffer": random.choice(("fail", "error", "553", "568")), "send_buffer": 2048}
+    if random.random() < 0.2:
+        options["last_error"] = "tell"
+    length = max((step.at for step in steps), default=0.0)
+    for _ in range(random.choice((0, 0, 0, 1, 1, 3)) if random.random() < 0.5 else 0):
+        # Given up by TCP_USER_TIMEOUT, which is 20 s at the least, none of them costs anything.
+        fault = random.choice(
+            (
+                *[{"action": "slow", "match": SENDS, "delay": random.choice((1.0, 4.0, 6.0, 8.0, 12.0, 19.0))}] * 3,
+                {"action": "slow", "match": SENDS, "delay": random.choice((8.0, 15.0)), "code": 568},
+                {"action": "full", "match": SENDS, "delay": random.choice((0.5, 8.0, 12.0))},
+                {"action": "refuse", "match": SENDS, "delay": random.choice((0.5, 8.0, 12.0)), "code": 568},
+                {"action": "refuse", "match": r"QISEND|QIOPEN", "delay": random.choice((2.0, 12.0))},
+                {"action": "refuse", "match": r"QIOPEN", "delay": random.choice((2.0, 12.0)), "code": 568},
+                *[{"action": "mute", "match": r"QIOPEN"}] * 2,
+                {"action": "silence", "match": r"QIOPEN"},
+            )
+        )
+        nth = random.choice((1, 1, 1, 2, 3, 7))
+        steps.append(Step(round(random.uniform(0.0, length), 3), "answer_fault", fault | {"nth": nth}))
+    return replace(plan, options=options, steps=tuple(sorted(steps, key=lambda step: step.at)))
 
 
 def _with_endings(plan: Plan, random: Random) -> Plan:

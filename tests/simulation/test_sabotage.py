@@ -8,11 +8,12 @@ import pytest
 
 from nbsocket._at import CommandTimeout, FinalResult
 from nbsocket._at._framing import Framer
-from nbsocket._driver import DataReceived, Driver
+from nbsocket._driver import DataReceived, Driver, _segments
 from nbsocket._driver._connection import Connection, Phase
 from nbsocket._driver._late import LateOutcomes
 from nbsocket._driver._links import Links
 from nbsocket._driver._segments import Segments
+from nbsocket._driver._turn import Turn
 from tests.simulation.runner import run_seed
 
 #: Seeds within which a breakage must show.
@@ -40,6 +41,25 @@ def test_segment_lost_on_send_fail(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(Segments, "answered", lose)
     assert first_failure({"up", "gap", "lost", "eof"}) < MOST_SEEDS
+
+
+@pytest.mark.timeout(300)
+def test_segment_sent_again_without_a_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    def send_blindly(self: Segments, link: Connection, now: float) -> Turn | None:
+        if now < link.look_at:
+            return None
+        self._cleared = link
+        return self.resend_turn()
+
+    monkeypatch.setattr(Segments, "look_turn", send_blindly)
+    assert first_failure({"up", "datagram", "gap", "isolation"}) < MOST_SEEDS
+
+
+@pytest.mark.timeout(300)
+def test_late_outcome_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The count says for 20 s what it said before, and is believed at once."""
+    monkeypatch.setattr(_segments, "LATE_OUTCOME", 0.0)
+    assert first_failure({"up", "datagram", "gap", "isolation"}) < MOST_SEEDS
 
 
 @pytest.mark.timeout(300)
