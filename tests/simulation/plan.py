@@ -247,7 +247,7 @@ def _with_slow_sends(plan: Plan, random: Random) -> Plan:
     length = max((step.at for step in steps), default=0.0)
     for _ in range(random.choice((0, 0, 0, 1, 1, 3)) if random.random() < 0.5 else 0):
         # Given up by TCP_USER_TIMEOUT, which is 20 s at the least, none of them costs anything.
-        fault = random.choice(
+        fault: dict[str, Any] = random.choice(
             (
                 *[{"action": "slow", "match": SENDS, "delay": random.choice((1.0, 4.0, 6.0, 8.0, 12.0, 19.0))}] * 3,
                 {"action": "slow", "match": SENDS, "delay": random.choice((8.0, 15.0)), "code": 568},
