@@ -797,10 +797,11 @@ class Driver:
         """The sleep mode that is going to be put back."""
         return self._line.sleep_mode
 
-    def user_changes_settings(self) -> None:
-        """A command of the user's may change how the module is set: it is put right after it."""
+    def user_changes_settings(self, may_be_format: bool) -> None:
+        """A command of the user's may change how the module is set, or how received data come: that is put right."""
         self._wants_look = True
-        self._chat.receives_hex = None  # told from the bytes meanwhile
+        if may_be_format:
+            self._chat.receives_hex = None  # told from the bytes meanwhile
 
     def is_settled(self, key: int) -> bool:
         """Whether nothing is on its way for a connection: not opening, not closing, everything acknowledged."""

@@ -31,8 +31,10 @@ __all__ = ["RawCommand", "check_raw_command", "line_of"]
 
 _ID_RE = re.compile(r"AT\+(?:QIOPEN=\s*\d+\s*,|(QICLOSE)=)\s*([0-4])\s*(?:,.*)?", re.ASCII)
 _PING_RE = re.compile(r'AT\+QPING=\s*\d+\s*,\s*"[^"]*"\s*(?:,\s*(\d+)\s*)?(?:,\s*(\d+)\s*)?(?:,.*)?', re.ASCII)
-#: Commands that change how this program speaks to the module: echo, results, errors, registration, data format.
+#: Commands that change how this program speaks to the module: echo, results, errors, registration, data format; and
+#: those of them after which received data may come as text.
 _SETTING_RE = re.compile(r"AT(?:[EVQZ]|&F|.*\+(?:CMEE|CEREG)\s*=\s*\d|.*\+QICFG\s*=\s*\"DATAFORMAT\"\s*,)", re.ASCII)
+_FORMAT_RE = re.compile(r"AT(?:Z|&F|.*\+QICFG)", re.ASCII)
 _NAME_RE = re.compile(r"AT(\+[A-Z]+)=[^?]", re.ASCII)
 
 #: The manual's defaults of AT+QPING. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.8.
@@ -83,7 +85,7 @@ class RawCommand:
         is_close = match is not None and bool(match[1])
         is_new = match is not None and not is_close and surroundings.claim_socket(int(match[2]))
         if _SETTING_RE.match(self.text.upper()) is not None:
-            surroundings.user_changes_settings()
+            surroundings.user_changes_settings(_FORMAT_RE.match(self.text.upper()) is not None)
         answer = yield from self._answer(surroundings)
         # Opening one that is open already fails, and changes nothing.
         if match is not None and (is_close or (is_new and not answer.ok)):

@@ -101,8 +101,8 @@ class Surroundings(Protocol):
     def found_sleep_mode(self) -> int | None:
         """The sleep mode that is going to be put back; None when there is none."""
 
-    def user_changes_settings(self) -> None:
-        """A command of the user's may change how the module is set: it is put right after it."""
+    def user_changes_settings(self, may_be_format: bool) -> None:
+        """A command of the user's may change how the module is set, or how received data come: that is put right."""
 
 
 class Request(Protocol):

@@ -61,6 +61,31 @@ SENDS = r"AT\+QISEND=\d,[1-9]"
 #: Rates that a plan may change to.
 CHANGED_RATES = (9600, 57600, 115200, 460800)
 
+#: Commands of the user's own that change how the module is spoken to: the driver puts that right again.
+OWN_SETTINGS = (
+    "ATE1",
+    "ATZ",
+    "AT&F",
+    "ATV0",
+    "ATQ1",
+    "AT+CMEE=0",
+    "AT+CMEE=2",
+    "AT+CEREG=0",
+    "AT+CEREG=5",
+    'AT+QICFG="dataformat",0,0',
+    'AT+QICFG="dataformat",1,0',
+    'AT+QICFG="dataformat",1,1',
+)
+
+#: Lines of other firmware that cannot be what is left of received hex data, and so excuse nothing.
+CHATTER = (
+    b'\r\nNAME: "x"\r\n',
+    b"\r\n^MODE: 17,17\r\n",
+    b'\r\n*x: 1,"y"\r\n',
+    b'\r\n+XYZ: "ab",12\r\n',
+    b"\r\nHELLO\r\n",
+)
+
 #: Lines that the module may say for no reason.
 STRAY_LINES = (
     b"\r\nOK\r\n",
@@ -172,7 +197,8 @@ def make_plan(seed: int) -> Plan:
     plan = _with_look_ups(_with_more(plan, Random(seed ^ 0xADD5)), Random(seed ^ 0xD25))
     plan = _with_endings(plan, Random(seed ^ 0xE2D5))
     plan = _with_slow_sends(plan, Random(seed ^ 0x510B))
-    return replace(plan, options=plan.options | random_starts(Random(seed ^ 0x57A7), plan.settings))
+    plan = replace(plan, options=plan.options | random_starts(Random(seed ^ 0x57A7), plan.settings))
+    return _with_settings(plan, Random(seed ^ 0x5E77))
 
 
 def _with_more(plan: Plan, random: Random) -> Plan:
@@ -273,6 +299,18 @@ def _with_endings(plan: Plan, random: Random) -> Plan:
         if is_stream and step.arguments["peer"] in ("sink", "echo", "closer") and random.random() < 0.3:
             steps[index] = replace(step, arguments=step.arguments | {"peer": random.choice(("server", "crasher"))})
     return replace(plan, options=options, steps=tuple(steps))
+
+
+def _with_settings(plan: Plan, random: Random) -> Plan:
+    """Add commands of the user's own that change settings, and lines of other firmware."""
+    steps = list(plan.steps)
+    length = max((step.at for step in steps), default=0.0)
+    for _ in range(random.choice((0, 0, 0, 0, 1, 3))):
+        steps.append(Step(round(random.uniform(0.0, length), 3), "own_setting", {"text": random.choice(OWN_SETTINGS)}))
+    if plan.settings.is_hex and random.random() < 0.2:
+        for _ in range(random.choice((1, 5, 20))):
+            steps.append(Step(round(random.uniform(0.0, length), 3), "chatter", {"data": random.choice(CHATTER)}))
+    return replace(plan, steps=tuple(sorted(steps, key=lambda step: step.at)))
 
 
 def _random_cut(random: Random) -> str:

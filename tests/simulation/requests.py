@@ -115,7 +115,8 @@ class Requests:
         world = self._world
         is_timed = asked.deadline is not None and world.now >= asked.deadline - 1e-6
         # A socket of the user's own may be one that is in use.
-        is_hopeless = asked.kind in ("unknown_name", "unknown_time", "raw_open", "raw_close")
+        # A command that turns results off, or to numbers, is not answered with OK.
+        is_hopeless = asked.kind in ("unknown_name", "unknown_time", "raw_open", "raw_close", "own_setting")
         is_hopeless = is_hopeless or (asked.kind.startswith("ping") and world.module.options.ping == "total")
         if world.plan.is_calm and not (is_timed or is_hopeless or world.may_attach_late or world.causes):
             raise Violation("lost", f"a request failed for no reason: {asked.kind}: {error}")

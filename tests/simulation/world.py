@@ -972,6 +972,15 @@ class World:
         self.requests.ask(_driver.RawCommand(command, wants_outcome=True), "raw_open")
         self._try_port()
 
+    def do_own_setting(self, text: str) -> None:
+        """The user changes how the module is set, by a command of their own."""
+        self.requests.ask(_driver.RawCommand(text), "own_setting")
+        self._try_port()
+
+    def do_chatter(self, data: bytes) -> None:
+        """The module says a line that nobody knows."""
+        self.module.say_raw(data, self.now)
+
     def do_raw_close(self, socket_id: int) -> None:
         """The user closes it, if it became theirs."""
         if socket_id in self.driver._links._claimed_ids:
