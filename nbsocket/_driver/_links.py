@@ -1029,6 +1029,9 @@ class Links:
                 self._reset(link, make_error(ECONNRESET, f"bytes were lost on the serial line: {reason}"))
             elif link.phase is Phase.OPEN:
                 self._counters["dropped_datagrams"] += 1
+            elif link.phase is Phase.OPENING and link.is_tcp and (is_contained or link.early):
+                # The line that says it is open was lost, and data have come for it already: some may be among them.
+                self._fail(link, make_error(ECONNRESET, f"bytes were lost on the serial line: {reason}"))
 
     def network_gone(self) -> None:
         """Registration or context are lost: a "closed" about now is no end that a peer has made."""

@@ -1125,3 +1125,14 @@ def test_answer_from_the_peer_spares_the_question(bench: Bench) -> None:
     bench.dialog(('AT+QISEND=0,3,"6F6E65"', "OK", "SEND OK"))
     bench.say('+QIURC: "recv",0,2,"6f6b"')
     assert bench.driver.next_deadline() is None
+
+
+@pytest.mark.parametrize("damaged", ['+QIURC: "recv",0,3,"41xx43"', '+QIURC: "re\xb1v",0,3,"414243"'])
+def test_data_damaged_before_it_is_known_that_the_connection_is_open(bench: Bench, damaged: str) -> None:
+    """The line +QIOPEN was lost: what came for the socket meanwhile has a gap."""
+    key = bench.driver.open("TCP", "10.0.0.9", 80, 0, Pile(), bench.now)
+    bench.expect('AT+QIOPEN=0,0,"TCP","10.0.0.9",80')
+    bench.say("OK", '+QIURC: "recv",0,1,"40"', damaged, '+QIURC: "recv",0,1,"44"')
+    failed = bench.take(ConnectFailed)
+    assert failed.key == key and failed.error.errno == errno.ECONNRESET
+    bench.expect("AT+QICLOSE=0")
