@@ -114,7 +114,7 @@ class Datagrams:
 
     def keys_for_logs(self) -> Iterator[int]:
         """Give the driver's keys of what handlers of logging use."""
-        return (peer.key for peer in self._peers.values() if peer.socket.channel.is_for_logs)
+        return (key for key, peer in self._peers.items() if peer.socket.channel.is_for_logs)
 
     def attach(self, channel: DatagramChannel) -> None:
         """Start carrying a socket's datagrams."""
