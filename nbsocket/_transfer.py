@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import operator
 import socket as _socket_module
+import sys
 from collections.abc import Callable, Iterable
 from socket import SOCK_STREAM
 from typing import Any
@@ -26,7 +27,7 @@ from ._calls import (
     target_of,
     type_of,
 )
-from ._channel import DatagramChannel, lookup
+from ._channel import MAX_FRAME, DatagramChannel, lookup
 from ._handlers import is_in_handler
 from ._route import Route
 from ._stdlib import GenuineSocket, StdlibSocket
@@ -34,6 +35,8 @@ from ._stdlib import GenuineSocket, StdlibSocket
 _MSG_OOB: int = _socket_module.MSG_OOB
 _MSG_FASTOPEN: int = getattr(_socket_module, "MSG_FASTOPEN", 0)
 _MSG_TRUNC: int = getattr(_socket_module, "MSG_TRUNC", 0)
+#: Whether MSG_TRUNC makes the kernel tell the real size of a datagram, as Linux does.
+_TELLS_REAL_SIZE = sys.platform == "linux"
 
 
 def _framed(sock: StdlibSocket, flags: int = 0) -> DatagramChannel | None:
@@ -198,14 +201,18 @@ def recv(sock: StdlibSocket, route: Route, bufsize: int, flags: int = 0, /) -> b
     channel = _framed(sock, flags)
     if channel is None:
         return GenuineSocket.recv(sock, bufsize, flags)
-    return _receive(sock, channel, bufsize, flags, "recv")[0]
+    if bufsize == 0:
+        return b""  # as the C function: the datagram stays
+    data, _, size = _receive(sock, channel, bufsize, flags, "recv")
+    return _of_told_size(data, size, flags)
 
 
 def recvfrom(sock: StdlibSocket, route: Route, bufsize: int, flags: int = 0, /) -> tuple[bytes, Any]:
     """Like :meth:`socket.socket.recvfrom`: the peer's address is its textual IP and port."""
     channel = _framed(sock, flags)
     if channel is not None:
-        return _receive(sock, channel, bufsize, flags, "recvfrom")[:2]
+        data, address, size = _receive(sock, channel, bufsize, flags, "recvfrom")
+        return _of_told_size(data, size, flags), address
     data, address = GenuineSocket.recvfrom(sock, bufsize, flags)
     return data, _connected_peer(sock, address)
 
@@ -215,6 +222,8 @@ def recv_into(sock: StdlibSocket, route: Route, buffer: Any, nbytes: int = 0, fl
     channel = _framed(sock, flags)
     if channel is None:
         return GenuineSocket.recv_into(sock, buffer, nbytes, flags)
+    if nbytes == 0 and memoryview(buffer).nbytes == 0:
+        return 0
     return _receive_into(sock, channel, buffer, nbytes, flags, "recv_into")[0]
 
 
@@ -233,8 +242,8 @@ def recvmsg(
     """Like :meth:`socket.socket.recvmsg`; there is no ancillary data."""
     channel = _framed(sock, flags)
     if channel is not None:
-        data, address, is_cut = _receive(sock, channel, bufsize, flags, "recvmsg")
-        return data, [], _MSG_TRUNC if is_cut else 0, address
+        data, address, size = _receive(sock, channel, bufsize, flags, "recvmsg")
+        return data, [], _MSG_TRUNC if size > len(data) else 0, address
     data, ancillary, msg_flags, address = GenuineSocket.recvmsg(sock, bufsize, ancbufsize, flags)
     return data, ancillary, msg_flags, _connected_peer(sock, address)
 
@@ -248,27 +257,45 @@ def recvmsg_into(
         size, ancillary, msg_flags, address = GenuineSocket.recvmsg_into(sock, buffers, ancbufsize, flags)
         return size, ancillary, msg_flags, _connected_peer(sock, address)
     views = [memoryview(buffer).cast("B") for buffer in buffers]
-    data, address, is_cut = _receive(sock, channel, sum(map(len, views)), flags, "recvmsg_into")
+    data, address, size = _receive(sock, channel, sum(map(len, views)), flags, "recvmsg_into")
     rest = memoryview(data)
     for view in views:
         piece = rest[: len(view)]
         view[: len(piece)] = piece
         rest = rest[len(piece) :]
-    return len(data), [], _MSG_TRUNC if is_cut else 0, address
+    return _told_size(data, size, flags), [], _MSG_TRUNC if size > len(data) else 0, address
 
 
-def _receive(sock: StdlibSocket, channel: DatagramChannel, size: int, flags: int, call: str) -> tuple[bytes, Any, bool]:
-    """Take one datagram off the fd: (payload of at most ``size`` bytes, address, whether it was longer)."""
+def _told_size(data: bytes, size: int, flags: int) -> int:
+    """What a call returns as the size of a datagram: with MSG_TRUNC the real one, though it did not fit."""
+    return size if flags & _MSG_TRUNC and _TELLS_REAL_SIZE else len(data)
+
+
+def _of_told_size(data: bytes, size: int, flags: int) -> bytes:
+    """The C functions return so many bytes; what did not fit is undefined there, and zeros here."""
+    return data.ljust(_told_size(data, size, flags), b"\0")
+
+
+def _receive(sock: StdlibSocket, channel: DatagramChannel, size: int, flags: int, call: str) -> tuple[bytes, Any, int]:
+    """Take one datagram off the fd: (payload of at most ``size`` bytes, address, its real size)."""
     if flags & _MSG_OOB:
         raise unsupported("urgent data (MSG_OOB)")
     if size < 0:
         raise ValueError(f"negative buffersize in {call}")
-    # Without MSG_TRUNC: it makes recv tell the length of a frame, not of a datagram.
-    frame = GenuineSocket.recv(sock, size + channel.HEADER_MAX, flags & ~_MSG_TRUNC)
+    frame, rest = _receive_frame(sock, size + channel.HEADER_MAX, flags)
     if not frame:
         raise OSError(errno.ENETDOWN, "the modem was closed")
     payload, address = channel.unpack(frame)
-    return payload[:size], address, len(payload) > size
+    return payload[:size], address, len(payload) + rest
+
+
+def _receive_frame(sock: StdlibSocket, size: int, flags: int) -> tuple[bytes, int]:
+    """Return up to ``size`` bytes of the next frame, and, with MSG_TRUNC, how many more it had."""
+    if not (flags & _MSG_TRUNC and _TELLS_REAL_SIZE):
+        return GenuineSocket.recv(sock, size, flags & ~_MSG_TRUNC), 0
+    buffer = bytearray(min(size, MAX_FRAME))
+    frame_size = GenuineSocket.recv_into(sock, buffer, 0, flags)
+    return bytes(memoryview(buffer)[:frame_size]), max(0, frame_size - len(buffer))
 
 
 def _receive_into(
@@ -279,9 +306,9 @@ def _receive_into(
         raise ValueError(f"negative buffersize in {call}")
     if nbytes > len(view):
         raise ValueError("nbytes is greater than the length of the buffer")
-    data, address, _ = _receive(sock, channel, nbytes or len(view), flags, call)
+    data, address, size = _receive(sock, channel, nbytes or len(view), flags, call)
     view[: len(data)] = data
-    return len(data), address
+    return _told_size(data, size, flags), address
 
 
 def _connected_peer(sock: StdlibSocket, address: Any) -> Any:

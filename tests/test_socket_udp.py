@@ -101,7 +101,7 @@ def test_every_way_to_send_and_receive(sock: nbsocket.socket, port: int) -> None
     assert sock.recv(100, socket.MSG_PEEK) == b"defgh"
     assert sock.recvmsg(3) == (b"def", [], socket.MSG_TRUNC, address)
     sock.sendto(bytes(500), address)
-    assert sock.recv(3, getattr(socket, "MSG_TRUNC", 0)) == bytes(3)
+    assert sock.recv(3) == bytes(3)
     sock.sendto(memoryview(b"ijk"), address)
     assert sock.recv_into(buffer) == 3
     sock.sendto(b"lmnop", address)
@@ -118,6 +118,73 @@ def test_every_way_to_send_and_receive(sock: nbsocket.socket, port: int) -> None
             getattr(sock, name)(buffer, 11)
     with pytest.raises(ValueError, match="negative"):
         sock.recv(-1)
+
+
+def _size(call: Callable[[socket.socket], Any]) -> Callable[[socket.socket], Any]:
+    """Of what a call returns, only how long it is: what did not fit is undefined."""
+    return lambda sock: len(call(sock))
+
+
+def _message(call: Callable[[socket.socket], Any]) -> Callable[[socket.socket], Any]:
+    """All but the address."""
+    return lambda sock: call(sock)[:3]
+
+
+TRUNC, PEEK = getattr(socket, "MSG_TRUNC", 0), socket.MSG_PEEK
+
+#: Ways to take a datagram of 300 bytes.
+CUT: dict[str, Callable[[Any], Any]] = {
+    "recv": lambda sock: sock.recv(3),
+    "recv, real size": _size(lambda sock: sock.recv(3, TRUNC)),
+    "recv, room for all": lambda sock: sock.recv(400, TRUNC),
+    "recv of nothing": lambda sock: sock.recv(0),
+    "recv of nothing, real size": lambda sock: sock.recv(0, TRUNC | PEEK),
+    "recvfrom": lambda sock: sock.recvfrom(3)[0],
+    "recvfrom of nothing": lambda sock: sock.recvfrom(0)[0],
+    "recvfrom, real size": _size(lambda sock: sock.recvfrom(3, TRUNC)[0]),
+    "recv_into": lambda sock: sock.recv_into(bytearray(10), 4),
+    "recv_into, real size": lambda sock: sock.recv_into(bytearray(10), 4, TRUNC),
+    "recv_into, a look at the real size": lambda sock: sock.recv_into(bytearray(1), 0, TRUNC | PEEK),
+    "recv_into nothing": lambda sock: sock.recv_into(bytearray()),
+    "recvfrom_into": lambda sock: sock.recvfrom_into(bytearray(10))[0],
+    "recvfrom_into, real size": lambda sock: sock.recvfrom_into(bytearray(10), 0, TRUNC)[0],
+    "recvfrom_into nothing": lambda sock: sock.recvfrom_into(bytearray())[0],
+    "recvfrom_into nothing, real size": lambda sock: sock.recvfrom_into(bytearray(), 0, TRUNC)[0],
+    "recvmsg": _message(lambda sock: sock.recvmsg(3)),
+    "recvmsg of nothing": _message(lambda sock: sock.recvmsg(0)),
+    "recvmsg, real size": _message(lambda sock: sock.recvmsg(3, 0, TRUNC)),
+    "recvmsg, a look": _message(lambda sock: sock.recvmsg(3, 0, TRUNC | PEEK)),
+    "recvmsg, room for all": _message(lambda sock: sock.recvmsg(400, 0, TRUNC)),
+    "recvmsg_into": _message(lambda sock: sock.recvmsg_into([bytearray(2), bytearray(3)])),
+    "recvmsg_into, real size": _message(lambda sock: sock.recvmsg_into([bytearray(2), bytearray(3)], 0, TRUNC)),
+    "recvmsg_into nothing": _message(lambda sock: sock.recvmsg_into([], 0, TRUNC)),
+    "recvmsg_into, room for all": _message(lambda sock: sock.recvmsg_into([bytearray(400)], 0, TRUNC)),
+}
+
+
+def _taken(sock: socket.socket, way: str, send: Callable[[bytes], object]) -> tuple[Any, Any]:
+    """What a way gives, and what the next recv() gives after it; two datagrams wait."""
+    for data in (bytes(range(250)) + bytes(50), b"next"):
+        send(data)
+    sock.settimeout(PATIENCE)
+    while len(sock.recv(500, PEEK)) != 300:
+        pass
+    return CUT[way](sock), sock.recv(500)
+
+
+@pytest.mark.parametrize("is_connected", [False, True])
+@pytest.mark.parametrize("way", CUT)
+def test_datagrams_that_do_not_fit_as_natively(sock: nbsocket.socket, way: str, is_connected: bool) -> None:
+    with socket.socket(type=socket.SOCK_DGRAM) as server, socket.socket(type=socket.SOCK_DGRAM) as native:
+        server.bind(("127.0.0.1", 0))
+        native.bind(("127.0.0.1", 0))
+        right = _taken(native, way, lambda data: server.sendto(data, native.getsockname()))
+        address = ("198.18.0.1", server.getsockname()[1])
+        if is_connected:
+            sock.connect(address)
+        sock.sendto(b"x", address)
+        far = server.recvfrom(10)[1]
+        assert _taken(sock, way, lambda data: server.sendto(data, far)) == right
 
 
 def test_every_way_when_connected(sock: nbsocket.socket, port: int) -> None:

@@ -13,8 +13,8 @@ natively; it decides nothing and knows no modem.
 """
 
 from nbsocket._channel._base import Carrier, Channel, State
-from nbsocket._channel._datagram import DatagramChannel
+from nbsocket._channel._datagram import MAX_FRAME, DatagramChannel
 from nbsocket._channel._registry import lookup
 from nbsocket._channel._stream import StreamChannel
 
-__all__ = ["Carrier", "Channel", "DatagramChannel", "State", "StreamChannel", "lookup"]
+__all__ = ["MAX_FRAME", "Carrier", "Channel", "DatagramChannel", "State", "StreamChannel", "lookup"]

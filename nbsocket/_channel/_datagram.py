@@ -25,7 +25,7 @@ from nbsocket._channel._base import Address, Channel, State, unread_size
 from nbsocket._errors import make_error
 from nbsocket._stdlib import GenuineSocket
 
-__all__ = ["DatagramChannel", "Peer"]
+__all__ = ["MAX_FRAME", "DatagramChannel", "Peer"]
 
 #: Host and port as text and number.
 Peer = tuple[str, int]
