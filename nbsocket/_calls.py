@@ -11,11 +11,13 @@ from __future__ import annotations
 import errno
 import socket as _socket_module
 import struct
+import sys
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from socket import SOCK_DGRAM, SOCK_STREAM
+from types import FrameType
 from typing import Any
 
 from . import _stdlib
@@ -42,6 +44,13 @@ from ._unreachable import note_bypassed
 #: Sockets that may have wishes from before their connection; more than that many at once means that the oldest were
 #: closed.
 MAX_WISHES = 4096
+
+
+#: Seconds that getsockname() of a connected UDP socket waits for the module to have an address.
+NAME_TIMEOUT = 30.0
+
+#: Frames between getsockname() and the ``__repr__`` that asks it, wrappers included.
+REPR_DEPTH = 5
 
 
 @dataclass(slots=True)
@@ -431,13 +440,32 @@ def _has_peer(channel: Channel) -> bool:
 
 
 def getsockname(sock: StdlibSocket, route: Route, /) -> Any:
-    """Like :meth:`socket.socket.getsockname`: the module's address once it is known."""
+    """Like :meth:`socket.socket.getsockname`: the module's address once connected; port 0 unless one was chosen.
+
+    A blocking UDP socket waits up to 30 s for the module to be on the network: programs learn their own address so.
+    """
     channel = lookup(GenuineSocket.fileno(sock))
+    if isinstance(channel, DatagramChannel):
+        timeout = GenuineSocket.gettimeout(sock)
+        patience = NAME_TIMEOUT if timeout is None else min(timeout, NAME_TIMEOUT)
+        return channel.local_name(0.0 if _is_in_repr() else patience)
     if channel is not None:
         return channel.sockname
     name = GenuineSocket.getsockname(sock)
     wishes = wishes_of(sock) if is_inet(sock) and name[1] == 0 else None
     return wishes.local.sockaddr() if wishes and wishes.local else name
+
+
+def _is_in_repr() -> bool:
+    """Whether the caller only wants to show the socket, which must not wait."""
+    frame: FrameType | None = sys._getframe(2)
+    for _ in range(REPR_DEPTH):
+        if frame is None:
+            return False
+        if frame.f_code is StdlibSocket.__repr__.__code__:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def shutdown(sock: StdlibSocket, route: Route, how: int, /) -> None:

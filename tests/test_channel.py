@@ -35,6 +35,9 @@ class FakeCarrier:
         self.options: list[tuple[str, float]] = []
         self.detached: list[Any] = []
 
+    def own_address(self, timeout: float) -> str | None:
+        return "10.0.0.9"
+
     def set_option(self, channel: Any, name: str, value: float) -> None:
         self.options.append((name, value))
 

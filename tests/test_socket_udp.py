@@ -238,6 +238,40 @@ def test_addresses_and_kind(sock: nbsocket.socket) -> None:
     assert caught.value.errno == errno.EINVAL
 
 
+def test_own_address_of_a_connected_socket(make_modem: Callable[..., Modem], port: int) -> None:
+    """Programs learn their own address so, before anything was sent."""
+    modem = make_modem(attached=False, attach_delay=0.3)
+    with udp_socket(modem) as sock:
+        sock.connect(("198.18.0.1", port))
+        assert "0.0.0.0" in repr(sock), "showing it waits for nobody"
+        sock.setblocking(False)
+        assert sock.getsockname() == ("0.0.0.0", 0)
+        sock.setblocking(True)
+        assert sock.getsockname() == ("10.18.237.42", 0)
+        sock.setblocking(False)
+        assert sock.getsockname() == ("10.18.237.42", 0)
+        assert "10.18.237.42" in repr(sock)
+        assert not modem.sockets(), "nothing was opened for it"
+    with udp_socket(modem) as sock:
+        assert sock.getsockname() == ("0.0.0.0", 0)
+        sock.bind(("", 4321))
+        assert sock.getsockname() == ("0.0.0.0", 4321)
+        sock.connect(("198.18.0.1", port))
+        assert sock.getsockname() == ("10.18.237.42", 4321)
+    with udp_socket(modem, socket.AF_INET6) as sock:
+        sock.connect(("::ffff:198.18.0.1", port))
+        assert sock.getsockname() == ("::ffff:10.18.237.42", 0, 0, 0)
+
+
+def test_own_address_without_a_network(make_modem: Callable[..., Modem]) -> None:
+    modem = make_modem(registration="searching")
+    with udp_socket(modem) as sock, udp_socket(Modem("/nonexistent")) as other:
+        for item in (sock, other):
+            item.settimeout(0.2)
+            item.connect(("198.18.0.1", 9))
+            assert item.getsockname() == ("0.0.0.0", 0)
+
+
 def test_the_local_port_reaches_the_module(make_simulator: Callable[..., Simulator], port: int) -> None:
     simulator = make_simulator()
     with Modem(simulator.path) as modem, udp_socket(modem) as sock:

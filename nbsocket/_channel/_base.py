@@ -61,6 +61,9 @@ class Carrier(Protocol):
     def segment_size(self) -> int:
         """The largest datagram."""
 
+    def own_address(self, timeout: float) -> str | None:
+        """Return the module's address; waits for it at most so many seconds."""
+
     def set_option(self, channel: Any, name: str, value: float) -> None:
         """Tell the driver."""
 
@@ -117,6 +120,13 @@ class Channel:
     def make_address(self, host: str, port: int) -> Address:
         """Return the address in the shape of this family."""
         return (host, port, 0, 0) if self.family == socket.AF_INET6 else (host, port)
+
+    def in_family(self, address: str) -> str:
+        """Spell the module's address for this family: it may have one of the other only."""
+        if (":" in address) == (self.family == socket.AF_INET6):
+            return address
+        is_mapped = self.peername is not None and str(self.peername[0]).startswith("::ffff:")
+        return f"::ffff:{address}" if is_mapped else str(self.sockname[0])
 
     def pop_error(self) -> int:
         """Return the pending errno, as SO_ERROR does, and forget it; 0 when there is none."""

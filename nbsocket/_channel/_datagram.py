@@ -101,6 +101,15 @@ class DatagramChannel(Channel):
         port = self.local_port if self.bypass is None else int(self.shadow.getsockname()[1])
         self.sockname = self.make_address(str(address[0]) or str(self.sockname[0]), port)
 
+    def local_name(self, timeout: float) -> Address:
+        """Return what ``getsockname`` gives: connected, the module's address, as far as it is known in time.
+
+        Args:
+            timeout: seconds to wait for the module to be on the network.
+        """
+        address = self.engine.own_address(timeout) if self.is_connected and self.engine is not None else None
+        return self.sockname if address is None else self.make_address(self.in_family(address), self.local_port)
+
     def connect(self, sock: socket.socket, address: Address | None) -> None:
         """Set or, with None, dissolve the peer. What waits in either direction keeps the peers that it had."""
         if self.engine is None:

@@ -184,15 +184,8 @@ class StreamChannel(Channel):
         with self.lock:
             self.state = State.CONNECTED
             if local_address:
-                self.sockname = self.make_address(self._in_family(local_address), self.local_port)
+                self.sockname = self.make_address(self.in_family(local_address), self.local_port)
             self._discard_filler()
-
-    def _in_family(self, address: str) -> str:
-        """Spell the module's address for this family: it may have one of the other only."""
-        if (":" in address) == (self.family == socket.AF_INET6):
-            return address
-        is_mapped = self.peername is not None and str(self.peername[0]).startswith("::ffff:")
-        return f"::ffff:{address}" if is_mapped else str(self.sockname[0])
 
     def failed(self, error: OSError) -> None:
         """The connection could not be made: the application's end becomes ready, SO_ERROR has the reason."""

@@ -18,12 +18,13 @@ import threading
 import weakref
 from _thread import get_ident
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from nbsocket import _driver, _exit, _threads
 from nbsocket._channel import Channel, DatagramChannel, State, StreamChannel
 from nbsocket._clock import monotonic
-from nbsocket._driver import Driver, GetUnacked, Request, Settings
+from nbsocket._driver import Driver, GetUnacked, Request, Settings, WaitAttached
 from nbsocket._engine._datagrams import Datagrams
 from nbsocket._engine._last_resort import run_every
 from nbsocket._engine._log import Log, hush_while
@@ -215,6 +216,13 @@ class Engine:
         channel.options[name] = value
         if self._loop.is_running and not self._is_closed:
             self.call(lambda: self._set_option(channel, name, value))
+
+    def own_address(self, timeout: float) -> str | None:
+        """Return the module's address; waits at most ``timeout`` seconds for it, None when it is not known then."""
+        if self._driver.local_address is None and timeout > 0:
+            with suppress(OSError):  # then it is not known
+                self.ask(WaitAttached(), timeout)
+        return self._driver.local_address
 
     def catch_up(self, timeout: float) -> None:
         """Wait until the thread has done what it was asked for so far, at most ``timeout`` seconds."""
