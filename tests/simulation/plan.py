@@ -149,6 +149,8 @@ class Plan:
     #: How the serial line cuts what the module says: "whole", "bytes", "pieces", "slow".
     cut: str
     steps: tuple[Step, ...]
+    #: The most baud that the host's port can do; its driver stays at the rate it had. None: any.
+    port_limit: int | None = None
 
     @property
     def module_options(self) -> Options:
@@ -167,6 +169,8 @@ class Plan:
 
     def __str__(self) -> str:
         lines = [f"seed {self.seed}", f"{self.settings}", f"module {self.options}", f"line cut: {self.cut}"]
+        if self.port_limit is not None:
+            lines.append(f"the port does {self.port_limit} baud at the most")
         return "\n".join(lines + [str(step) for step in self.steps])
 
 
@@ -235,7 +239,9 @@ def _with_more(plan: Plan, random: Random) -> Plan:
     if random.random() < 0.1:
         number, value = random.randrange(MOST_CONNECTIONS), {"name": "user_timeout", "value": 0.0}
         steps.append(Step(next(moments), "set_option", {"number": number} | value))
-    return replace(plan, settings=settings, options=options, steps=tuple(sorted(steps, key=lambda step: step.at)))
+    limit = 115200 if random.random() < 0.2 else None
+    steps.sort(key=lambda step: step.at)
+    return replace(plan, settings=settings, options=options, steps=tuple(steps), port_limit=limit)
 
 
 def _with_look_ups(plan: Plan, random: Random) -> Plan:

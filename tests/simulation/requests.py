@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from errno import EINVAL
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -118,12 +119,20 @@ class Requests:
         # A command that turns results off, or to numbers, is not answered with OK.
         is_hopeless = asked.kind in ("unknown_name", "unknown_time", "raw_open", "raw_close", "own_setting")
         is_hopeless = is_hopeless or (asked.kind.startswith("ping") and world.module.options.ping == "total")
+        is_hopeless = is_hopeless or (self._is_beyond(asked.kind) and error.errno == EINVAL)
         if world.plan.is_calm and not (is_timed or is_hopeless or world.may_attach_late or world.causes):
             raise Violation("lost", f"a request failed for no reason: {asked.kind}: {error}")
+
+    def _is_beyond(self, kind: str) -> bool:
+        """It asks for a rate that the port cannot do."""
+        limit = self._world.plan.port_limit
+        return limit is not None and kind.startswith("rate_") and int(kind.removeprefix("rate_")) > limit
 
     def _check_value(self, kind: str, value: Any) -> None:
         world = self._world
         options = world.module.options
+        if self._is_beyond(kind):
+            raise Violation("rate", "the module was set to a rate that the port cannot do")
         if kind in ("unknown_name", "unknown_time"):
             raise Violation("answer", f"a name that does not exist was found: {value}")
         name = {"resolve": NAME, "resolve_other": OTHER_NAME}.get(kind)

@@ -98,6 +98,7 @@ class World:
         self.network = ModelNetwork()
         self.module = Module(plan.module_options, self.network, self.now)
         self.driver = Driver(plan.settings)
+        self._host_rate = 115200
         self.requests = Requests(self)
         self.connections: dict[int, Connection] = {}
         self._start = self.now
@@ -382,9 +383,7 @@ class World:
             return
         self._note("event", event)
         if isinstance(event, _driver.SetBaudrate):
-            if self.plan.module_options.strict_baud:
-                self.module.set_host_rate(event.rate)
-                self.causes.add(self.now, "rate changed")
+            self._set_rate(event.rate)
         elif isinstance(event, (_driver.RequestDone, _driver.RequestFailed)):
             self.requests.handle(event)
         elif type(event) in _HANDLERS:
@@ -392,6 +391,16 @@ class World:
             if link is None:
                 raise Violation("order", f"an event for a connection that nobody has: {event}")
             _HANDLERS[type(event)](self, link, event)
+
+    def _set_rate(self, rate: int) -> None:
+        limit = self.plan.port_limit
+        if limit is not None and rate > limit:
+            self.driver.baudrate_refused(rate, self._host_rate)
+            return
+        self._host_rate = rate
+        if self.plan.module_options.strict_baud:
+            self.module.set_host_rate(rate)
+            self.causes.add(self.now, "rate changed")
 
     def _connected(self, link: Connection, event: _driver.Connected) -> None:
         # Datagrams that were written before it was closed still go out.
