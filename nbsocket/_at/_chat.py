@@ -53,6 +53,9 @@ PATIENCE_AFTER_NOISE = 5.0
 #: Commands whose echo is known: it may come late, when the next command is out already.
 REMEMBERED_COMMANDS = 8
 
+#: What is written to end a data mode that somebody left open comes back, too, where echo is on.
+_ESCAPE = "\x1b"
+
 #: Most information responses of one command; the longest real answer (AT&V) has fewer.
 MAX_RESPONSES = 128
 
@@ -366,6 +369,8 @@ class Chat:
             self._echo_rest = self._echo_rest[len(line) :] if begins else self._echo_rest
             if begins:
                 return True
+        if line == _ESCAPE:
+            return True
         if line[:2] not in ("AT", "at", "At", "aT"):
             return False
         command = self._pending.line.rstrip() if self._pending is not None else ""

@@ -575,3 +575,11 @@ def test_echo_that_comes_late_is_one() -> None:
     assert isinstance(chat.next_event(), Echo)
     result = chat.next_event()
     assert isinstance(result, FinalResult) and [line.text for line in result.responses] == ["Quectel_Ltd"]
+
+
+def test_echo_of_an_escape_is_no_damage() -> None:
+    chat = Chat()
+    chat.receives_hex = True
+    chat.receive_data(b"\x1b" + b"\r" * 1024, 0.0)
+    assert chat.next_event() == Echo("\x1b")
+    assert chat.next_event() is NEED_DATA
