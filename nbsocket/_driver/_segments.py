@@ -323,7 +323,8 @@ class Segments:
             self._reopen(link, now)
         elif rows is None or row is not None:
             link.looks, link.unlisted = 0, 0
-            self._look_again(link, now + link.look_interval)
+            if not link.is_tcp:  # its count was refused just now
+                self._look_again(link, now + link.look_interval)
         elif link.unlisted and not link.is_tcp:
             self._reopen(link, now)
         elif link.unlisted:
