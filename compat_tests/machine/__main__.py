@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 from contextlib import ExitStack, closing
@@ -19,6 +20,9 @@ from ._qemu import Machine, can_use_kvm
 def main() -> int:
     """Make the machine if need be, run the tests in it, and print the table. Exit code 0: all passed; 77: no tools."""
     options = _parse()
+    # However it is ended, no machine is left running.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     try:
         check_tools()
         image = make_image(options.work)

@@ -284,8 +284,11 @@ def _second_process(bench: Bench, port: str) -> str:
             done = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE, user=user)
             assert done.returncode == 4, (user, done.returncode, done.stderr)
             assert f"is in use by PID {os.getpid()}" in done.stderr or user, done.stderr
+        # A program that looks at no lock, as a shell's redirection: root alone may pass TIOCEXCL.
+        opened = subprocess.run(("sh", "-c", f"exec 3<>{PORTS[port]}"), capture_output=True, text=True, user=NOBODY)
+        assert opened.returncode != 0 and "busy" in opened.stderr, opened
         assert modem.command("AT") == []
-    return "exit code 4 for both"
+    return "exit code 4 for both; whoever looks at no lock gets EBUSY"
 
 
 # -- what goes wrong
@@ -403,24 +406,43 @@ def _leftovers(bench: Bench, port: str) -> str:
     return "every byte, hex and raw"
 
 
-@test("close while output cannot drain", "uart")
+@test("close while the far end takes nothing", "uart")
 def _no_drain(bench: Bench, port: str) -> str:
     modem = Modem(PORTS[port])
     sock = _connect(bench, modem)
     bench.gate(port, is_stalled=True)
-    sock.settimeout(5.0)
-    with suppress(OSError):
-        sock.sendall(bytes(200_000))
-    began = time.monotonic()
-    modem.close(1.0)
-    took = time.monotonic() - began
-    assert took < 8.0, f"close() took {took:.1f} s"
-    sock.close()
+    took = _time_to_close(modem, sock)
     bench.gate(port, is_stalled=False)
     began = time.monotonic()
     with modem:
         _again(bench, modem)
     return f"close(1.0) took {took:.1f} s, at work {time.monotonic() - began:.1f} s later"
+
+
+@test("close while output drains at 2400 baud", "uart")
+def _slow_drain(bench: Bench, port: str) -> str:
+    """The kernel's own close() waits for what it still has to send, up to 30 s (closing_wait of setserial(8))."""
+    bench.module(port, baudrate=2400)
+    modem = Modem(PORTS[port], baudrate=2400)
+    took = _time_to_close(modem, _connect(bench, modem))
+    with modem:
+        _again(bench, modem)
+    return f"close(1.0) took {took:.1f} s"
+
+
+def _time_to_close(modem: Modem, sock: socket.socket) -> float:
+    """Close a modem with a limit of one second while much is on its way."""
+    sock.setblocking(False)
+    with suppress(BlockingIOError):
+        while True:
+            sock.send(bytes(4096))
+    time.sleep(0.5)  # some of it is in the kernel's hands
+    began = time.monotonic()
+    modem.close(1.0)
+    took = time.monotonic() - began
+    sock.close()
+    assert took < 8.0, f"close() took {took:.1f} s"
+    return took
 
 
 @test("no list of descriptors in /dev", "uart")
