@@ -125,7 +125,7 @@ class Modem:
         ack_timeout: float = 120.0,
         close_orphans: bool = True,
         wait_for_socket: float = 0.0,
-        hupcl: bool = True,
+        hupcl: bool | None = None,
         restore_sleep: bool = False,
         log_payload: bool = False,
     ) -> None:
@@ -144,8 +144,9 @@ class Modem:
             close_orphans: whether sockets that an earlier program left open in the module are closed.
             wait_for_socket: seconds that ``connect()`` waits, when the module's five sockets are in use, for one to
                 become free; 0: it fails at once with EMFILE. A socket's own timeout counts too.
-            hupcl: whether DTR and RTS fall when the port is closed, as usual (HUPCL). False leaves them raised: for
-                boards that wire one of them to the module's reset or power key.
+            hupcl: False leaves DTR and RTS raised when the port is closed, for boards that wire one of them to the
+                module's reset or power key; True lets them fall; None leaves what the device is set to (``stty hupcl``):
+                they fall unless somebody changed it.
             restore_sleep: for a program that only looks at the module: it is kept awake meanwhile, and :meth:`close`
                 puts the sleep mode back as it was found (AT+QSCLK); power saving of the radio is left alone.
             log_payload: whether the wire log (logger ``nbsocket.at``, DEBUG) shows payload and not its size only.
@@ -169,7 +170,7 @@ class Modem:
         )
         self.port = port
         self._settings = settings
-        open_port = partial(Port.open, hupcl=bool(hupcl))
+        open_port = partial(Port.open, hupcl=hupcl)
         # The program may change its directory before the port is opened, or opened again.
         url = port if "://" in port else os.path.abspath(port)
         self._engine = Engine(url, settings, log_payload=log_payload, open_port=open_port)

@@ -94,14 +94,15 @@ class Port:
         os.set_blocking(fd, False)
 
     @classmethod
-    def open(cls, url: str, baudrate: int | None = None, *, hupcl: bool = True) -> Port:
+    def open(cls, url: str, baudrate: int | None = None, *, hupcl: bool | None = None) -> Port:
         """Open a device or URL and lock it against other processes.
 
         Args:
             url: a device path or any pyserial URL, or ``sim://``.
             baudrate: bits per second; ignored where there is no line rate. None: what the device makes of
                 DEFAULT_BAUDRATE, for a search that tries others.
-            hupcl: whether DTR and RTS fall when the port is closed; ignored where there are none.
+            hupcl: whether DTR and RTS fall when the port is closed; None leaves what the device is set to. Ignored
+                where there are none.
         Raises:
             OSError: with a sentence; ENOENT no such port, EACCES no permission, EBUSY another process has it (named),
                 ENOTTY not a serial port, EINVAL not a port URL, or a rate that the device cannot do, or what the
@@ -242,13 +243,14 @@ def _host_and_port(url: str) -> tuple[str, int]:
     return host, port
 
 
-def _open_serial(url: str, baudrate: int | None, hupcl: bool) -> Port:
+def _open_serial(url: str, baudrate: int | None, hupcl: bool | None) -> Port:
     device = _Device(url)
     rate = baudrate or DEFAULT_BAUDRATE
     fd = _with_threading(lambda: device.open(rate)) if "://" in url else device.open(rate)
     try:
         if fd is not None:
-            device.set_hupcl(hupcl)
+            if hupcl is not None:
+                device.set_hupcl(hupcl)
             if baudrate is not None:
                 device.check_baudrate(baudrate)
             return Port(url, fd, device.close, device.set_baudrate, baudrate=device.baudrate)

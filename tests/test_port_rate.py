@@ -208,16 +208,23 @@ def test_port_without_a_rate_of_its_own(make_simulator: MakeSimulator) -> None:
     os.close(fd)
 
 
-@pytest.mark.parametrize("hupcl", [True, False])
-def test_hupcl_of_the_port(make_simulator: MakeSimulator, hupcl: bool) -> None:
-    with closing(Port.open(make_simulator().path, hupcl=hupcl)) as port:
-        assert bool(termios.tcgetattr(port.fileno())[2] & termios.HUPCL) is hupcl
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize("hupcl", [True, False, None])
+def test_hupcl_of_the_port(make_simulator: MakeSimulator, hupcl: bool | None, before: bool) -> None:
+    """None leaves what the user has set (``stty -hupcl``)."""
+    simulator = make_simulator()
+    fd = os.open(simulator.path, os.O_RDWR | os.O_NOCTTY)
+    _tty.set_hupcl(fd, before)
+    with closing(Port.open(simulator.path, hupcl=hupcl)) as port:
+        is_set = bool(termios.tcgetattr(port.fileno())[2] & termios.HUPCL)
+    assert is_set is (before if hupcl is None else hupcl)
+    os.close(fd)
 
 
 @pytest.mark.parametrize(
     ("words", "value", "is_on"),
     [
-        ((), None, True),
+        ((), None, None),
         (("--no-hupcl",), None, False),
         ((), "0", False),
         ((), "1", True),
@@ -229,12 +236,12 @@ def test_hupcl_by_option_and_environment(
     monkeypatch: pytest.MonkeyPatch,
     words: tuple[str, ...],
     value: str | None,
-    is_on: bool,
+    is_on: bool | None,
 ) -> None:
-    seen: list[bool] = []
+    seen: list[bool | None] = []
     genuine = Port.open.__func__  # type: ignore[attr-defined]  # of a class method
 
-    def open_(url: str, baudrate: int | None = None, *, hupcl: bool = True) -> Port:
+    def open_(url: str, baudrate: int | None = None, *, hupcl: bool | None = None) -> Port:
         seen.append(hupcl)
         return genuine(Port, url, baudrate, hupcl=hupcl)  # type: ignore[no-any-return]  # it is one
 

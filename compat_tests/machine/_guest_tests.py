@@ -534,12 +534,13 @@ def _absent(bench: Bench, port: str) -> str:
     return errors.strip()
 
 
-@test("DTR falls at the close, unless --no-hupcl", "uart")
+@test("DTR falls at the close, unless hupcl=False", "uart")
 def _dtr(bench: Bench, port: str) -> str:
-    for words, is_kept in (((), False), (("--no-hupcl",), True), ((), False)):
-        code, _, errors = _command("--port", PORTS[port], *words, "baud")
-        assert code == 0, errors
-        assert ("DTR" in _lines_of(PORTS[port])) is is_kept, (words, _lines_of(PORTS[port]))
+    for hupcl, is_kept in ((None, False), (False, True), (None, True), (True, False)):
+        with Modem(PORTS[port], hupcl=hupcl) as modem:
+            assert "DTR" in _lines_of(PORTS[port])
+            modem.settings()
+        assert ("DTR" in _lines_of(PORTS[port])) is is_kept, (hupcl, _lines_of(PORTS[port]))
     return "as /proc/tty/driver/serial tells"
 
 

@@ -36,7 +36,7 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
         dest="hupcl",
         action="store_const",
         const=False,
-        help="leave DTR and RTS raised when the port is closed (default: unless $NBSOCKET_HUPCL is 0, they fall)",
+        help="leave DTR and RTS raised when the port is closed (default: $NBSOCKET_HUPCL, else as the device is set)",
     )
     parser.add_argument("--json", action="store_true", help="print results as JSON")
     parser.add_argument(
