@@ -30,7 +30,7 @@ from typing import Any, cast
 import pytest
 
 import nbsocket
-from nbsocket import _hosts, _resolver, _stdlib
+from nbsocket import _hosts, _modem, _resolver, _stdlib
 from nbsocket._bypass import Bypass
 from nbsocket._driver import Resolve, Settings
 from nbsocket._route import Route
@@ -279,6 +279,8 @@ def test_bypassed_names_are_the_operating_systems(fake: FakeModem, monkeypatch: 
     assert fake.asked == []
 
 
-def test_without_a_modem_the_error_says_so() -> None:
+def test_without_a_modem_the_error_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_modem, "_default", None)
+    monkeypatch.delenv("NBSOCKET_PORT", raising=False)
     with pytest.raises(OSError, match="no modem"):
         nbsocket.getaddrinfo("a.example", 80)
