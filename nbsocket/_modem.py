@@ -35,6 +35,7 @@ from nbsocket._driver import (
     SocketState,
     SyncTime,
     WaitAttached,
+    WaitUp,
     check_baudrate,
     check_raw_command,
 )
@@ -211,7 +212,7 @@ class Modem:
         _check_timeout(timeout)
         self._engine.open()
         try:
-            self._engine.ask(RawCommand("AT"), BRING_UP_TIME if timeout is None else timeout)
+            self._engine.ask(WaitUp(), BRING_UP_TIME if timeout is None else timeout)
         except BaseException:
             self._engine.close(0)
             raise

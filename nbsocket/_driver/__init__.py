@@ -42,6 +42,7 @@ from nbsocket._driver._requests import (
     SetDnsServers,
     SyncTime,
     WaitAttached,
+    WaitUp,
 )
 from nbsocket._driver._resolve import Resolve
 from nbsocket._driver._values import (
@@ -95,6 +96,7 @@ __all__ = [
     "Stopped",
     "SyncTime",
     "WaitAttached",
+    "WaitUp",
     "check_baudrate",
     "check_raw_command",
 ]

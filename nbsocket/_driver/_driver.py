@@ -249,6 +249,8 @@ class Driver:
     def submit(self, request: Request, deadline: float | None, now: float) -> int:
         """Queue a request; RequestDone or RequestFailed follows, the latter at ``deadline`` at the latest."""
         request_id = self._tasks.submit(request, deadline, now)
+        if self._mode is Mode.RUNNING:
+            self._tasks.module_is_up()
         self._ensure_started(now)
         self._pump(now)
         return request_id
@@ -663,6 +665,7 @@ class Driver:
                 self._links.claim(socket_id)
             self._chat.receives_hex = self._settings.is_hex
             self._tell_of_echo()
+            self._tasks.module_is_up()
             self._begin_attach(now)
         elif script.error.errno == ETIMEDOUT and self._bring_up_tries < BRING_UP_TRIES:
             self._start(now)

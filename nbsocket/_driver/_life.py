@@ -199,6 +199,15 @@ class _ProbeNumeric(ATV1):
 
 
 @dataclass(frozen=True, slots=True)
+class _RadioAgain(CFUN):
+    """The second AT+CFUN=1: so long after the first that the radio is nearly on, if that was understood."""
+
+    @property
+    def timeout(self) -> float:
+        return 25.0
+
+
+@dataclass(frozen=True, slots=True)
 class _Marker(QICFGRead):
     """A question with an answer of its own: what comes before belongs to earlier commands.
 
@@ -321,7 +330,17 @@ def _choose_sleep(settings: Settings, line: LineState) -> Steps[None]:
 def _switch_radio_on(line: LineState) -> Steps[None]:
     if (yield from _ask(CFUNRead(), line)) == 1:
         return
-    answer = yield from _insist(CFUN(1))
+    answer: FinalResult | None = None
+    for command in (CFUN(1), _RadioAgain(1)):
+        with suppress(Unanswered):
+            answer = yield from _insist(command)
+            break
+        # It, or its answer, may have been lost.
+        yield from _insist_on_marker()
+        if (yield from _ask(CFUNRead(), line)) == 1:
+            return
+    if answer is None:
+        raise make_error(EIO, "the module does not switch its radio on", command=CFUN(1).line)
     # Without a SIM card everything but the network can be used; what is the matter is told when somebody wants that.
     if answer.code not in SIM_ERRORS:
         checked(answer)

@@ -57,6 +57,7 @@ __all__ = [
     "SetDnsServers",
     "SyncTime",
     "WaitAttached",
+    "WaitUp",
     "carried_out",
     "checked",
     "read_address",
@@ -191,6 +192,15 @@ class Plain:
 
 
 @dataclass(frozen=True, slots=True)
+class WaitUp(Plain):
+    """Gives None once the module has been found and configured: nothing is asked for it."""
+
+    def steps(self, surroundings: Surroundings) -> Steps[None]:
+        return
+        yield
+
+
+@dataclass(frozen=True, slots=True)
 class WaitAttached(Plain):
     """Gives None once the module is registered."""
 
@@ -223,7 +233,8 @@ class GetStatus(Plain):
         yield from ask_registration(network)
         if network.stat not in REGISTERED:
             yield from look_at_sim(network)
-        rssi: int | None = checked((yield CSQ())).dbm
+        signal: FinalResult = yield CSQ()
+        rssi: int | None = checked(signal).dbm if signal.ok else None
         _, address = yield from read_address()
         return NetworkStatus(network.stat in REGISTERED, network.describe(), rssi, address)
 

@@ -15,7 +15,7 @@ from nbsocket._at import DnsResult, FinalResult, NtpResult, PingReply, PingSumma
 from nbsocket._driver._events import Event, RequestDone, RequestFailed, RequestProgress
 from nbsocket._driver._late import LateOutcomes
 from nbsocket._driver._links import Turn
-from nbsocket._driver._requests import OUTCOME_TIMEOUT, Request, Surroundings
+from nbsocket._driver._requests import OUTCOME_TIMEOUT, Request, Surroundings, WaitUp
 from nbsocket._driver._resolve import Resolve
 from nbsocket._driver._script import Script
 from nbsocket._errors import copy_of, make_error
@@ -84,6 +84,14 @@ class Tasks:
         task = _Task(next(self._request_ids), request, deadline, now + self._attach_timeout)
         self._tasks.append(task)
         return task.request_id
+
+    def module_is_up(self) -> None:
+        """End what waits for nothing else, without waiting for a turn on the line."""
+        for task in tuple(self._tasks):
+            if isinstance(task.request, WaitUp) and task.script is None:
+                self._tasks.remove(task)
+                if not task.is_abandoned:
+                    self._emit(RequestDone(task.request_id, None))
 
     def cancel(self, request_id: int) -> None:
         """Forget a request: no event will follow."""

@@ -19,6 +19,7 @@ from nbsocket._driver import (
     Resolve,
     Settings,
     Stopped,
+    WaitUp,
 )
 from tests.driver.bench import Bench, Pile
 from tests.driver.responder import Answer, Responder
@@ -143,6 +144,26 @@ def test_radio_that_takes_long_to_be_switched_on(seconds: float) -> None:
     module.say("OK")
     assert module.run(5.0, lambda: module.bench.driver.is_ready)
     assert module.lines.count("AT+CFUN=1") == 1
+
+
+def test_radio_that_cannot_be_switched_on_is_an_error_that_says_so() -> None:
+    module = Responder(Bench(FIXED), {"AT+CFUN?": ("+CFUN: 0", "OK"), "AT+CFUN=1": ("",)})
+    module.bench.driver.submit(GetInfo(), None, module.bench.now)
+    assert not module.open(120.0)
+    failed = next(event for event in module.bench.events if isinstance(event, RequestFailed))
+    assert "does not switch its radio on" in str(failed.error)
+    assert module.lines.count("AT+CFUN=1") == 2
+
+
+def test_opening_waits_for_the_module_and_for_nothing_else() -> None:
+    module = Responder(Bench(FIXED), delay=4.9)
+    request = module.bench.driver.submit(WaitUp(), None, module.bench.now)
+    module.bench.driver.port_opened(module.bench.now)
+    module.run(60.0, lambda: any(isinstance(event, RequestDone) for event in module.bench.events))
+    assert module.lines[-1] == "AT+CEREG?" and not module.bench.driver.is_ready
+    module.bench.events.clear()
+    again = module.bench.driver.submit(WaitUp(), None, module.bench.now)
+    assert module.bench.take(RequestDone).request_id == again == request + 1
 
 
 def test_garbled_ok_of_the_radio_is_not_waited_for_long() -> None:
