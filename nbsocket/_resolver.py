@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import socket as _socket_module
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import lru_cache
 from socket import (
     AF_INET,
@@ -21,8 +22,12 @@ from socket import (
     AI_PASSIVE,
     EAI_AGAIN,
     EAI_NONAME,
+    IPPROTO_TCP,
+    IPPROTO_UDP,
     NI_NAMEREQD,
     NI_NUMERICHOST,
+    SOCK_DGRAM,
+    SOCK_STREAM,
     gaierror,
     herror,
 )
@@ -94,6 +99,8 @@ def _kinds(port: Any, family: int, type: int, proto: int, flags: int) -> list[En
     The genuine function refuses bad services, families and types here, before the module is asked anything.
     """
     port = 0 if port is None else port
+    if isinstance(port, (str, bytes)) and port.isascii() and port.isdigit() and len(port) <= len("65535"):
+        port = int(port)
     if isinstance(port, int) and 0 <= port <= 0xFFFF:
         # Of no service: all ports are alike.
         kinds = _kinds_of_a_port(int(family), int(type), int(proto), flags)
@@ -104,6 +111,14 @@ def _kinds(port: Any, family: int, type: int, proto: int, flags: int) -> list[En
 @lru_cache(maxsize=64)
 def _kinds_of_a_port(family: int, type: int, proto: int, flags: int) -> list[Entry]:
     return _genuine(None, 0, family, type, proto, flags)
+
+
+# Each call of the genuine function raises an audit event, and a program's hook is to see its own look-ups alone. So
+# what is common is asked for now.
+for _family in (AF_UNSPEC, AF_INET, AF_INET6):
+    for _kind in ((0, 0), (SOCK_STREAM, 0), (SOCK_STREAM, IPPROTO_TCP), (SOCK_DGRAM, 0), (SOCK_DGRAM, IPPROTO_UDP)):
+        with suppress(gaierror):  # a host without IPv6
+            _kinds_of_a_port(int(_family), int(_kind[0]), int(_kind[1]), 0)
 
 
 def _entries(address: str, kinds: list[Entry], family: int, flags: int) -> Iterator[Entry]:

@@ -26,9 +26,6 @@ class Reason(Enum):
         "written than the send buffer takes (16 KiB here, as TCP's at the beginning)"
     )
     SPINNING = "client and server share a loop that spins a fixed number of rounds: the module's answer may come later"
-    SWAPPED = (
-        "a second connect() on a socket that is still in an epoll set: the socket behind its descriptor is another one"
-    )
     EARLY = (
         "the server's thread looks at the client's socket before its connect() has returned: over the modem the server "
         "accepts before the client's side knows of it"
@@ -75,11 +72,6 @@ KNOWN_FAILURES = (
     Known(f"test_asyncio.test_sock_lowlevel.{_LOOPS}.test_recvfrom(_into)?", Reason.DATAGRAM_SIZE),
     Known(f"test_asyncio.test_sock_lowlevel.{_LOOPS}.test_sendto_blocking", Reason.DATAGRAM_SIZE),
     Known(f"test_asyncio.test_sock_lowlevel.{_LOOPS}.test_sock_accept", Reason.PEER_ADDRESS),
-    Known(
-        "test_asyncio.test_sock_lowlevel.EPollEventLoopTests.test_sock_client_connect_racing",
-        Reason.SWAPPED,
-        may_pass=True,
-    ),
     Known(f"test_asyncio.test_sock_lowlevel.{_LOOPS}.test_sock_client_racing", Reason.HALF_CLOSE),
 )
 

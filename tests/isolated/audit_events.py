@@ -13,6 +13,14 @@ from nbsocket._guard import refuse_host_network
 from tests.helpers import echo, receive_exactly, tcp_server, udp_server
 
 EVENTS = ("socket.connect", "socket.bind", "socket.sendto", "socket.sendmsg")
+LOOK_UPS = (
+    "socket.getaddrinfo",
+    "socket.gethostbyname",
+    "socket.gethostbyaddr",
+    "socket.getnameinfo",
+    "socket.gethostname",
+    "socket.getservbyname",
+)
 
 seen: list[tuple[str, Any]] = []
 watched: Any = None
@@ -20,7 +28,11 @@ watched: Any = None
 
 def watch(event: str, args: tuple[Any, ...]) -> None:
     # The simulated module's own connections are made on another thread.
-    if event in EVENTS and threading.current_thread() is threading.main_thread():
+    if threading.current_thread() is not threading.main_thread():
+        return
+    if event in LOOK_UPS:
+        seen.append((event, args))
+    if event in EVENTS:
         assert args[0] is watched, (event, args)
         seen.append((event, args[1]))
         if args[1] == REFUSED:
@@ -80,6 +92,47 @@ def events_of(make: Callable[[int], socket.socket]) -> list[tuple[str, Any]]:
     return list(seen)
 
 
+#: Look-ups that ask nobody, so that they can be made natively, too.
+OF_THIS_HOST: list[Callable[[Any], object]] = [
+    lambda module: module.getaddrinfo("192.0.2.1", 80),
+    lambda module: module.getaddrinfo(None, "80", 0, socket.SOCK_STREAM),
+    lambda module: module.getaddrinfo(b"localhost", 80, flags=socket.AI_CANONNAME),
+    lambda module: module.gethostbyname("localhost"),
+    lambda module: module.gethostbyname("192.0.2.1"),
+    lambda module: module.gethostbyname_ex("localhost"),
+    lambda module: module.gethostbyaddr("127.0.0.1"),
+    lambda module: module.getnameinfo(("127.0.0.1", 80), 0),
+    lambda module: module.getnameinfo(("192.0.2.1", 80), socket.NI_NUMERICHOST),
+    lambda module: module.getfqdn("localhost"),
+]
+
+#: Those that go over the modem, and what CPython raises for them.
+OF_OTHERS: list[tuple[Callable[[Any], object], tuple[str, tuple[Any, ...]]]] = [
+    (lambda module: module.getaddrinfo("a.example", 80), ("socket.getaddrinfo", ("a.example", 80, 0, 0, 0))),
+    (lambda module: module.getaddrinfo(b"a.example", "80"), ("socket.getaddrinfo", (b"a.example", "80", 0, 0, 0))),
+    (
+        lambda module: module.getaddrinfo("a.example", None, 2, 1, 6, socket.AI_CANONNAME),
+        ("socket.getaddrinfo", ("a.example", None, 2, 1, 6)),
+    ),
+    (lambda module: module.gethostbyname("a.example"), ("socket.gethostbyname", ("a.example",))),
+    (lambda module: module.gethostbyname_ex("a.example"), ("socket.gethostbyname", ("a.example",))),
+]
+
+
+def look_ups_of(module: Any) -> list[tuple[str, Any]]:
+    seen.clear()
+    for call in OF_THIS_HOST:
+        call(module)
+    return list(seen)
+
+
+def check_look_ups_over_the_modem(module: Any) -> None:
+    for call, event in OF_OTHERS:
+        seen.clear()
+        call(module)
+        assert seen == [event], (seen, event)
+
+
 @contextmanager
 def far_side() -> Iterator[tuple[int, int]]:
     with tcp_server(echo) as tcp, udp_server() as udp:
@@ -91,9 +144,14 @@ with far_side() as (tcp_port, udp_port), nbsocket.configure("sim://") as modem:
     sys.addaudithook(watch)
     native = events_of(lambda kind: socket.socket(type=kind))
     assert {event for event, _ in native} == set(EVENTS)
+    native_look_ups = look_ups_of(socket)
     # Its hook comes after ours, and must let pass what goes over the modem.
     refuse_host_network(Bypass.parse("none"))
     assert events_of(lambda kind: nbsocket.socket(type=kind)) == native
+    assert look_ups_of(nbsocket) == native_look_ups
+    check_look_ups_over_the_modem(nbsocket)
     with nbsocket.patch(bypass="none"):
         assert events_of(lambda kind: socket.socket(type=kind)) == native
+        assert look_ups_of(socket) == native_look_ups
+        check_look_ups_over_the_modem(socket)
 print("done")
