@@ -146,8 +146,8 @@ class Modem:
             wait_for_socket: seconds that ``connect()`` waits, when the module's five sockets are in use, for one to
                 become free; 0: it fails at once with EMFILE. A socket's own timeout counts too.
             hupcl: False leaves DTR and RTS raised when the port is closed, for boards that wire one of them to the
-                module's reset or power key; True lets them fall; None leaves what the device is set to (``stty hupcl``):
-                they fall unless somebody changed it.
+                module's reset or power key; True lets them fall; None leaves the device as it is (``stty hupcl``): they
+                fall unless somebody changed it.
             restore_sleep: for a program that only looks at the module: it is kept awake meanwhile, and :meth:`close`
                 puts the sleep mode back as it was found (AT+QSCLK); power saving of the radio is left alone.
             log_payload: whether the wire log (logger ``nbsocket.at``, DEBUG) shows payload and not its size only.
