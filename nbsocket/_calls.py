@@ -481,7 +481,21 @@ def shutdown(sock: StdlibSocket, route: Route, how: int, /) -> None:
     return GenuineSocket.shutdown(sock, how)
 
 
+def real_close(sock: StdlibSocket, route: Route, /, *args: Any) -> None:
+    """What ``close()`` of the socket, or of its last file object, comes to.
+
+    With a positive SO_LINGER it returns when everything is acknowledged, or after so many seconds, whatever time-out the
+    socket has, as on Linux. What is left then is dropped.
+    """
+    channel = None if sys.is_finalizing() else stream_channel(sock)
+    linger = channel.linger if channel is not None and channel.state in (State.CONNECTED, State.CLOSED) else None
+    GenuineSocket.close(sock)
+    if channel is not None and channel.engine is not None and linger:
+        channel.engine.linger(channel, linger)
+
+
 #: The methods of ``socket.socket`` that are implemented here.
 CALLS: dict[str, Callable[..., Any]] = {
     function.__name__: function for function in (connect, connect_ex, bind, listen, getpeername, getsockname, shutdown)
 }
+CALLS["_real_close"] = real_close

@@ -109,6 +109,9 @@ class socket(StdlibSocket):
     def shutdown(self, how: int, /) -> None:
         _calls.shutdown(self, self._route, how)
 
+    def _real_close(self, *args: Any) -> None:
+        _calls.real_close(self, self._route)
+
     def setsockopt(self, level: int, optname: int, /, *value: Any) -> None:
         _options.setsockopt(self, self._route, level, optname, *value)
 

@@ -41,6 +41,9 @@ class FakeCarrier:
     def set_option(self, channel: Any, name: str, value: float) -> None:
         self.options.append((name, value))
 
+    def linger(self, channel: Any, timeout: float) -> None:
+        raise NotImplementedError
+
     def catch_up(self, timeout: float) -> None:
         """Has nothing to catch up with."""
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
 import struct
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
 
 import nbsocket
-from nbsocket import NB_RAI, NB_UNACKED, SOL_NB, Modem
+from nbsocket import NB_RAI, NB_UNACKED, SOL_NB, Modem, patch
 from nbsocket.sim import Simulator
 from tests.helpers import PATIENCE, echo, tcp_server, udp_server
 
@@ -215,3 +217,125 @@ def test_other_families_are_the_operating_systems(tmp_path: object) -> None:
             client.sendall(b"x")
             assert accepted.recv(1) == b"x"
             assert client.getpeername() == path
+
+
+# -- SO_LINGER
+
+
+def set_linger(sock: socket.socket, seconds: int) -> None:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, seconds))
+
+
+class Sink:
+    """A server that notes what it gets of its one connection."""
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.has_ended = threading.Event()
+
+    def __call__(self, connection: socket.socket) -> None:
+        with contextlib.suppress(ConnectionResetError):
+            while piece := connection.recv(65536):
+                self.data += piece
+        self.has_ended.set()
+
+
+def close(sock: socket.socket) -> None:
+    sock.close()
+
+
+def close_file_last(sock: socket.socket) -> None:
+    file = sock.makefile("rb")
+    sock.close()
+    file.close()
+
+
+@pytest.mark.parametrize("way", [close, close_file_last])
+@pytest.mark.parametrize("timeout", [None, 0.0, 0.01], ids=["blocking", "non-blocking", "short time-out"])
+@pytest.mark.parametrize("is_patched", [False, True])
+def test_positive_linger_waits_for_the_acknowledgement(
+    make_modem: Callable[..., Modem], way: Callable[[socket.socket], None], timeout: float | None, is_patched: bool
+) -> None:
+    """As on Linux, whatever the socket's time-out."""
+    modem, sink = make_modem(latency=0.4), Sink()
+    with tcp_server(sink) as port, patch(modem, bypass="none") if is_patched else contextlib.nullcontext():
+        sock = socket.socket() if is_patched else nbsocket.socket(modem=modem)
+        sock.settimeout(PATIENCE)
+        sock.connect((ADDRESS, port))
+        set_linger(sock, 20)
+        sock.settimeout(timeout)
+        assert sock.send(bytes(2000)) == 2000
+        way(sock)
+        assert len(sink.data) == 2000
+        assert not any(item.is_open for item in modem.stats().connections), "and was acknowledged"
+
+
+def test_positive_linger_that_passes_drops_the_rest(make_modem: Callable[..., Modem]) -> None:
+    modem, sink = make_modem(radio_rate=500.0, send_buffer=1024), Sink()
+    with tcp_server(sink) as port:
+        with nbsocket.socket(modem=modem) as sock:
+            sock.settimeout(PATIENCE)
+            sock.connect((ADDRESS, port))
+            set_linger(sock, 1)
+            sock.sendall(bytes(5000))
+        assert len(sink.data) < 5000, "close() has not waited for all of it"
+        assert sink.has_ended.wait(PATIENCE)
+        assert len(sink.data) < 5000
+
+
+def test_linger_of_0_drops_everything_at_once(make_modem: Callable[..., Modem]) -> None:
+    modem, sink = make_modem(latency=1.0), Sink()
+    with tcp_server(sink) as port:
+        with nbsocket.socket(modem=modem) as sock:
+            sock.settimeout(PATIENCE)
+            sock.connect((ADDRESS, port))
+            set_linger(sock, 0)
+            sock.sendall(bytes(5000))
+        assert not sink.data
+        assert sink.has_ended.wait(PATIENCE)
+        assert len(sink.data) < 5000
+
+
+def test_linger_is_the_last_descriptors(make_modem: Callable[..., Modem]) -> None:
+    modem, sink = make_modem(latency=0.4), Sink()
+    with tcp_server(sink) as port, nbsocket.socket(modem=modem) as sock:
+        sock.settimeout(PATIENCE)
+        sock.connect((ADDRESS, port))
+        set_linger(sock, 20)
+        copy = sock.dup()
+        copy.sendall(bytes(2000))
+        copy.close()
+        assert len(sink.data) < 2000, "it is not the last one"
+        sock.close()
+        assert len(sink.data) == 2000
+
+
+def test_linger_of_what_has_ended_waits_for_nothing(make_modem: Callable[..., Modem]) -> None:
+    modem = make_modem()
+    with tcp_server(lambda connection: None) as port:
+        for is_closed in (False, True):
+            sock = nbsocket.socket(modem=modem)
+            sock.settimeout(PATIENCE)
+            sock.connect((ADDRESS, port))
+            set_linger(sock, 1000)
+            assert sock.recv(1) == b""
+            if is_closed:
+                modem.close()
+            sock.close()
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Linux has it")
+@pytest.mark.parametrize("is_connected", [False, True])
+def test_user_timeout_of_0_is_the_default(make_modem: Callable[..., Modem], port: int, is_connected: bool) -> None:
+    with nbsocket.socket(modem=make_modem(latency=0.2)) as sock:
+        sock.settimeout(PATIENCE)
+        if is_connected:
+            sock.connect((ADDRESS, port))
+        for value in (30_000, 0):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, value)
+        if not is_connected:
+            sock.connect((ADDRESS, port))
+        for _ in range(3):
+            sock.sendall(b"x")
+            assert sock.recv(1) == b"x"
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 0

@@ -67,6 +67,9 @@ class Carrier(Protocol):
     def set_option(self, channel: Any, name: str, value: float) -> None:
         """Tell the driver."""
 
+    def linger(self, channel: Any, timeout: float) -> None:
+        """Wait until everything of a closed connection is acknowledged, at most so many seconds."""
+
     def catch_up(self, timeout: float) -> None:
         """Wait until what was told so far is in force."""
 

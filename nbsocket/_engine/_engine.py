@@ -182,6 +182,18 @@ class Engine:
         """Give an attempt to connect up: it fails with ECONNRESET. Waits until that is so, a few seconds at most."""
         self.call(lambda: self._streams.interrupt(channel)).wait(GRACE)
 
+    def linger(self, channel: StreamChannel, timeout: float) -> None:
+        """Wait until a connection whose descriptor was just closed has ended in the module: all is acknowledged.
+
+        At most ``timeout`` seconds; not at all where somebody else has a descriptor of it, on the library's own
+        threads, and when the modem is closed.
+        """
+        begin = monotonic()
+        with suppress(OSError):
+            over = result_of(self.call(lambda: self._streams.end_of(channel)), timeout)
+            if over is not None:
+                over.wait(max(0.0, timeout - (monotonic() - begin)))
+
     def attach(self, channel: DatagramChannel) -> None:
         """Carry the datagrams of a channel from now on; nothing happens when it is carried already."""
         if not channel.is_for_logs:

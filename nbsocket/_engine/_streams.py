@@ -47,6 +47,8 @@ class _Link:
     is_touched: bool = False
     #: What came since then: handed over together, for each hand-over may wake the application's thread.
     received: list[bytes] = field(default_factory=list)
+    #: Settled when the module has the connection no more.
+    over: Outcome[None] = field(default_factory=Outcome)
     #: Where the file descriptor's number is kept after its end is closed.
     fd: int = field(init=False)
 
@@ -96,6 +98,15 @@ class Streams:
     def key_of(self, channel: StreamChannel) -> int | None:
         """Return the driver's key while there is one."""
         return self._keys.get(channel)
+
+    def end_of(self, channel: StreamChannel) -> Outcome[None] | None:
+        """Return what is settled at the end of a connection that the application has closed.
+
+        Returns:
+            None when it has ended already, or when somebody else still has a descriptor of it.
+        """
+        link = self._links.get(self._keys.get(channel, -1))
+        return link.over if link is not None and link.is_gone else None
 
     def keys_for_logs(self) -> Iterator[int]:
         """Give the driver's keys of what handlers of logging use."""
@@ -378,3 +389,4 @@ class Streams:
         if not link.channel.is_over():
             self._ended.add(link)
         self._hub.accounts.end(link)
+        fulfil(link.over, None)
