@@ -484,8 +484,8 @@ def shutdown(sock: StdlibSocket, route: Route, how: int, /) -> None:
 def real_close(sock: StdlibSocket, route: Route, /, *args: Any) -> None:
     """What ``close()`` of the socket, or of its last file object, comes to.
 
-    With a positive SO_LINGER it returns when everything is acknowledged, or after so many seconds, whatever time-out the
-    socket has, as on Linux. What is left then is dropped.
+    With a positive SO_LINGER it returns when everything is acknowledged, or after so many seconds; whatever the
+    socket's time-out, as on Linux. What is left then is dropped.
     """
     channel = None if sys.is_finalizing() else stream_channel(sock)
     linger = channel.linger if channel is not None and channel.state in (State.CONNECTED, State.CLOSED) else None

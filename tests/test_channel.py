@@ -9,6 +9,7 @@ import select
 import socket
 import struct
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -147,6 +148,47 @@ def test_no_descriptor_is_left(sock: socket.socket) -> None:
         registry.sweep()
     del channel
     assert open_descriptors() == before
+
+
+def test_entry_stays_with_a_duplicate_that_was_seen(sock: socket.socket, channel: StreamChannel) -> None:
+    copy = sock.dup()
+    with copy:
+        assert lookup(copy.fileno()) is channel
+        sock.close()
+        channel.finish()
+        registry.sweep()
+        assert lookup(copy.fileno()) is channel
+    registry.sweep()
+    assert channel not in registry._channels.values()
+
+
+def test_many_duplicates_are_forgotten_again(sock: socket.socket, channel: StreamChannel) -> None:
+    copies = [os.dup(sock.fileno()) for _ in range(100)]
+    for fd in copies:
+        assert lookup(fd) is channel
+        os.close(fd)
+    assert len(channel.numbers) <= registry.MAX_NUMBERS
+    channel.finish()
+    registry.sweep()
+    assert lookup(sock.fileno()) is channel, "its own was not forgotten"
+
+
+def test_an_end_does_not_look_at_every_descriptor_of_the_process(
+    sock: socket.socket, channel: StreamChannel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+    genuine = registry.inode_of
+    monkeypatch.setattr(registry, "inode_of", lambda fd: looks.append(fd) or genuine(fd))  # type: ignore[func-returns-value]
+    with ExitStack() as stack:
+        for _ in range(200):
+            stack.enter_context(socket.socket())
+        channel.reset(RESET)
+        with pytest.raises(ConnectionResetError):
+            sock.recv(1)
+        sock.close()
+        registry.sweep()
+    assert channel not in registry._channels.values()
+    assert len(looks) < 20
 
 
 # -- taking over the descriptor

@@ -106,6 +106,8 @@ class Channel:
         self.app_end.settimeout(None)
         self.engine_end.settimeout(0)
         self.inode = _registry.inode_of(self.app_end.fileno())
+        #: Numbers of descriptors under which the application's end was seen.
+        self.numbers: set[int] = set()
         self.state = State.NEW
         self.peername: Address | None = None
         self.sockname: Address = self.make_address("::" if self.family == socket.AF_INET6 else "0.0.0.0", 0)
@@ -247,6 +249,7 @@ class Channel:
         fd = GenuineSocket.fileno(sock)
         if fd < 0 or _registry.inode_of(fd) != _registry.inode_of(self.shadow.fileno()):
             raise OSError(errno.EBADF, "the socket was closed while it was being connected")
+        self.numbers.add(fd)
         _registry.enter(self.inode, self)
         put_over(self.app_end.fileno(), sock)
         self.app_end.close()

@@ -3,6 +3,10 @@
 The kernel gives socket inodes from a counter, so a number does not come back within a process's life. Entries of
 channels whose engine end is over stay as long as the application holds a descriptor (it may still ask for its address
 or its error); :func:`sweep` drops the rest.
+
+Whether the application holds one is asked of the numbers under which the channel was seen: that it was put at, and
+every one that a call came by (:func:`lookup`), which the making of a socket object from a number is, too. A gateway
+may have thousands of descriptors: a look at all of them whenever a connection ends would cost more than it does.
 """
 
 from __future__ import annotations
@@ -19,10 +23,13 @@ from nbsocket._stdlib import genuine_os as os
 if TYPE_CHECKING:
     from nbsocket._channel._base import Channel
 
-__all__ = ["Inode", "descriptors", "drop", "enter", "inode_of", "lookup", "sweep"]
+__all__ = ["Inode", "descriptors", "drop", "enter", "inode_of", "lookup", "numbers_of", "sweep"]
 
 #: Numbers that are tried where the system does not list the descriptors: a look at one takes a microsecond.
 MAX_GUESSES = 4096
+
+#: Numbers that are kept of one channel before those that are out of date are forgotten.
+MAX_NUMBERS = 32
 
 #: Device and inode number: sockets and files have separate numbers.
 Inode = tuple[int, int]
@@ -45,7 +52,20 @@ def lookup(fd: int) -> Channel | None:
         inode = inode_of(fd)
     except OSError:
         return None
-    return _channels.get(inode)
+    channel = _channels.get(inode)
+    if channel is not None and fd not in channel.numbers:
+        if len(channel.numbers) >= MAX_NUMBERS:
+            channel.numbers.intersection_update(tuple(numbers_of(channel)))
+        channel.numbers.add(fd)
+    return channel
+
+
+def numbers_of(channel: Channel) -> Iterator[int]:
+    """Give the numbers under which the application holds a channel's descriptor, as far as they were seen."""
+    for fd in tuple(channel.numbers):
+        with suppress(OSError):
+            if inode_of(fd) == channel.inode:
+                yield fd
 
 
 def enter(inode: Inode, channel: Channel) -> None:
@@ -65,11 +85,8 @@ def sweep() -> None:
     known = _channels.copy()
     # One that is just being put under the application's descriptor is at both places, or would be missed at either.
     ended = [(inode, channel) for inode, channel in known.items() if channel.is_installed and channel.is_over()]
-    if not ended:
-        return
-    held = {inode for _, inode in descriptors()}
     for inode, channel in ended:
-        if inode not in held:
+        if not any(True for _ in numbers_of(channel)):
             drop(inode)
             channel.discard()
 

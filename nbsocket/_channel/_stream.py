@@ -361,8 +361,14 @@ class StreamChannel(Channel):
             return len(data)  # the application reads no more
 
     def _write_from_their_side(self) -> None:
+        for fd in _registry.numbers_of(self):
+            with suppress(OSError):
+                self._write_through(os.dup(fd))
+                return
+        # It has a duplicate that no call has come by.
         for fd, inode in _registry.descriptors():
             if inode == self.inode:
+                self.numbers.add(fd)
                 with suppress(OSError):
                     self._write_through(os.dup(fd))
                 return
