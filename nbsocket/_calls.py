@@ -131,9 +131,9 @@ def check_kind(family: int, type: int, proto: int) -> None:
         raise unsupported(f"a socket of type {kind} and protocol {proto}")
 
 
-def make_datagram_channel(sock: StdlibSocket, route: Route) -> DatagramChannel:
+def make_datagram_channel(sock: StdlibSocket, route: Route, *, is_new: bool = False) -> DatagramChannel:
     """Put a datagram channel on the socket's fd; what ``route`` covers still goes out of the OS socket."""
-    return DatagramChannel(sock, None if route.bypass == NOTHING else route.covers)
+    return DatagramChannel(sock, None if route.bypass == NOTHING else route.covers, is_new=is_new)
 
 
 def target_of(sock: StdlibSocket, route: Route, address: Any, call: str, timeout: float | None = None) -> Target:

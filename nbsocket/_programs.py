@@ -35,7 +35,7 @@ _FIRST_BYTES = 1024
 #: Helper of multiprocessing that only removes what is left of shared memory: it runs no code of the program's.
 _TRACKER_RE = re.compile(r"from multiprocessing\.resource_tracker import main;main\(\d+\)")
 
-_SHELLS = frozenset({"sh", "ash", "bash", "dash", "ksh", "mksh", "zsh", "busybox"})
+_SHELLS = frozenset({"sh", "ash", "bash", "dash", "ksh", "mksh", "zsh"})
 _SEPARATOR_RE = re.compile(r"[;&|()\n]+")
 _ASSIGNMENT_RE = re.compile(r"\w+=.*", re.DOTALL)
 #: Words of a shell that a command may follow.
@@ -52,6 +52,7 @@ _BUILTINS = frozenset(
 
 #: Programs that start the one named after their own options: options that take a word, and words before it.
 _WRAPPERS: dict[str, tuple[frozenset[str], int]] = {
+    "busybox": (frozenset(), 0),
     "chroot": (frozenset(), 1),
     "doas": (frozenset({"-u", "-C"}), 0),
     "env": (frozenset({"-u", "-C", "--unset", "--chdir"}), 0),
@@ -162,6 +163,8 @@ def _on_path(name: str, search: str | None) -> str:
 
 
 def _text(word: Any) -> str:
+    if isinstance(word, int):  # os.execve() takes a descriptor, too
+        return os.path.realpath(f"/proc/self/fd/{word}")
     try:
         return os.fsdecode(word)
     except TypeError:

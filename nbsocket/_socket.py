@@ -181,7 +181,7 @@ def known_kind(fileno: SupportsIndex, family: int, type: int, proto: int) -> tup
 def attach_datagrams(sock: StdlibSocket, route: Route) -> None:
     """Give a new UDP socket its channel; the socket is closed when that fails."""
     try:
-        _calls.make_datagram_channel(sock, route)
+        _calls.make_datagram_channel(sock, route, is_new=True)
     except BaseException:
         GenuineSocket.close(sock)
         raise

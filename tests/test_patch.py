@@ -468,6 +468,18 @@ def test_a_datagram_socket_from_before(modem: Modem) -> None:
         assert sock.recvfrom(100) == (b"far", (ADDRESS, port))
 
 
+def test_a_datagram_socket_from_before_in_an_epoll_set(modem: Modem) -> None:
+    if not hasattr(select, "epoll"):
+        pytest.skip("the system has no epoll")
+    with udp_server() as port, socket.socket(type=socket.SOCK_DGRAM) as sock, select.epoll() as epoll:
+        epoll.register(sock, select.EPOLLIN)
+        with patch(modem):
+            sock.sendto(b"ping", (ADDRESS, port))
+            assert epoll.poll(PATIENCE) == [(sock.fileno(), select.EPOLLIN)]
+            assert sock.recvfrom(10) == (b"ping", (ADDRESS, port))
+            epoll.unregister(sock)
+
+
 def test_asyncio_datagrams(patched: Modem) -> None:
     class Asker(asyncio.DatagramProtocol):
         def __init__(self, answer: asyncio.Future[tuple[bytes, Any]]) -> None:

@@ -47,6 +47,7 @@ COMMANDS: list[tuple[list[str], str]] = [
     (["sh", "-c", "# python3"], ""),
     (["sh", "script.sh", "-c", "python3"], "sh"),
     (["sh"], "sh"),
+    (["busybox", "sh", "-c", "python3 x"], "python3*"),
     ([PYTHON, "-I", "-c", "from multiprocessing.resource_tracker import main;main(5)"], ""),
     ([PYTHON, "-c", "from multiprocessing.resource_tracker import main;main(5);evil()"], "python*"),
     ([PYTHON, "-c", "from multiprocessing.forkserver import main; main(3)"], "python*"),
@@ -114,6 +115,13 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
 )
 def test_arguments_of_events(event: str, args: tuple[Any, ...]) -> None:
     assert shown(STARTS[event](args)) == "python3*"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there a descriptor's file is known")
+def test_a_program_given_by_its_descriptor() -> None:
+    with open(PYTHON, "rb") as file:
+        found = shown(STARTS["os.exec"]((file.fileno(), ["x"], None)))
+    assert found == f"{os.path.basename(os.path.realpath(PYTHON))}*"
 
 
 def test_no_audit_event_that_starts_a_program_is_missing() -> None:

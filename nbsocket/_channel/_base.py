@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from enum import Enum, auto
+from functools import partial
 from typing import Any, Protocol
 
 from nbsocket._channel import _registry
@@ -244,14 +245,14 @@ class Channel:
         with suppress(OSError):
             self.engine_end.close()
 
-    def swap_in(self, sock: socket.socket) -> None:
+    def swap_in(self, sock: socket.socket, *, is_new: bool = False) -> None:
         """Put the application's end over the descriptor of ``sock`` and make it known. With the lock held."""
         fd = GenuineSocket.fileno(sock)
         if fd < 0 or _registry.inode_of(fd) != _registry.inode_of(self.shadow.fileno()):
             raise OSError(errno.EBADF, "the socket was closed while it was being connected")
         self.numbers.add(fd)
         _registry.enter(self.inode, self)
-        put_over(self.app_end.fileno(), sock)
+        put_over(self.app_end.fileno(), sock, is_new=is_new)
         self.app_end.close()
 
 
@@ -263,16 +264,16 @@ def adopt(fd: int) -> _socket.socket:
     return adopted
 
 
-def put_over(new_fd: int, sock: socket.socket) -> None:
+def put_over(new_fd: int, sock: socket.socket, *, is_new: bool = False) -> None:
     """Replace what the descriptor of ``sock`` refers to; it keeps number, inheritance, blocking mode and epoll sets."""
     fd = GenuineSocket.fileno(sock)
     os.set_blocking(new_fd, GenuineSocket.gettimeout(sock) is None)
     is_inheritable = os.get_inheritable(fd)
-    keep_registered(fd, lambda: _dup_over(new_fd, fd, is_inheritable))
-
-
-def _dup_over(new_fd: int, fd: int, is_inheritable: bool) -> None:
-    os.dup2(new_fd, fd, inheritable=is_inheritable)
+    replace = partial(os.dup2, new_fd, fd, is_inheritable)
+    if is_new:
+        replace()
+    else:
+        keep_registered(fd, replace)
 
 
 def unread_size(fd: int) -> int:

@@ -53,12 +53,15 @@ class DatagramChannel(Channel):
     #: How much longer than its payload a frame of an unconnected socket may be.
     HEADER_MAX = _HEADER.size + _MAX_HOST
 
-    def __init__(self, sock: socket.socket, bypass: Callable[[str], bool] | None = None) -> None:
+    def __init__(
+        self, sock: socket.socket, bypass: Callable[[str], bool] | None = None, *, is_new: bool = False
+    ) -> None:
         """Make the channel and put it over the descriptor of ``sock`` at once; no modem traffic.
 
         Args:
             sock: the application's datagram socket.
             bypass: tells whether an address text belongs to the operating system's network; None: none does.
+            is_new: the socket was made just now, so that it is in no epoll set.
         """
         super().__init__(sock, _PAIR_TYPE)
         self.bypass = bypass
@@ -71,7 +74,7 @@ class DatagramChannel(Channel):
         self.shadow.settimeout(0)
         with self.lock:
             self.state = State.CONNECTED
-            self.swap_in(sock)
+            self.swap_in(sock, is_new=is_new)
 
     @property
     def is_connected(self) -> bool:

@@ -42,7 +42,7 @@ class _Registration:
     data: int
 
 
-def keep_registered(fd: int, replace: Callable[[], None]) -> None:
+def keep_registered(fd: int, replace: Callable[[], object]) -> None:
     """Call ``replace``, which puts another socket behind ``fd``, and register that wherever the present one is.
 
     A set reports the new socket from then on, with the same events and flags; also to a thread that is waiting. A
