@@ -23,7 +23,7 @@ from collections.abc import Callable
 
 from nbsocket._errors import make_error
 
-__all__ = ["check_may_wait", "is_own", "start", "with_signals_blocked"]
+__all__ = ["check_may_wait", "is_own", "mask_before", "start"]
 
 #: Raised by the instruction that a thread executes: blocked, they would end the process without a word.
 _SYNCHRONOUS = frozenset((signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT))
@@ -50,7 +50,9 @@ def start(function: Callable[[], object]) -> None:
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _BLOCKED)
     try:
-        _thread.start_new_thread(_run, (function, frozenset(before)))
+        # One that a thread of ours starts knows the program's mask, too.
+        mask = frozenset(before) if _mask.before is None else _mask.before
+        _thread.start_new_thread(_run, (function, mask))
     except RuntimeError as error:
         raise make_error(errno.ENOMEM, f"cannot start a thread for the modem: {error}") from error
     finally:
@@ -82,22 +84,9 @@ def check_may_wait() -> None:
         raise make_error(errno.EDEADLK, "the modem cannot be waited for on its own thread (in a __del__, perhaps)")
 
 
-def with_signals_blocked(mask: frozenset[int]) -> None:
-    """Note on a thread of ``threading`` that ours started which mask a child of it is to have."""
-    _mask.before = mask
-
-
 def mask_before() -> frozenset[int]:
-    """Return the mask that a child of this thread is to have."""
-    before = _mask.before
-    return frozenset(signal.pthread_sigmask(signal.SIG_BLOCK, ())) if before is None else before
+    """Return what was blocked before this thread of the library's was started."""
+    return _mask.before or frozenset()
 
 
-def _after_fork() -> None:
-    _own.clear()
-    if _mask.before is not None:
-        signal.pthread_sigmask(signal.SIG_SETMASK, _mask.before)
-        _mask.before = None
-
-
-os.register_at_fork(after_in_child=_after_fork)
+os.register_at_fork(after_in_child=_own.clear)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import operator
+import select
 import socket as _socket_module
 import sys
 from collections.abc import Callable, Iterable
@@ -31,6 +32,7 @@ from ._channel import MAX_FRAME, DatagramChannel, lookup
 from ._handlers import is_in_handler
 from ._route import Route
 from ._stdlib import GenuineSocket, StdlibSocket
+from ._threads import check_may_wait, is_own
 
 _MSG_OOB: int = _socket_module.MSG_OOB
 _MSG_FASTOPEN: int = getattr(_socket_module, "MSG_FASTOPEN", 0)
@@ -53,6 +55,21 @@ def _framed(sock: StdlibSocket, flags: int = 0) -> DatagramChannel | None:
     return None if channel is None or channel.is_connected else channel
 
 
+def _refuse_to_wait(sock: StdlibSocket, event: int) -> None:
+    """On a thread of the library's (in a ``__del__``, say) a call that waits for the modem would never return.
+
+    Raises:
+        OSError: EDEADLK, the call would wait.
+    """
+    fd = GenuineSocket.fileno(sock)
+    if lookup(fd) is None or GenuineSocket.gettimeout(sock) == 0:
+        return
+    poll = select.poll()
+    poll.register(fd, event)
+    if not poll.poll(0):
+        check_may_wait()
+
+
 def _check_datagram(sock: StdlibSocket, size: int) -> None:
     """Raise EMSGSIZE when the connected socket's datagram is too long for the module."""
     if type_of(sock) != SOCK_STREAM and (channel := datagram_channel(sock)) is not None and channel.peername:
@@ -62,15 +79,21 @@ def _check_datagram(sock: StdlibSocket, size: int) -> None:
 # ---- sending
 
 
-def _note_handler(sock: StdlibSocket) -> None:
-    """Note on the channel that a handler of logging sends: what the modem has to say about it is not logged."""
+def _note_sender(sock: StdlibSocket) -> None:
+    """Note on the channel that a handler of logging sends: what the modem has to say about it is not logged.
+
+    Raises:
+        OSError: EDEADLK, as :func:`_refuse_to_wait`.
+    """
+    if is_own():
+        _refuse_to_wait(sock, select.POLLOUT)
     if is_in_handler() and (channel := lookup(GenuineSocket.fileno(sock))) is not None:
         channel.is_for_logs = True
 
 
 def send(sock: StdlibSocket, route: Route, data: Any, flags: int = 0, /) -> int:
     """Like :meth:`socket.socket.send`; a datagram over the module's segment is EMSGSIZE."""
-    _note_handler(sock)
+    _note_sender(sock)
     if _framed(sock, flags) is not None:
         raise os_error(errno.EDESTADDRREQ)
     _check_datagram(sock, _view(data).nbytes)
@@ -79,7 +102,7 @@ def send(sock: StdlibSocket, route: Route, data: Any, flags: int = 0, /) -> int:
 
 def sendall(sock: StdlibSocket, route: Route, data: Any, flags: int = 0, /) -> None:
     """Like :meth:`socket.socket.sendall`."""
-    _note_handler(sock)
+    _note_sender(sock)
     if _framed(sock, flags) is not None:
         raise os_error(errno.EDESTADDRREQ)
     _check_datagram(sock, _view(data).nbytes)
@@ -123,7 +146,7 @@ def sendmsg(
     _check_ancillary(ancillary)
     if not is_inet(sock):
         return GenuineSocket.sendmsg(sock, buffers, ancillary, flags, *(() if address is None else (address,)))
-    _note_handler(sock)
+    _note_sender(sock)
     is_stream = type_of(sock) == SOCK_STREAM
     channel = stream_channel(sock) if is_stream else datagram_channel(sock)
     if ancillary and channel is not None:
@@ -196,9 +219,16 @@ def _send_to_peer(
 # ---- receiving
 
 
+def _receiving(sock: StdlibSocket, flags: int) -> DatagramChannel | None:
+    """As :func:`_framed`, for a call that may wait for data."""
+    if is_own():
+        _refuse_to_wait(sock, select.POLLIN)
+    return _framed(sock, flags)
+
+
 def recv(sock: StdlibSocket, route: Route, bufsize: int, flags: int = 0, /) -> bytes:
     """Like :meth:`socket.socket.recv`."""
-    channel = _framed(sock, flags)
+    channel = _receiving(sock, flags)
     if channel is None:
         return GenuineSocket.recv(sock, bufsize, flags)
     if bufsize == 0:
@@ -209,7 +239,7 @@ def recv(sock: StdlibSocket, route: Route, bufsize: int, flags: int = 0, /) -> b
 
 def recvfrom(sock: StdlibSocket, route: Route, bufsize: int, flags: int = 0, /) -> tuple[bytes, Any]:
     """Like :meth:`socket.socket.recvfrom`: the peer's address is its textual IP and port."""
-    channel = _framed(sock, flags)
+    channel = _receiving(sock, flags)
     if channel is not None:
         data, address, size = _receive(sock, channel, bufsize, flags, "recvfrom")
         return _of_told_size(data, size, flags), address
@@ -219,7 +249,7 @@ def recvfrom(sock: StdlibSocket, route: Route, bufsize: int, flags: int = 0, /) 
 
 def recv_into(sock: StdlibSocket, route: Route, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
     """Like :meth:`socket.socket.recv_into`."""
-    channel = _framed(sock, flags)
+    channel = _receiving(sock, flags)
     if channel is None:
         return GenuineSocket.recv_into(sock, buffer, nbytes, flags)
     if nbytes == 0 and memoryview(buffer).nbytes == 0:
@@ -229,7 +259,7 @@ def recv_into(sock: StdlibSocket, route: Route, buffer: Any, nbytes: int = 0, fl
 
 def recvfrom_into(sock: StdlibSocket, route: Route, buffer: Any, nbytes: int = 0, flags: int = 0) -> tuple[int, Any]:
     """Like :meth:`socket.socket.recvfrom_into`."""
-    channel = _framed(sock, flags)
+    channel = _receiving(sock, flags)
     if channel is not None:
         return _receive_into(sock, channel, buffer, nbytes, flags, "recvfrom_into")
     size, address = GenuineSocket.recvfrom_into(sock, buffer, nbytes, flags)
@@ -240,7 +270,7 @@ def recvmsg(
     sock: StdlibSocket, route: Route, bufsize: int, ancbufsize: int = 0, flags: int = 0, /
 ) -> tuple[bytes, list[Any], int, Any]:
     """Like :meth:`socket.socket.recvmsg`; there is no ancillary data."""
-    channel = _framed(sock, flags)
+    channel = _receiving(sock, flags)
     if channel is not None:
         data, address, size = _receive(sock, channel, bufsize, flags, "recvmsg")
         return data, [], _MSG_TRUNC if size > len(data) else 0, address
@@ -252,7 +282,7 @@ def recvmsg_into(
     sock: StdlibSocket, route: Route, buffers: Iterable[Any], ancbufsize: int = 0, flags: int = 0, /
 ) -> tuple[int, list[Any], int, Any]:
     """Like :meth:`socket.socket.recvmsg_into`; there is no ancillary data."""
-    channel = _framed(sock, flags)
+    channel = _receiving(sock, flags)
     if channel is None:
         size, ancillary, msg_flags, address = GenuineSocket.recvmsg_into(sock, buffers, ancbufsize, flags)
         return size, ancillary, msg_flags, _connected_peer(sock, address)

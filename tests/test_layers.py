@@ -47,6 +47,7 @@ LAYERS = [
     "_threads",
     "_errors",
     "_handlers",
+    "_child_mask",
     "_clock",
     "_exit",
     "_waker",

@@ -211,10 +211,10 @@ class Engine:
 
     def detach(self, channel: Channel) -> None:
         """Carry a channel no more: the operating system's socket was put back."""
-        if self._is_closed:
-            channel.discard()
-        else:
+        try:
             self.call(lambda: self._detach(channel))
+        except OSError:  # it is closed, or has no thread
+            channel.discard()
 
     def _detach(self, channel: Channel) -> None:
         if isinstance(channel, DatagramChannel):
@@ -309,7 +309,7 @@ class Engine:
         """
         _threads.check_may_wait()
         with self._opening:
-            self._is_closed, self._finalising = False, None
+            self._is_closed, self._finalising, self._loop.is_deaf = False, None, False
             self._retry_at = 0.0
             result_of(self.call(self.require_port), None)
 
@@ -652,7 +652,7 @@ class Engine:
         self._streams.close_all(timeout)
 
     def _leave(self, left: Outcome[None]) -> None:
-        self._is_leaving = True
+        self._is_leaving = self._loop.is_deaf = True
         if self._stopping is not None:
             self._stopping.add_done_callback(lambda _: fulfil(left, None))
             return

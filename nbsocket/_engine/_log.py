@@ -29,8 +29,9 @@ from queue import SimpleQueue
 from types import CodeType
 from typing import Any
 
-from nbsocket import _exit, _threads
+from nbsocket import _child_mask, _exit, _threads
 from nbsocket._clock import monotonic
+from nbsocket._outcome import Outcome
 
 __all__ = ["QUEUE_LIMIT", "Log", "deliver_now", "hush_while", "is_idle"]
 
@@ -147,14 +148,25 @@ def _deliver_for_ever() -> None:
         office.licence.pop()
     except IndexError:
         return
+    mask = _threads.mask_before()
     while True:
         office.bell.get()
         if office.waiting:
-            helper = threading.Thread(target=deliver_now, name="nbsocket log", daemon=True)
+            done: Outcome[None] = Outcome()
+            helper = threading.Thread(target=_help, args=(done, mask), name="nbsocket log", daemon=True)
             with suppress(RuntimeError):  # no thread now: with the next message, or at the end
                 office.helper = helper
                 helper.start()
-                helper.join()
+                # Not join(), which asks for current_thread().
+                done.wait_anywhere()
+
+
+def _help(done: Outcome[None], mask: frozenset[int]) -> None:
+    _child_mask.give(mask)
+    try:
+        deliver_now()
+    finally:
+        done.set_result(None)
 
 
 def deliver_now() -> None:

@@ -66,6 +66,8 @@ class Loop:
         self._handlers: dict[int, Handler] = {}
         self._waker: Waker | None = None
         self._is_stopping = False
+        #: The program is over: what is asked for is neither done nor answered.
+        self.is_deaf = False
         #: How often the thread woke up.
         self.wakeups = 0
 
@@ -89,8 +91,9 @@ class Loop:
         self._calls.append((function, outcome))
         if self._licence:
             self._start(outcome)
-        elif not self.is_own_thread and (waker := self._waker) is not None:
-            # None: the thread is about to look at what was asked for anyway.
+        elif (waker := self._waker) is not None:
+            # Also on its own thread, where a __del__ may run when it has just looked for the last time. None: it is
+            # about to look anyway.
             waker.wake()
         return outcome
 
@@ -199,8 +202,8 @@ class Loop:
         if calls:
             self._serve_before(calls)
         for function, outcome in calls:
-            if outcome.done():
-                continue  # its caller was told that it failed
+            if outcome.done() or self.is_deaf:
+                continue  # its caller was told that it failed, or is never to be told anything
             try:
                 fulfil(outcome, function())
             except Exception as error:
