@@ -213,9 +213,13 @@ class Segments:
                 self._refused(link, None, now)
 
     def drop_doubtful(self, links: Iterable[Connection]) -> None:
-        """Data mode: what brings the module back may fill a payload that it says it refused."""
+        """Data mode: what brings the module back may fill a payload that it says it refused.
+
+        Not where it has taken the payload whole, nor where it has answered a question since: it waits for none.
+        """
         for link in tuple(links):
-            if link.phase is Phase.OPEN and link.is_in_doubt and not link.awaits_outcome:
+            is_proven = link.awaits_outcome or link.is_count_told
+            if link.phase is Phase.OPEN and link.is_in_doubt and not is_proven:
                 self._give_up(link, None, "no answer")
 
     def _confirmed(self, link: Connection, now: float) -> None:
@@ -224,7 +228,7 @@ class Segments:
 
     def _doubt(self, link: Connection, now: float) -> None:
         link.is_in_doubt, link.looks, link.look_at, link.look_interval = True, 0, now, LOOK_INTERVAL
-        link.awaits_outcome, link.outcome_due, link.unlisted = False, None, 0
+        link.awaits_outcome, link.outcome_due, link.unlisted, link.is_count_told = False, None, 0, False
         if link.stalled_at is None:
             link.stalled_at = now
 
@@ -246,7 +250,7 @@ class Segments:
         if account is None:
             self._no_count(link, result, now)
             return
-        link.looks = 0
+        link.looks, link.is_count_told = 0, True
         if link.is_tcp and account.acked > link.acked:
             link.acked, link.progress_at = account.acked, now
         grown = account.sent - link.sent

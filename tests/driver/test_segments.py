@@ -189,6 +189,21 @@ def test_refused_data_mode_send_is_tried_again(raw: Bench) -> None:
     raw.no_events()
 
 
+def test_refused_data_mode_send_outlives_another_commands_silence(raw: Bench) -> None:
+    """The module has answered a question since, so it does not wait for payload."""
+    source = Pile()
+    key = raw.open(source)
+    raw.write(key, source, b"one")
+    raw.dialog(("AT+QISEND=0,3", "+CME ERROR: 568"), (COUNT, "+QISEND: 0,0,0", "OK"))
+    raw.driver.submit(RawCommand("AT+CSQ"), None, raw.now)
+    raw.expect("AT+CSQ")
+    raw.advance(5.1)
+    raw.dialog(("AT", "OK"), ('AT+QICFG="dataformat"', '+QICFG: "dataformat",0,0', "OK"))
+    assert not any(isinstance(event, ConnectionReset) for event in raw.events)
+    raw.dialog((COUNT, "+QISEND: 0,0,0", "OK"))
+    raw.expect("AT+QISEND=0,3")
+
+
 def test_refused_datagram_is_tried_again_for_a_while_then_counted_and_logged(bench: Bench) -> None:
     source, buffer = Pile(is_stream=False), Buffer(bench, "+CME ERROR: 568")
     key = bench.open(source, "UDP")
