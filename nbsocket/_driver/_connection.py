@@ -109,6 +109,8 @@ class Connection:
     is_sending: bool = False
     #: The segment was sent and its fate is unknown: ``_segments`` finds it out.
     is_in_doubt: bool = False
+    #: A SEND OK came late that can only be its own.
+    has_late_ok: bool = False
     #: The module has told its count since.
     is_count_told: bool = False
     #: Its outcome may still come: for how many seconds from the first look at the count, and until when.

@@ -799,6 +799,7 @@ class Links:
                 self._closed_datagrams(link, now)
                 return
             link.has_closed, link.closed_at = True, now
+            self._segments.believe_late_ok(link, now)
             if link.is_finished:
                 self._finish_closed(link)
             elif link.is_in_doubt or (not link.is_sending and link.has_unsent(self._segment_size)):
@@ -969,6 +970,10 @@ class Links:
         """Do what time demands."""
         self._rests_until = {number: until for number, until in self._rests_until.items() if now < until}
         if self._opening is not None and self._open_due is not None and now >= self._open_due:
+            if self._opening.has_closed and self._opening.early and self._opening.socket_id is not None:
+                # It was open, for data came: its outcome was lost.
+                self.opened(self._opening.socket_id, 0, now)
+                return
             if self._opening.has_closed:
                 error = make_error(ECONNRESET, "the connection was closed while being opened", result=567)
                 self._fail(self._opening, error)

@@ -211,6 +211,13 @@ class Segments:
             link.look_at = now
             if is_certain and text == "SEND FAIL":
                 self._refused(link, None, now)
+            elif is_certain:
+                link.has_late_ok = True
+
+    def believe_late_ok(self, link: Connection, now: float) -> None:
+        """The peer has closed, so that the count cannot confirm a segment any more: its late SEND OK must do."""
+        if link.is_in_doubt and link.has_late_ok:
+            self._confirmed(link, now)
 
     def drop_doubtful(self, links: Iterable[Connection]) -> None:
         """Data mode: what brings the module back may fill a payload that it says it refused.
@@ -229,6 +236,7 @@ class Segments:
     def _doubt(self, link: Connection, now: float) -> None:
         link.is_in_doubt, link.looks, link.look_at, link.look_interval = True, 0, now, LOOK_INTERVAL
         link.awaits_outcome, link.outcome_due, link.unlisted, link.is_count_told = False, None, 0, False
+        link.has_late_ok = False
         if link.stalled_at is None:
             link.stalled_at = now
 

@@ -6,7 +6,7 @@ import errno
 
 import pytest
 
-from nbsocket._driver import Connected, ConnectFailed, ConnectionEnded, PeerClosed, Settings
+from nbsocket._driver import Connected, ConnectFailed, ConnectionEnded, DataReceived, PeerClosed, Settings
 from nbsocket._driver._opening import ABSENT_TIME, FIRST_LOOK
 from tests.driver.bench import ATTACH, Bench, Pile
 
@@ -175,6 +175,16 @@ def test_peer_that_closes_before_a_lost_outcome_is_found_out(bench: Bench) -> No
     bench.advance(FIRST_LOOK)
     bench.dialog((STATE, row(4), "OK"))
     assert bench.take(Connected).key == key
+    run(bench, 1.0, {STATE: [row(4), "OK"], "AT+QICLOSE": ["OK", "CLOSE OK"]})
+    assert bench.take(PeerClosed).key == key
+
+
+def test_peer_that_greets_and_closes_and_the_outcome_is_lost(bench: Bench) -> None:
+    key = begin(bench)
+    bench.dialog((OPEN, "OK", '+QIURC: "recv",0,2,"6869"', '+QIURC: "closed",0'))
+    bench.advance(0.6)
+    assert bench.take(Connected).key == key
+    assert bench.take(DataReceived) == DataReceived(key, b"hi")
     run(bench, 1.0, {STATE: [row(4), "OK"], "AT+QICLOSE": ["OK", "CLOSE OK"]})
     assert bench.take(PeerClosed).key == key
 

@@ -6,7 +6,15 @@ import errno
 
 import pytest
 
-from nbsocket._driver import ConnectionEnded, ConnectionReset, DatagramsLost, DataReceived, RawCommand, Settings
+from nbsocket._driver import (
+    ConnectionEnded,
+    ConnectionReset,
+    DatagramsLost,
+    DataReceived,
+    PeerClosed,
+    RawCommand,
+    Settings,
+)
 from nbsocket._driver._segments import DATAGRAM_TIMEOUT, LONGEST_PAUSE
 from tests.driver.bench import Bench, Pile
 
@@ -309,6 +317,24 @@ def test_late_send_ok_costs_neither_a_byte_nor_the_connection(bench: Bench, seco
     bench.write(key, source, b"two")
     bench.dialog(('AT+QISEND=0,3,"74776F"', "OK", "SEND OK"))
     bench.no_events()
+
+
+def test_peer_that_answers_and_closes_right_after_a_late_send_ok(bench: Bench) -> None:
+    """The count is gone by then: the one SEND OK that is due must do."""
+    source = Pile()
+    key = bench.open(source)
+    bench.write(key, source, b"one")
+    bench.expect(ONE)
+    bench.say("OK")
+    bench.advance(6.0)
+    bench.dialog((COUNT, "+QISEND: 0,0,0", "OK"))
+    bench.feed(b'\r\nSEND OK\r\n\r\n+QIURC: "recv",0,2,"6869"\r\n\r\n+QIURC: "closed",0\r\n')
+    assert bench.take(DataReceived) == DataReceived(key, b"hi")
+    bench.sent()  # the look, which comes too late
+    bench.say("+QISEND: 0,0,0", "OK")
+    bench.advance(1.0)
+    bench.dialog(("AT+QICLOSE=0", "OK", "CLOSE OK"))
+    assert bench.take(PeerClosed).key == key
 
 
 def test_no_outcome_is_waited_for_and_then_the_segment_goes_out_again(bench: Bench) -> None:
