@@ -25,6 +25,10 @@ from ._unreachable import tell
 __all__ = ["Strictness", "refuse_programs", "watch_programs"]
 
 
+#: What Python's own library starts by itself (ctypes.util, platform, uuid): the one warning is for what may connect.
+_TOOLS = frozenset({"ldconfig", "ld", "gcc", "cc", "objdump", "uname", "ifconfig", "ip", "arp", "lanscan", "netstat"})
+
+
 class Strictness(Enum):
     """What may be started."""
 
@@ -109,7 +113,7 @@ def _warn(program: Program) -> None:
             f"the program starts a Python program ({program.name}), which is not patched: what such programs connect "
             "to goes past the modem",
         )
-    else:
+    elif program.name not in _TOOLS:
         tell(
             "other programs",
             f"the program starts another one ({program.name}): what such programs connect to goes past the modem",

@@ -32,8 +32,11 @@ _PYTHON_IN_SHEBANG_RE = re.compile(rb"#!.*\b(python|pypy)")
 _SHELL_TRICK_RE = re.compile(rb"#!/bin/sh\n'''exec' .*python")
 _FIRST_BYTES = 1024
 
-#: Helper of multiprocessing that only removes what is left of shared memory: it runs no code of the program's.
-_TRACKER_RE = re.compile(r"from multiprocessing\.resource_tracker import main;main\(\d+\)")
+#: Helper of multiprocessing, and of loky, that only removes what is left of shared memory: it runs no code of the
+#: program's.
+_TRACKER_RE = re.compile(
+    r"from (multiprocessing|(joblib\.externals\.)?loky\.backend)\.resource_tracker import main; ?main\(\d+(, \w+)?\)"
+)
 
 _SHELLS = frozenset({"sh", "ash", "bash", "dash", "ksh", "mksh", "zsh"})
 _SEPARATOR_RE = re.compile(r"[;&|()\n]+")

@@ -49,7 +49,9 @@ COMMANDS: list[tuple[list[str], str]] = [
     (["sh"], "sh"),
     (["busybox", "sh", "-c", "python3 x"], "python3*"),
     ([PYTHON, "-I", "-c", "from multiprocessing.resource_tracker import main;main(5)"], ""),
+    ([PYTHON, "-c", "from joblib.externals.loky.backend.resource_tracker import main; main(7, False)"], ""),
     ([PYTHON, "-c", "from multiprocessing.resource_tracker import main;main(5);evil()"], "python*"),
+    ([PYTHON, "-c", "from evil.resource_tracker import main; main(7, False)"], "python*"),
     ([PYTHON, "-c", "from multiprocessing.forkserver import main; main(3)"], "python*"),
 ]
 
