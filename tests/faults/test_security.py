@@ -134,6 +134,7 @@ VARIABLES: dict[str, Callable[[], object]] = {
     "NBSOCKET_PORT": lambda: nbsocket.configure().open(),
     "NBSOCKET_BAUDRATE": lambda: nbsocket.configure("sim://"),
     "NBSOCKET_DATA_FORMAT": lambda: nbsocket.configure("sim://"),
+    "NBSOCKET_HUPCL": lambda: nbsocket.configure("sim://"),
     "NBSOCKET_BYPASS": lambda: nbsocket.patch(Modem("sim://")),
 }
 
