@@ -87,7 +87,11 @@ BUSY_TRIES, BUSY_PAUSE = 6, 1.0
 STARTING_RESULTS = frozenset({14})
 STARTING_TRIES = 21
 
-#: Times that a question is asked when its answer is garbled.
+#: Times that sockets of an earlier program are looked for while some of them refuse to be closed; and the result that
+#: says that a socket is closed.
+ORPHAN_ROUNDS, CLOSED_RESULT = 2, 567
+
+#: Times that a question is asked when its answer is garbled, or missing.
 QUESTION_TRIES = 3
 
 #: The try in a row without an answer at which :func:`probe` turns results on again: another program may have turned
@@ -349,27 +353,25 @@ def _switch_radio_on(line: LineState) -> Steps[None]:
 def _ask(
     command: Command[T], line: LineState, refusals: frozenset[int | None] | None = BUSY_RESULTS
 ) -> Steps[T | None]:
-    """Give what the answer says; None when it is refused. It is asked again when something in it is garbled.
+    """Give what the answer says; None when it is refused, or never makes sense.
 
-    Raises:
-        OSError: EIO: it is malformed each time.
+    It is asked again when there is no answer, or something in it is garbled.
     """
     for attempt in range(1, QUESTION_TRIES + 1):
-        strange_lines = line.strange_lines
-        answer = yield from _insist(command, refusals)
+        strange_lines, is_last = line.strange_lines, attempt == QUESTION_TRIES
+        try:
+            answer = yield from _insist(command, refusals)
+        except Unanswered:
+            yield from _insist_on_marker()
+            continue
         if not answer.ok:
             return None
-        is_last = attempt == QUESTION_TRIES
         if line.strange_lines != strange_lines and not is_last:
             continue  # a line of the answer may be among them
-        try:
+        with suppress(OSError):
             value: T = checked(answer)
-        except OSError:
-            if is_last:
-                raise
-            continue
-        return value
-    raise AssertionError("the last try returns or raises")
+            return value
+    return None
 
 
 def _insist(
@@ -506,9 +508,7 @@ def _ask_data_format(line: LineState) -> Steps[DataFormat]:
 
 
 def _set_apn(apn: str, line: LineState) -> Steps[None]:
-    rows: list[PdpContext] | None = None
-    with suppress(OSError):  # it makes no sense, so it is not what is wanted
-        rows = yield from _ask(CGDCONTRead(), line)
+    rows: list[PdpContext] | None = yield from _ask(CGDCONTRead(), line)
     if any(row.cid == 1 and row.apn == apn for row in rows or ()):
         return
     checked((yield from _insist(CGDCONT(1, "IP", apn))))
@@ -516,27 +516,34 @@ def _set_apn(apn: str, line: LineState) -> Steps[None]:
 
 def _close_orphans(is_wanted: bool, line: LineState) -> Steps[frozenset[int]]:
     """Sockets survive a restart of the host: close what an earlier program left open, or return what it was."""
-    ids = yield from _ask_sockets(line)
-    if not is_wanted:
-        return frozenset(ids)
-    for socket_id in ids:
-        yield from _close_orphan(socket_id)
+    for _ in range(ORPHAN_ROUNDS):
+        ids = yield from _ask_sockets(line)
+        if not is_wanted:
+            return frozenset(ids)
+        are_closed = True
+        for socket_id in ids:
+            are_closed &= yield from _close_orphan(socket_id)
+        if are_closed:
+            break
+        yield Pause(BUSY_PAUSE)
     return frozenset()
 
 
 def _ask_sockets(line: LineState) -> Steps[list[int]]:
-    with suppress(OSError):
-        rows = yield from _ask(QISTATERead(), line, None)
-        return [row.socket_id for row in rows or ()]
-    return []  # what is in the way of an opening is found out then
+    rows = yield from _ask(QISTATERead(), line, None)
+    # Where it is not told, what is in the way of an opening is found out then.
+    return [row.socket_id for row in rows or ()]
 
 
-def _close_orphan(socket_id: int) -> Steps[None]:
+def _close_orphan(socket_id: int) -> Steps[bool]:
+    """Close a socket; return whether it certainly is."""
     for _ in range(2):
         closing: FinalResult = yield QICLOSE(socket_id)
         if closing.ok:
-            yield Await((CloseOk,), 5.0)
-            return
+            return (yield Await((CloseOk,), 5.0)) is not None
+        if closing.code == CLOSED_RESULT:
+            return True
+    return False
 
 
 def come_back(wants_hex: bool, line: LineState) -> Steps[bool]:

@@ -110,13 +110,25 @@ def test_of_a_row_of_qistate_only_the_id_is_needed(row: str) -> None:
     assert module.lines.count("AT+QISTATE?") == 1
 
 
-def test_answer_that_is_garbled_each_time_is_an_error_that_names_it() -> None:
-    module = Responder(Bench(FIXED), {"AT+CFUN?": ("+CFUN: \xb1", "OK")})
+def test_format_that_is_garbled_each_time_is_an_error_that_names_it() -> None:
+    """Without it nothing can be sent."""
+    module = Responder(Bench(FIXED), {'AT+QICFG="dataformat"': ('+QICFG: "dataformat",1,\xb1', "OK")})
     module.bench.driver.submit(GetInfo(), None, module.bench.now)
     assert not module.open(60.0)
     failed = next(event for event in module.bench.events if isinstance(event, RequestFailed))
-    assert failed.error.errno == errno.EIO and "malformed answer to AT+CFUN?" in str(failed.error)
-    assert module.lines.count("AT+CFUN?") == 3
+    assert failed.error.errno == errno.EIO and 'malformed answer to AT+QICFG="dataformat"' in str(failed.error)
+    assert module.lines.count('AT+QICFG="dataformat"') == 3
+
+
+@pytest.mark.parametrize("answer", [("+X: \xb1", "OK"), ("",), ("ERROR",), ("+CME ERROR: 4",), ("OK",)])
+@pytest.mark.parametrize("command", ["AT+CMEE?", "AT+CPSMS?", "AT+CFUN?", "AT+QISTATE?", "AT+CGDCONT?"])
+def test_module_is_used_whatever_it_makes_of_the_other_questions(command: str, answer: tuple[str, ...]) -> None:
+    prefix = command.removeprefix("AT").removesuffix("?")
+    module = Responder(
+        Bench(Settings(baudrate=115200, apn="iot")), {command: tuple(line.replace("+X", prefix) for line in answer)}
+    )
+    assert module.open(30.0), module.lines
+    assert module.lines.count(command) <= 6
 
 
 # -- slow modules
