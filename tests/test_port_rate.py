@@ -101,6 +101,28 @@ def test_port_that_is_gone_is_no_port_that_cannot() -> None:
         assert caught.value.errno == errno.EIO
 
 
+def test_port_that_goes_while_its_rate_is_changed(
+    make_simulator: MakeSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is lost, as at any other moment, and not taken for one that cannot do the rate; the next call opens it."""
+    simulator = make_simulator()
+    genuine = _port._Device.set_baudrate
+
+    def set_baudrate(self: Any, baudrate: int) -> None:
+        if baudrate == 57600:
+            raise OSError(errno.EIO, "the port hung up")
+        genuine(self, baudrate)
+
+    monkeypatch.setattr(_port._Device, "set_baudrate", set_baudrate)
+    with Modem(simulator.path) as modem:
+        modem.settings()
+        with pytest.raises(OSError, match="hung up") as caught:
+            modem.set_baudrate(57600)
+        assert caught.value.errno == errno.EIO
+        assert modem.settings().baudrate == 115200
+    assert "AT+IPR=57600" not in simulator.commands
+
+
 def test_module_is_not_told_of_a_rate_that_the_port_cannot_do(
     make_simulator: MakeSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -123,6 +123,8 @@ class Driver:
         self._warnings = LogLimit(MOST_WARNINGS)
         self._strange_lines = LogLimit(MOST_STRANGE_LINES)
         self._baudrate: int | None = None
+        #: The module was heard at that rate: what is only being tried is no place to look for it later.
+        self._is_rate_proven = False
         self._rate_changes = 0
         #: Rates that this port was asked for and cannot do.
         self._refused_baudrates: set[int] = set()
@@ -447,6 +449,7 @@ class Driver:
     def _on_result(self, event: _at.FinalResult, now: float) -> None:
         turn, self._turn = self._turn, None
         assert turn is not None
+        self._is_rate_proven = True
         turn.finish(event, now)
 
     def _on_prompt(self, event: _at.Prompt, now: float) -> None:
@@ -503,6 +506,7 @@ class Driver:
             self._emit(Log(DEBUG, f"{SAID}{line_of(event)!r}"))
 
     def _on_ready(self, event: _at.Ready, now: float) -> None:
+        self._is_rate_proven = True
         if self._mode in (Mode.RUNNING, Mode.STARTING):
             self._restarted("it said RDY", now)
 
@@ -628,9 +632,9 @@ class Driver:
         self._bring_up_tries += 1
         self._chat.reset()
         self._chat.receives_hex = None
-        steps = bring_up(
-            self._settings, self._baudrate, self._refused_baudrates, self._line, is_again=self._bring_up_tries > 1
-        )
+        found = self._baudrate if self._is_rate_proven else None
+        is_again = self._bring_up_tries > 1
+        steps = bring_up(self._settings, found, self._refused_baudrates, self._line, is_again=is_again)
         self._run_life(Script(steps, (_at.CloseOk,)), self._brought_up, now)
 
     def _run_life(self, script: Script[Any], done: Callable[[Script[Any], float], None], now: float) -> None:
@@ -647,6 +651,7 @@ class Driver:
         is_any = False
         while self._life is not None and (step := self._life.port_step) is not None:
             if isinstance(step, SetRate):
+                self._is_rate_proven = self._is_rate_proven and step.baudrate == self._baudrate
                 self._baudrate = step.baudrate
                 self._refused_baudrates.discard(step.baudrate)
                 self._rate_changes += 1

@@ -175,3 +175,15 @@ def test_line_without_a_rate_of_ours(bench: Bench) -> None:
     bench.driver.submit(ChangeBaudrate(57600), None, bench.now)
     assert bench.take(RequestFailed).error.errno == errno.EOPNOTSUPP
     assert bench.sent() == b""
+
+
+def test_port_lost_while_a_rate_is_tried() -> None:
+    """The module was told nothing: it is looked for at every rate, not at the one that was tried."""
+    rig = Rig(Settings(), baudrate=115200, strict_baud=True).start()
+    rig.driver.submit(ChangeBaudrate(460800), None, rig.now)
+    rig.driver.port_lost(OSError(errno.EIO, "unplugged"), rig.now)
+    assert rig.take(RequestFailed).error.errno == errno.EIO
+    rig.driver.port_opened(rig.now)
+    began = rig.now
+    assert rig.ask(GetSettings()).baudrate == 115200
+    assert rig.now - began < 5.0, "115200 is the first to be tried"
