@@ -99,6 +99,16 @@ VARIETIES: dict[str, Variety] = {
     "stored_hex": Variety({"send_format": "hex", "receive_format": "hex"}, rb'"dataformat",1,1'),
     "orphans": Variety({"orphans": 3}, rb"(CLOSE OK.*){3}"),
     "booting": Variety({"attached": False, "boot_time": 8.0, "boot_noise": True, "attach_delay": 5.0}, rb"RDY"),
+    **{
+        f"booting_{name}": Variety({"attached": False, "boot_time": 4.0, "boot_reports": name}, shows, rb"\r\nRDY\r\n")
+        for name, shows in {
+            "no_rdy": rb"\+CFUN: 1\r\n",
+            "garbled": rb"\r\n\xf8DY\r\n.*\+CFUN: 1",
+            "noisy": rb"\x00RDY\r\n.*\+CFUN: 1",
+            "rom": rb"Leaving the BROM\r\n.*\+CFUN: 1",
+        }.items()
+    },
+    "booting_without_a_word": Variety({"attached": False, "boot_time": 4.0, "boot_reports": "none"}, b"", rb"RDY|\+IP"),
     "booting_silently": Variety({"attached": False, "boot_time": 4.0, "boot_answer": "nothing"}, rb"RDY"),
     "roaming": Variety({"registration": "roaming"}, rb"\+CEREG: \d,5"),
     "far_away": Variety({"latency": 2.0, "radio_rate": 2000.0}),

@@ -582,14 +582,13 @@ class Driver:
         if bearer_sign(line):
             self._suspect_bearer(f"it said {line!r}", now)
         elif restart_sign(line) and not self._lookout.suspect(f"it said {line!r}", now, may_be_restart=True):
-            self._restart_suspected(now)
+            self._restart_suspected(f"it said {line!r}", now)
 
-    def _restart_suspected(self, now: float) -> None:
+    def _restart_suspected(self, why: str, now: float) -> None:
         """Nothing is open that could be lost, but the settings, and the registration, may be others."""
         is_news = now > self._started_at + BOOT_REPORTS  # else it is the rest of what a boot says after RDY
         if is_news and self._attach is None:
-            self._wants_look = True
-            self._begin_attach(now)
+            self._wants_look, self._suspicion = True, why
 
     def _suspect_bearer(self, why: str, now: float) -> None:
         """The sockets may be gone; and where the address is another one, no stream can go on."""

@@ -24,7 +24,7 @@ __all__ = ["Lookout", "bearer_sign", "restart_sign"]
 #: What a module says when it boots, besides RDY: URCs of TS 27.007 §8.2 and §8.3, the boot log of the chip's ROM
 #: ("F1: 0000 0000", "V0: 0000 0000 [0001]", "Leaving the BROM"), and words of other firmware.
 _RESTART_RE = re.compile(
-    r"\+CFUN: ?1|\+CPIN: ?READY|[FTUV]\d: [0-9A-F]{4} [0-9A-F]{4}( \[[0-9A-F]{4}\])?|.*\b(BROM|RDY|REBOOT\w*)\b.*"
+    r"\+CFUN: ?\d|\+CPIN: ?READY|[FTUV]\d: [0-9A-F]{4} [0-9A-F]{4}( \[[0-9A-F]{4}\])?|.*\b(BROM|RDY|REBOOT\w*)\b.*"
 )
 #: What it says when the data context ends: TS 27.007 §10.1.19, and the URC of the vendor's other modules.
 _BEARER_RE = re.compile(r'\+CGEV: ?.*\b(DEACT|DETACH)\b.*|\+QIURC: ?"pdpdeact".*')

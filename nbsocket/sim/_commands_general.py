@@ -153,7 +153,7 @@ def read_cgpaddr(module: Module, tail: str, now: float) -> Sequence[str]:
     cid = module.options.cgpaddr_cid
     if not module.life.has_address:
         return [f"+CGPADDR: {cid}"]
-    return [f'+CGPADDR: {cid},"{module.options.address}"']
+    return [f'+CGPADDR: {cid},"{module.life.address}"']
 
 
 def test_cgpaddr(module: Module, tail: str, now: float) -> Sequence[str]:

@@ -30,6 +30,7 @@ ACTIONS = {
     "restart": "the module restarts",
     "deregister": "the registration is lost (the IP address with it)",
     "register": "the registration comes back",
+    "readdress": "the data context comes back with another address; TCP connections are dead, and not reported closed",
     "hang_up": "the serial port vanishes",
     "emit": "the module says `data`, as it is",
 }

@@ -144,6 +144,10 @@ def _register(module: Module, fault: Fault, now: float) -> None:
     module.life.attach(now)
 
 
+def _readdress(module: Module, fault: Fault, now: float) -> None:
+    module.life.change_address(now)
+
+
 def _emit(module: Module, fault: Fault, now: float) -> None:
     module.say_raw(fault.data, now)
 
@@ -158,5 +162,6 @@ _HAPPENINGS: dict[str, Callable[[Module, Fault, float], None]] = {
     "restart": _restart,
     "deregister": _deregister,
     "register": _register,
+    "readdress": _readdress,
     "emit": _emit,
 }

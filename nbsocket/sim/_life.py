@@ -21,6 +21,11 @@ _NEEDS_SIM = frozenset({"+CFUN", "+CPIN", "+CGDCONT", "+CGATT", "+CEREG", "+CGPA
 _NOISE = b"\x00\xfe\xf8\x00\x80F1: 0000 0000\r\n\xff\x00"
 
 
+#: What the ROM of the chip says before the firmware runs, and RDY as it may come over a line that wakes up.
+_ROM_LOG = b"\r\nF1: 0000 0000\r\nV0: 0000 0000 [0001]\r\nLeaving the BROM\r\n"
+_HURT_RDY = {"garbled": b"\r\n\xf8DY\r\n", "noisy": b"\xff\xfe\x00RDY\r\n", "rom": b"", "no_rdy": b""}
+
+
 class Life:
     """State that outlives a command. NVRAM: data format, baud rate, APN."""
 
@@ -30,6 +35,7 @@ class Life:
         self.sends_hex = options.send_format == "hex"
         self.receives_hex = options.receive_format == "hex"
         self.apn = options.apn
+        self.address = options.address
         self.dns_servers = list(options.dns_servers)
         self.stat = 0
         self.has_address = False
@@ -63,25 +69,37 @@ class Life:
         module.timers.clear()
         module.forget_input()
         module.uart.outbound.clear()
-        module.is_echoing, module.cmee = True, options.cmee
+        if not options.stores_settings:
+            module.is_echoing, module.cmee, self.cereg = True, options.cmee, options.cereg
         module.says_results = module.says_words = True
-        self.cereg, self.qsclk, self.cfun = options.cereg, 0, 0 if options.radio_off else 1
+        self.qsclk, self.cfun = 0, 0 if options.radio_off else 1
         self._sim_busy_until = now + options.boot_time + options.sim_busy
         self.is_asleep = self.is_waking = False
         self.stat, self.has_address = 0, False
         self.is_booting = True
         if options.boot_noise:
             module.say_raw(_NOISE, now)
+        if options.boot_reports == "rom":
+            module.say_raw(_ROM_LOG, now)
         module.timers.add(now + options.boot_time, self._booted)
 
     def _booted(self, now: float) -> None:
         self.is_booting = False
-        self._module.urc("RDY", now)
+        self._report_boot(now)
+        if self.cfun:
+            self.attach(now)
+
+    def _report_boot(self, now: float) -> None:
+        reports = self._module.options.boot_reports
+        if reports == "none":
+            return
+        if reports == "full":
+            self._module.urc("RDY", now)
+        else:
+            self._module.say_raw(_HURT_RDY[reports], now)
         self._module.urc(f"+CFUN: {self.cfun}", now)
         if self.cfun and self._module.options.sim_card == "ready":
             self._module.urc("+CPIN: READY", now)
-        if self.cfun:
-            self.attach(now)
 
     # ---- registration
 
@@ -123,7 +141,8 @@ class Life:
     def _get_address(self, now: float) -> None:
         self.has_address = True
         self._module.saving.traffic(now)
-        self._module.urc(f"+IP: {self._module.options.address}", now)
+        if self._module.options.boot_reports != "none":
+            self._module.urc(f"+IP: {self.address}", now)
 
     def _set_stat(self, stat: int, now: float) -> None:
         if stat == self.stat:
@@ -152,6 +171,21 @@ class Life:
         if self.has_address:
             self.has_address = False
             self._module.sockets.break_all(now)
+
+    def change_address(self, now: float) -> None:
+        """The data context ends, and comes back with another address: no stream goes on, and none is reported."""
+        if not self.has_address:
+            return
+        number = int(self.address.rpartition(".")[2]) if "." in self.address else 0
+        self.address = f"10.18.238.{(number + 1) % 250}"
+        self._module.sockets.cut_streams()
+        reports = self._module.options.context_reports
+        if reports == "pdpdeact":
+            self._module.urc('+QIURC: "pdpdeact",0', now)
+            return
+        if reports == "cgev":
+            self._module.urc("+CGEV: NW PDN DEACT 1", now)
+        self._module.urc(f"+IP: {self.address}", now)
 
     def set_cfun(self, mode: int, now: float) -> None:
         """Switch the radio off (0, 4) or on (1)."""

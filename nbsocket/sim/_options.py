@@ -213,6 +213,16 @@ class Options:
     boot_time: float = _option(0.0, _seconds, "seconds from power on to RDY")
     boot_noise: bool = _option(False, _flag(), "noise on the line before RDY")
     boot_answer: str = _option("ERROR", _choice("ERROR", "nothing"), "what commands get before RDY")
+    boot_reports: str = _option(
+        "full",
+        _choice("full", "no_rdy", "garbled", "noisy", "rom", "none"),
+        "what a boot says: RDY and the rest, all but RDY, RDY garbled or with noise before it, the ROM's log in place"
+        " of RDY, or nothing at all, not even the address",
+    )
+    stores_settings: bool = _option(False, _flag(), "echo, AT+CMEE and AT+CEREG stay as they are over a boot")
+    context_reports: str = _option(
+        "ip", _choice("ip", "cgev", "pdpdeact"), "what is said when the data context comes back with another address"
+    )
     send_format: str = _option("text", _choice("text", "hex"), "stored format of data to send")
     receive_format: str = _option("text", _choice("text", "hex"), "stored format of received data")
     orphans: int = _option(0, _number(0, 5), "sockets left open by a host that went away")

@@ -266,6 +266,13 @@ class Sockets:
             else:
                 entry.state = SocketState(state)
 
+    def cut_streams(self) -> None:
+        """The network has no TCP connection any more; the entries stay as they are."""
+        for entry in self.table.values():
+            if entry.service == "TCP" and entry.is_connected:
+                entry.is_forgotten = True
+                self._leave_network(entry, is_told=False)
+
     def release_ports(self) -> None:
         """Forget which local ports are busy (a boot)."""
         self._held_ports.clear()

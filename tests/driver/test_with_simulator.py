@@ -19,12 +19,12 @@ from nbsocket._driver import (
 )
 from tests.simulation.connections import Connection
 from tests.simulation.plan import Plan, Step
-from tests.simulation.variety import ENDINGS, QUIRKS, STARTS
+from tests.simulation.variety import ENDINGS, QUIRKS, SIGNS, STARTS
 from tests.simulation.world import World
 
 #: Not for a whole conversation: too slow for it, or datagrams get lost, or the network forgets it.
 APART = {"loss", "idle_timeout"}
-ALL = QUIRKS | ENDINGS | STARTS
+ALL = QUIRKS | ENDINGS | SIGNS | STARTS
 VARIETIES = [(name, value) for name, values in ALL.items() if name not in APART for value in values]
 
 #: A bit of everything that an application does.

@@ -182,3 +182,60 @@ def test_an_idle_module_has_no_deadline() -> None:
     bench.open(0)
     bench.run(10)
     assert bench.module.next_deadline() is None
+
+
+@pytest.mark.parametrize(
+    ("boot_reports", "said"),
+    [
+        ("full", lines("RDY", "+CFUN: 1", "+CPIN: READY", "+IP: 10.18.237.42")),
+        ("no_rdy", lines("+CFUN: 1", "+CPIN: READY", "+IP: 10.18.237.42")),
+        ("garbled", b"\r\n\xf8DY\r\n" + lines("+CFUN: 1", "+CPIN: READY", "+IP: 10.18.237.42")),
+        ("noisy", b"\xff\xfe\x00RDY\r\n" + lines("+CFUN: 1", "+CPIN: READY", "+IP: 10.18.237.42")),
+        ("none", b""),
+    ],
+)
+def test_what_a_boot_says(boot_reports: str, said: bytes) -> None:
+    bench = Bench(boot_reports=boot_reports)
+    bench.open()
+    bench.module.restart(bench.now)
+    assert bench.run(10.0) == said
+    assert bench.ask("AT+QISTATE?")[-1] == "OK" and not bench.module.sockets.table
+
+
+def test_rom_says_its_log_before_the_firmware_runs() -> None:
+    bench = Bench(boot_reports="rom", boot_time=5.0)
+    bench.module.restart(bench.now)
+    assert bench.run(4.0).endswith(b"Leaving the BROM\r\n")
+    assert bench.run(4.0).startswith(lines("+CFUN: 1"))
+
+
+@pytest.mark.parametrize("stores_settings", [True, False])
+def test_settings_over_a_boot(stores_settings: bool) -> None:
+    bench = Bench(echo=True, stores_settings=stores_settings)
+    for command in ("ATE0", "AT+CMEE=2", "AT+CEREG=1"):
+        bench.say(command)
+    bench.module.restart(bench.now)
+    bench.run(10.0)
+    assert bench.say("AT") == (OK if stores_settings else b"AT\r" + OK)
+    assert bench.ask("AT+CEREG?")[-2] == f"+CEREG: {int(stores_settings)},1"
+
+
+@pytest.mark.parametrize(
+    ("context_reports", "said"),
+    [
+        ("ip", lines("+IP: 10.18.238.43")),
+        ("cgev", lines("+CGEV: NW PDN DEACT 1", "+IP: 10.18.238.43")),
+        ("pdpdeact", lines('+QIURC: "pdpdeact",0')),
+    ],
+)
+def test_another_address(context_reports: str, said: bytes) -> None:
+    bench = Bench(context_reports=context_reports)
+    bench.open()
+    bench.module.inject(Fault("readdress"), bench.now)
+    assert bench.read() == said
+    assert bench.ask("AT+CGPADDR?")[0].endswith('"10.18.238.43"')
+    assert bench.network.connections[0].is_vanished
+    assert bench.ask("AT+QISTATE=1,0")[0].split(",")[5] == "2", "it does not know"
+    assert bench.say('AT+QISEND=0,1,"x"').endswith(b"SEND OK\r\n")
+    bench.run(60.0)
+    assert bench.ask("AT+QISEND=0,0") == ["+QISEND: 1,0,1", "OK"]

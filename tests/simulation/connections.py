@@ -162,6 +162,10 @@ class Connection:
         #: Why garbage may follow what the peer got (docs/reliability.md); then nothing more is checked of it:
         #: "unseen" when the module cannot know, "told" when the application must be told.
         self.spoilers: set[str] = set()
+        #: The module has lost it, by a sign; and when. Or without one, so that only the next send can show it.
+        self.must_be_told: float | None = None
+        self.is_lost_silently = False
+        self.has_keepalive = False
         self.is_spoiled = False
         #: What was read is wrong, as the limits of text payload allow; nothing more is checked of it.
         self.is_misread = False

@@ -9,7 +9,7 @@ from typing import Any
 from nbsocket._driver import Settings
 from nbsocket.sim import Options
 from tests.simulation.seeds import SEEDS
-from tests.simulation.variety import random_endings, random_options, random_settings, random_starts
+from tests.simulation.variety import random_endings, random_options, random_settings, random_signs, random_starts
 
 #: Connections of one plan; a port of the peers' side each, so that every byte has an owner.
 MOST_CONNECTIONS = 9
@@ -183,6 +183,7 @@ FAULT_VERBS = frozenset(
         "lose_bytes",
         "lose_port",
         "lose_registration",
+        "readdress",
         "restart_module",
         "stray",
     }
@@ -200,6 +201,7 @@ def make_plan(seed: int) -> Plan:
         return plan
     plan = _with_look_ups(_with_more(plan, Random(seed ^ 0xADD5)), Random(seed ^ 0xD25))
     plan = _with_endings(plan, Random(seed ^ 0xE2D5))
+    plan = _with_losses(plan, Random(seed ^ 0x1055))
     plan = _with_slow_sends(plan, Random(seed ^ 0x510B))
     plan = replace(plan, options=plan.options | random_starts(Random(seed ^ 0x57A7), plan.settings))
     return _with_settings(plan, Random(seed ^ 0x5E77))
@@ -317,6 +319,20 @@ def _with_settings(plan: Plan, random: Random) -> Plan:
         for _ in range(random.choice((1, 5, 20))):
             steps.append(Step(round(random.uniform(0.0, length), 3), "chatter", {"data": random.choice(CHATTER)}))
     return replace(plan, steps=tuple(sorted(steps, key=lambda step: step.at)))
+
+
+def _with_losses(plan: Plan, random: Random) -> Plan:
+    """Add restarts and other addresses that show in different ways, and connections with SO_KEEPALIVE."""
+    steps = list(plan.steps)
+    length = max((step.at for step in steps), default=0.0)
+    for verb, share in (("restart_module", 0.1), ("readdress", 0.15)):
+        for _ in range(random.choice((1, 1, 2)) if random.random() < share else 0):
+            steps.append(Step(round(random.uniform(0.0, length), 3), verb))
+    for index, step in enumerate(steps):
+        if step.verb == "connect" and step.arguments["service"] == "TCP" and random.random() < 0.2:
+            steps[index] = replace(step, arguments=step.arguments | {"keepalive": random.choice((1.0, 20.0, 60.0))})
+    options = plan.options | random_signs(random)
+    return replace(plan, options=options, steps=tuple(sorted(steps, key=lambda step: step.at)))
 
 
 def _random_cut(random: Random) -> str:

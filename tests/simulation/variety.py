@@ -66,6 +66,13 @@ ENDINGS: dict[str, tuple[Any, ...]] = {
     "closed_twice": (True,),
 }
 
+#: How a restart, or another address, shows.
+SIGNS: dict[str, tuple[Any, ...]] = {
+    "boot_reports": ("no_rdy", "garbled", "noisy", "rom", "none"),
+    "stores_settings": (True,),
+    "context_reports": ("cgev", "pdpdeact"),
+}
+
 #: Options that slow every command down: no two of them at a time, so that a run stays short.
 RATES = (9600, 57600, 115200)
 
@@ -106,6 +113,12 @@ def random_starts(random: Random, settings: Settings) -> dict[str, Any]:
     if settings.power == "psm" and options.get("psm"):
         options["active_time"] = 60.0  # shorter than a round trip, even answers would wait for the next question
     return options
+
+
+def random_signs(random: Random) -> dict[str, Any]:
+    """Some of the signs, for two modules in three."""
+    share = random.choice((0.0, 0.5, 0.9))
+    return {name: random.choice(values) for name, values in SIGNS.items() if random.random() < share}
 
 
 def random_endings(random: Random) -> dict[str, Any]:

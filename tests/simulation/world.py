@@ -516,6 +516,8 @@ class World:
         peer = link.peer
         if peer is None:
             return False
+        if link.number in self._forgotten and not link.is_tcp:
+            return True
         # An orderly end is no reason for a reset where all was answered.
         is_whole = peer.ended == "fin" and link.has_heard and len(peer.link.received) >= link.written
         return bool((peer.ended and not is_whole) or peer.link.is_vanished or peer.is_forgotten)
@@ -597,7 +599,10 @@ class World:
                 raise Violation("up", f"{link}: the peer got garbage and the application was not told")
             if peer is None or not link.is_tcp or link.is_spoiled or link.is_misread or peer.has_been_deaf:
                 continue
-            if peer.is_forgotten:
+            if link.must_be_told is not None and link.is_usable and not self._may_miss_sign(link.must_be_told):
+                raise Violation("untold", f"{link}: the module has lost it, and the application was not told")
+            # Nothing shows that a module has restarted which says nothing and is asked for nothing.
+            if peer.is_forgotten or (link.is_lost_silently and link.is_usable):
                 continue
             got = len(peer.link.received)
             # What was on its way when the peer had closed its side already may get lost, as in any TCP.
@@ -616,6 +621,10 @@ class World:
                 )
         if self.plan.loses_nothing:
             self._check_calm()
+
+    def _may_miss_sign(self, moment: float) -> bool:
+        """Whether the report of a loss may have been hurt on the line."""
+        return self.causes.has_come(" down$", moment - LASTING, moment + LASTING)
 
     def _check_calm(self) -> None:
         """Where nothing goes wrong, or the module forgets UDP sockets at the most, everything gets through."""
@@ -770,7 +779,25 @@ class World:
 
     def do_restart_module(self) -> None:
         self._disturbed("module restarted")
+        self._expect_loss(is_silent=self.plan.module_options.boot_reports == "none")
         self.module.restart(self.now)
+
+    def do_readdress(self) -> None:
+        if self.module.has_address:
+            self._disturbed("address changed")
+            self._expect_loss(is_silent=False)
+            self.module.inject(Fault("readdress"), self.now)
+
+    def _expect_loss(self, is_silent: bool) -> None:
+        """The module is about to lose its streams, and an application that only reads must learn of it."""
+        for socket_id, entry in self.module.sockets.table.items():
+            link = self._by_id.get(socket_id)
+            if link is None or not link.is_tcp or not entry.is_connected:
+                continue
+            if is_silent and not link.has_keepalive:
+                link.is_lost_silently = True
+            else:
+                link.must_be_told = self.now
 
     def do_lose_registration(self) -> None:
         self._disturbed("registration lost")
@@ -839,6 +866,7 @@ class World:
     ) -> None:
         link = Connection(self.plan.seed, number, service, peer, kind)
         link.opened_at = self.now
+        link.has_keepalive = bool(choices.get("keepalive"))
         self.connections[number] = link
         if peer in ("refuse", "silent"):
             self.network.refuse(link.port, silently=peer == "silent")
