@@ -335,6 +335,8 @@ class Connection:
         """After "closed" something came: what else the module has to push may follow until then."""
         if self.phase is Phase.JUDGING or (self.is_ending and self.phase is Phase.RELEASING):
             self.look_at = max(self.look_at, moment)
+        elif self.is_ending and self.end_due is not None:
+            self.end_due = max(self.end_due, moment)
 
     def note_received(self) -> None:
         """Something came: the peer is alive, so there is no need to ask."""

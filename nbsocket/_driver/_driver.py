@@ -378,7 +378,7 @@ class Driver:
             return self._choose(now)
         if self._attach is not None and self._attach.command is not None:
             return Turn(self._attach.command, self._attach.respond)
-        return self._fair_turn(now) or self._sleep_turn() or self._leaving_turn()
+        return self._fair_turn(now) or self._lookout.keepalive_turn(now) or self._sleep_turn() or self._leaving_turn()
 
     def _begin_exclusive(self, now: float) -> bool:
         """Begin a request that must be alone: as a script of the module's life, which may change the rate too."""

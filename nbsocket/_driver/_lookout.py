@@ -86,24 +86,27 @@ class Lookout:
         moments.append(self._look_at if self._sign is not None else None)
         return min((moment for moment in moments if moment is not None), default=None)
 
-    def turn(self, now: float) -> Turn | None:
-        """The question, if it is due."""
-        if self._sign is None and any(
-            link.keepalive_due is not None and now >= link.keepalive_due for link in self._links.open_links()
-        ):
+    def keepalive_turn(self, now: float) -> Turn | None:
+        """The question by SO_KEEPALIVE, if it is due: it can wait until there is nothing else to do."""
+        due = (link.keepalive_due for link in self._links.open_links())
+        if self._sign is None and any(moment is not None and now >= moment for moment in due):
             self.suspect("SO_KEEPALIVE", now)
+        return self.turn(now)
+
+    def turn(self, now: float) -> Turn | None:
+        """The question after a sign, if it is due."""
         if self._sign is None or now < self._look_at:
             return None
         asked = tuple(self._links.open_links())
         if not asked:
             self.clear()
             return None
-        for link in asked:
-            link.alive_at = now
         return Turn(QISTATERead(), lambda result, at: self._looked(asked, result, at))
 
     def _looked(self, asked: tuple[Connection, ...], result: FinalResult | None, now: float) -> None:
         rows = read_rows(result)
+        for link in asked:
+            link.alive_at = now
         asked = tuple(link for link in asked if link.phase is Phase.OPEN)
         if self._sign is None:
             return  # the module has begun anew meanwhile

@@ -615,6 +615,21 @@ def test_payload_that_has_begun_to_come_is_not_cut_off_by_the_end(bench: Bench) 
     assert bench.take(PeerClosed).key == key
 
 
+def test_pushes_that_follow_each_other_put_off_the_end_that_is_not_confirmed(bench: Bench) -> None:
+    key = bench.open()
+    bench.say('+QIURC: "closed",0')
+    bench.advance(END_DELAY)
+    bench.dialog(("AT+QICLOSE=0", "OK"))
+    bench.advance(END_PATIENCE - 0.01)
+    for _ in range(5):
+        bench.say(push(b"a"))
+        assert bench.take(DataReceived).data == b"a"
+        bench.advance(END_DELAY - 0.01)
+        bench.no_events()
+    bench.advance(0.02)
+    assert bench.take(PeerClosed).key == key
+
+
 def test_pushes_of_others_put_the_end_off_for_a_while(bench: Bench) -> None:
     bench.open()
     bench.open()

@@ -247,3 +247,15 @@ def test_datagrams_have_no_keepalive() -> None:
     key = bench.open(service="UDP")
     bench.driver.set_option(key, "keepalive", 30.0)
     assert bench.driver.next_deadline() is None
+
+
+def test_keepalive_leaves_a_slow_module_time_for_the_rest(bench: Bench) -> None:
+    source = Pile()
+    key = bench.open(source)
+    bench.driver.set_option(key, "keepalive", 1.0)
+    bench.advance(1.0)
+    bench.expect("AT+QISTATE?")
+    bench.advance(1.5)
+    bench.write(key, source, b"x")
+    bench.say(row(0), "OK")
+    bench.expect('AT+QISEND=0,1,"78"')
