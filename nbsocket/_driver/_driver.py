@@ -272,6 +272,7 @@ class Driver:
 
     def receive_data(self, data: bytes, now: float) -> None:
         """Take bytes that the module sent."""
+        self._links.heard_at = now
         self._chat.receive_data(data, now)
         self._pump(now)
 

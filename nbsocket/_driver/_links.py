@@ -130,6 +130,8 @@ class Links:
         self._settings = settings
         #: Whether a line or a payload has begun to come, and not ended.
         self._is_receiving = is_receiving
+        #: When the module's last bytes came.
+        self.heard_at = float("-inf")
         self._keys = count(1)
         self._by_key: dict[int, Connection] = {}
         self._order: deque[Connection] = deque()
@@ -997,8 +999,9 @@ class Links:
         elif link.close_due is not None and now >= link.close_due and link.phase is Phase.CLOSING:
             self._close_overdue(link, now)
         elif link.end_due is not None and now >= link.end_due and link.is_ending:
-            # A payload that has begun to come in this time still belongs to it.
-            link.end_due = now + END_DELAY if self._is_receiving() else None
+            # What is on the line at this time still belongs to it, and may be behind the answer to something else.
+            is_busy = self._is_receiving() or now < self.heard_at + END_DELAY
+            link.end_due = now + END_DELAY if is_busy else None
             if link.end_due is None:
                 self._tell_end(link)
         elif link.judge_due is not None and now >= link.judge_due:

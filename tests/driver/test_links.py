@@ -583,9 +583,11 @@ def test_close_ok_is_waited_for_no_longer_than_half_a_second(bench: Bench) -> No
     bench.say('+QIURC: "closed",0')
     bench.advance(END_DELAY)
     bench.dialog(("AT+QICLOSE=0", "OK"))
-    bench.advance(END_PATIENCE - 0.01)
+    bench.advance(END_PATIENCE - 2 * END_DELAY)
     bench.say(push(b"a"))
     assert bench.take(DataReceived).data == b"a"
+    bench.advance(2 * END_DELAY - 0.01)
+    bench.no_events()
     bench.advance(0.02)
     assert bench.take(PeerClosed).key == key
     bench.say(push(b"b"))
