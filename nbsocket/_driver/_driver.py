@@ -43,7 +43,7 @@ SAID = "the module said "
 #: Bytes of payload a segment. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.5.
 HEX_SEGMENT, RAW_SEGMENT = 512, 1024
 
-#: Seconds after the beginning of a bring-up in which the module may still say what it says when it boots.
+#: Seconds after a restart was noticed in which the module may still say what it says when it boots.
 BOOT_REPORTS = 10.0
 #: Seconds between looks at the sockets because of lost bytes: a bad line must not be asked without end.
 DAMAGE_SIGN_INTERVAL = 10.0
@@ -108,10 +108,10 @@ class Driver:
         self._out: list[bytes] = []
         self._links = Links(self._emit, self.counters, self.segment_size, settings, lambda: self._chat.is_mid_report)
         self._lookout = Lookout(self._links, self._restarted)
-        #: The address that the connections were made under, while it is in question; when bring-up began; and from when
-        #: on damage to the line is a sign again.
+        #: The address that the connections were made under, while it is in question; when a restart was noticed last;
+        #: and from when on damage to the line is a sign again.
         self._address_before: str | None = None
-        self._started_at = self._next_damage_sign = float("-inf")
+        self._restarted_at = self._next_damage_sign = float("-inf")
         self._mode = Mode.DOWN
         self._network = NetworkState()
         self._line = LineState()
@@ -587,8 +587,10 @@ class Driver:
 
     def _restart_suspected(self, why: str, now: float) -> None:
         """Nothing is open that could be lost, but the settings, and the registration, may be others."""
-        is_news = now > self._started_at + BOOT_REPORTS  # else it is the rest of what a boot says after RDY
-        if is_news and self._attach is None:
+        is_news = now > self._restarted_at + BOOT_REPORTS  # else it is the rest of what a boot says after RDY
+        if is_news and self._attach is not None:
+            self._restarted(why, now)  # it waits for a registration that a module with its radio off never gets
+        elif is_news:
             self._wants_look, self._suspicion = True, why
 
     def _suspect_bearer(self, why: str, now: float) -> None:
@@ -627,7 +629,7 @@ class Driver:
         self._attach = self._turn = self._suspicion = None
         self._may_sleep = self._wants_look = self._line.is_numeric = False
         self._echo_looks = self._failed_looks = 0
-        self._started_at, self._address_before = now, None
+        self._address_before = None
         self._lookout.clear()
         self._bring_up_tries += 1
         self._chat.reset()
@@ -744,6 +746,7 @@ class Driver:
         self._fail_everything(error, now)
 
     def _restarted(self, why: str, now: float) -> None:
+        self._restarted_at = now
         if self._mode is Mode.RUNNING:
             self.counters["restarts"] += 1
             self._restarts.append(now)

@@ -187,7 +187,6 @@ def test_same_address_or_one_beside_it_is_no_sign(bench: Bench, address: str) ->
 
 @pytest.mark.parametrize(("stat", "restarts"), [(1, 0), (2, 1)])
 def test_restart_with_nothing_open_has_the_settings_looked_at(bench: Bench, stat: int, restarts: int) -> None:
-    bench.advance(60.0)
     bench.say("+CFUN: 1", "+CPIN: READY")
     answers = {
         "AT+CMEE?": "+CMEE: 0",
@@ -203,8 +202,22 @@ def test_restart_with_nothing_open_has_the_settings_looked_at(bench: Bench, stat
 
 
 def test_rest_of_a_boot_after_rdy_is_no_news(bench: Bench) -> None:
+    bench.say("RDY")
+    answers = {"AT+CMEE?": "+CMEE: 1", 'AT+QICFG="dataformat"': '+QICFG: "dataformat",1,1', "AT+CFUN?": "+CFUN: 1"}
+    answers |= {"AT+CPSMS?": "+CPSMS: 0", "AT+CEREG?": "+CEREG: 1,1", "AT+CGPADDR?": '+CGPADDR: 5,"10.1.2.3"'}
+    while line := bench.sent().decode().strip():
+        bench.say(*([answers[line]] if line in answers else []), "OK")
+    assert bench.driver.is_ready
     bench.say("+CFUN: 1", "+CPIN: READY")
     bench.expect()
+    assert bench.driver.counters["restarts"] == 1
+
+
+def test_restart_while_it_waits_for_the_network(bench: Bench) -> None:
+    bench.say("+CEREG: 0")
+    bench.dialog(("AT+CEREG?", "+CEREG: 1,0", "OK"))
+    bench.say("+CFUN: 0")
+    assert bench.driver.counters["restarts"] == 1, "a radio that is off never finds a network"
 
 
 # -- SO_KEEPALIVE
