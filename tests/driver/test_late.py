@@ -75,10 +75,12 @@ def test_refused_look_up_that_was_not_carried_out_costs_one_question_more(bench:
 
 def test_the_outcome_that_was_pushed_aside_may_come_later_still(bench: Bench) -> None:
     refuse(bench)
+    bench.advance(50.0)
     bench.driver.submit(Resolve("b.example"), None, bench.now)
     # Both are a.example's address, so nothing shows that b.example's own has not come yet.
     bench.dialog((B, "OK", *told("192.0.2.1")), (B, "OK", *told("192.0.2.1")))
     assert bench.take(RequestDone).value == ["192.0.2.1"]
+    bench.advance(20.0)
     bench.driver.submit(Resolve("c.example"), None, bench.now)
     bench.dialog((C, "OK", *told("192.0.2.1")), (C, "OK", *told("192.0.2.3")), (C, "OK", *told("192.0.2.3")))
     assert bench.take(RequestDone).value == ["192.0.2.3"]
