@@ -13,8 +13,8 @@ import re
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from nbsocket._stdlib import genuine_os as os
 
@@ -29,11 +29,11 @@ _OTHER_TYPES = {stat.S_IFSOCK, stat.S_IFIFO, stat.S_IFCHR, stat.S_IFDIR}
 _READ_SIZE = 65536
 
 #: A registration in the fdinfo of an epoll descriptor, numbers in hex. Source: fs/eventpoll.c, ep_show_fdinfo().
-_ROW_RE = re.compile(r"^tfd:\s*(\d+) events:\s*([0-9a-f]+) data:\s*([0-9a-f]+)(?:.* ino:([0-9a-f]+))?", re.MULTILINE)
+#: Compiled when it is needed, as most programs register after they have connected.
+_ROW = r"(?m)^tfd:\s*(\d+) events:\s*([0-9a-f]+) data:\s*([0-9a-f]+)(?:.* ino:([0-9a-f]+))?"
 
 
-@dataclass(frozen=True, slots=True)
-class _Registration:
+class _Registration(NamedTuple):
     """What one epoll set knows of a descriptor."""
 
     epoll: int
@@ -64,7 +64,7 @@ def _registrations(fd: int) -> list[_Registration]:
     inode = os.fstat(fd).st_ino
     found: list[_Registration] = []
     for epoll in epolls:
-        for number, events, data, known_inode in _ROW_RE.findall(_read(f"/proc/self/fdinfo/{epoll}")):
+        for number, events, data, known_inode in re.findall(_ROW, _read(f"/proc/self/fdinfo/{epoll}")):
             if int(number) == fd and (not known_inode or int(known_inode, 16) == inode):
                 found.append(_Registration(epoll, int(events, 16), int(data, 16)))
     return found
