@@ -27,30 +27,38 @@ class _Mask(threading.local):
 _mask = _Mask()
 
 
-#: Modules whose function is replaced.
-_places: set[str] = set()
+#: What starts programs: (module, function). subprocess has a reference of its own from Python 3.11 on, if it is
+#: imported at all, and uses posix_spawn() from 3.13 on.
+_STARTS = (
+    ("_posixsubprocess", "fork_exec"),
+    ("subprocess", "_fork_exec"),
+    ("os", "posix_spawn"),
+    ("os", "posix_spawnp"),
+)
+
+#: Those that are replaced.
+_places: set[tuple[str, str]] = set()
 
 
 def _with_mask(genuine: Callable[..., int]) -> Callable[..., int]:
     @wraps(genuine)
-    def fork_exec(*arguments: Any) -> int:
+    def start(*arguments: Any, **options: Any) -> int:
         if _mask.wanted is None:
-            return genuine(*arguments)
+            return genuine(*arguments, **options)
         own = signal.pthread_sigmask(signal.SIG_SETMASK, _mask.wanted)
         try:
-            return genuine(*arguments)
+            return genuine(*arguments, **options)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, own)
 
-    return fork_exec
+    return start
 
 
 def give(mask: frozenset[int]) -> None:
     """From now on the children of this thread have ``mask``."""
     _mask.wanted = mask
-    for place, name in (("_posixsubprocess", "fork_exec"), ("subprocess", "_fork_exec")):
-        # subprocess has a reference of its own from Python 3.11 on, if it is imported at all.
-        module = sys.modules.get(place)
+    for place in _STARTS:
+        module, name = sys.modules.get(place[0]), place[1]
         if place not in _places and (genuine := getattr(module, name, None)) is not None:
             _places.add(place)
             setattr(module, name, _with_mask(genuine))

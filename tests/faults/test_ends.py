@@ -53,7 +53,7 @@ def test_end_of_a_program(make_simulator: MakeSimulator, scene: str, line: str) 
 
     with tcp_server(answer) as port:
         done = subprocess.run(
-            [sys.executable, str(SCRIPT), scene, url, str(port)],
+            [sys.executable, "-W", "ignore::DeprecationWarning", str(SCRIPT), scene, url, str(port)],
             env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
             capture_output=True,
             text=True,
