@@ -144,7 +144,7 @@ class StreamChannel(Channel):
         return None
 
     def getsockopt(self, sock: socket.socket, level: int, name: int, *buflen: int) -> Any:
-        """Like :meth:`socket.socket.getsockopt`; TCP_INFO tells the connection's state, and no more."""
+        """Like :meth:`socket.socket.getsockopt`; of TCP_INFO the state is the connection's, and no more."""
         found = super().getsockopt(sock, level, name, *buflen)
         if (level, name) != _TCP_INFO:
             return found
