@@ -88,7 +88,7 @@ def find_programs(path: str, words: Sequence[str], *, folder: str = "", search: 
         yield from _programs_of_shell(script, folder, search)
     elif name in _WRAPPERS and (command := _wrapped(name, rest)):
         yield from find_programs(command[0], command, folder=folder, search=search)
-    elif not (is_python := _is_python(path, folder, search)) or not _is_tracker(rest):
+    elif not (is_python := _is_worker(rest) or _is_python(path, folder, search)) or not _is_tracker(rest):
         yield Program(name, is_python)
 
 
@@ -129,6 +129,11 @@ def _wrapped(name: str, words: Sequence[str]) -> list[str]:
                 return [word, *left]
             to_skip -= 1
     return []
+
+
+def _is_worker(words: Sequence[str]) -> bool:
+    """Whether multiprocessing starts it, whatever program it was told to use (set_executable(), a frozen program)."""
+    return any(word.startswith(("from multiprocessing.", "--multiprocessing-fork")) for word in words)
 
 
 def _is_tracker(words: Sequence[str]) -> bool:

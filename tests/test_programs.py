@@ -47,6 +47,8 @@ COMMANDS: list[tuple[list[str], str]] = [
     (["sh", "-c", "# python3"], ""),
     (["sh", "script.sh", "-c", "python3"], "sh"),
     (["sh"], "sh"),
+    (["/opt/app", "-c", "from multiprocessing.spawn import spawn_main; spawn_main(tracker_fd=5)"], "app*"),
+    (["/opt/app", "--multiprocessing-fork", "tracker_fd=5"], "app*"),
     (["busybox", "sh", "-c", "python3 x"], "python3*"),
     ([PYTHON, "-I", "-c", "from multiprocessing.resource_tracker import main;main(5)"], ""),
     ([PYTHON, "-c", "from joblib.externals.loky.backend.resource_tracker import main; main(7, False)"], ""),
