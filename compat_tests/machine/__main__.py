@@ -66,7 +66,7 @@ def _run(image: Image, options: argparse.Namespace, use_kvm: bool) -> Host:
         host = Host(machine, gates, echo_port, options.only)
         try:
             host.serve(options.work / "console.log", _print_row)
-        except (RuntimeError, TimeoutError) as error:
+        except (RuntimeError, OSError) as error:
             host.results.append(Result("the machine itself", "", str(error) or "it hung", 0.0))
     return host
 

@@ -6,6 +6,7 @@ import os
 import select
 import termios
 import threading
+import time
 import tty
 from contextlib import suppress
 
@@ -58,6 +59,12 @@ class Gate:
     def _make(options: dict[str, object]) -> Simulator:
         chosen = {"baudrate": 115200, "strict_baud": True, **options}
         return Simulator(Options(**chosen), line="socketpair").start()  # type: ignore[arg-type]  # the guest names them
+
+    def cut_off(self) -> None:
+        """Be silent, and let nothing be left that QEMU has not read."""
+        self.is_silent = True
+        time.sleep(4 * LOOK_INTERVAL)
+        termios.tcflush(self._near, termios.TCIOFLUSH)
 
     def inject(self, action: str, **fields: object) -> None:
         """Let something go wrong in the module."""

@@ -46,8 +46,8 @@ class Host:
             "gate": self._set_gate,
             "commands": lambda port: gates[port].simulator.commands,
             "fault": lambda port, action: gates[port].inject(action),
-            "plug": machine.plug,
-            "unplug": machine.unplug,
+            "plug": self._plug,
+            "unplug": self._unplug,
             "break": lambda port: machine.send_break(port),
         }
 
@@ -56,7 +56,7 @@ class Host:
 
         Raises:
             RuntimeError: the machine broke down; the message has what it said.
-            TimeoutError: it hung.
+            OSError: it hung, or QEMU is gone.
         """
         with log.open("w") as file:
             while not self._is_done:
@@ -84,6 +84,15 @@ class Host:
     def _tell_settings(self, booted: float) -> dict[str, Any]:
         self.boot_time = booted
         return self._settings
+
+    def _plug(self) -> None:
+        self._machine.plug()
+        self._gates["usb"].is_silent = False
+
+    def _unplug(self) -> None:
+        # QEMU 7.2 crashes when bytes come for an adapter that was pulled out (usb_wakeup() of a device without a bus).
+        self._gates["usb"].cut_off()
+        self._machine.unplug()
 
     def _set_gate(self, port: str, state: dict[str, bool]) -> None:
         for name, value in state.items():

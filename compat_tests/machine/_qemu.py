@@ -104,7 +104,10 @@ class Machine:
         """Carry out a QMP command. Raises RuntimeError when QEMU refuses."""
         self._monitor.write(json.dumps({"execute": name, "arguments": arguments}))
         while True:
-            answer = json.loads(self._monitor.read(START_TIMEOUT))
+            line = self._monitor.read(START_TIMEOUT)
+            if not line:
+                raise RuntimeError(f"{name}: QEMU has stopped")
+            answer = json.loads(line)
             if "error" in answer:
                 raise RuntimeError(f"{name}: {answer['error']['desc']}")
             if "return" in answer:
