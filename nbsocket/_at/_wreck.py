@@ -23,9 +23,6 @@ _MAX_HEADER_DISTANCE = 4
 # The same without the characters that are hex digits, up to the payload's closing quote.
 _HEADER_MARKS = '+QIUR: "rv",,,""'
 
-# Characters that no recv URC in hex has at that place: more of them than of one garbled byte, and the line is another.
-_MAX_FOREIGN_MARKS = 1
-
 # Lines that a recv URC may have run into: the beginning of what is left is theirs then.
 _RESULT_RE = re.compile(r"(?:SEND OK|CLOSE OK|SEND FAIL|OK|ERROR)")
 
@@ -67,23 +64,14 @@ def has_tail_of_hex(line: str) -> bool:
     """The same where payload is known to come as hex digits: then what is left of it ends with such, and little else.
 
     The characters before them must be those of the header, some of them lost: ``^MODE: 17,17`` and ``NAME: "ab"`` have
-    letters that no header has, so they cannot have been received data.
+    others, so they cannot have been received data. (A header of which little is garbled is known by :func:`is_wreck`.)
     """
     match = _HEX_TAIL_RE.fullmatch(line)
     if match is None or not has_tail_of_payload(line):
         return False
     marks = _HEX_DIGITS_RE.sub("", _RESULT_RE.sub("", match[1], count=1))
-    return len(marks) - _common_size(marks, _HEADER_MARKS) <= _MAX_FOREIGN_MARKS
-
-
-def _common_size(text: str, other: str) -> int:
-    """Length of the longest common subsequence."""
-    row = [0] * (len(other) + 1)
-    for char in text:
-        diagonal = 0
-        for index, expected in enumerate(other, 1):
-            diagonal, row[index] = row[index], diagonal + 1 if char == expected else max(row[index], row[index - 1])
-    return row[-1]
+    rest = iter(_HEADER_MARKS)
+    return all(mark in rest for mark in marks)  # in this order
 
 
 def is_wreck_of_urc(line: str) -> bool:

@@ -594,7 +594,10 @@ def test_data_that_comes_as_text_meanwhile_is_received() -> None:
 # -- lines that nobody asked for
 
 
-@pytest.mark.parametrize("line", ['NAME: "x"', "^MODE: 17,17", '*x: 1,"y"', 'NAME: "ab"', '^SIND: "ab",12', "RING 12"])
+@pytest.mark.parametrize(
+    "line",
+    ['NAME: "x"', "^MODE: 17,17", '*x: 1,"y"', 'NAME: "ab"', '^SIND: "ab",12', "RING 12", '*EBC: 1,"12"', '+X "aa"'],
+)
 def test_line_that_cannot_be_received_data_costs_no_connection(line: str) -> None:
     module = Responder(Bench(FIXED))
     assert module.open()
