@@ -9,7 +9,10 @@ natively; it decides nothing and knows no modem.
   *inode* of the descriptor (:func:`lookup`), and its life ends when the engine end reads end of file.
 - The *shadow* is the operating system's own, never connected socket that the application made. It validates and
   remembers the socket options that mean nothing to a socket pair.
-- One lock a channel guards its state and its non-blocking reads and writes; nothing waits while it is held.
+- There are no locks: a signal handler or a ``__del__`` of the program's may come in anywhere and use sockets itself.
+  The engine end belongs to the engine's thread alone, the application's end to the application; what both touch
+  changes in single steps (an errno is taken out of a deque; a trailer is announced before it is written). What needs
+  more (connecting a datagram socket anew) is done on the engine's thread.
 """
 
 from nbsocket._channel._base import Carrier, Channel, State

@@ -9,7 +9,7 @@ import struct
 import termios
 from collections import deque
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from enum import Enum, auto
 from functools import partial
 from typing import Any, Protocol
@@ -97,7 +97,6 @@ class Channel:
             sock: the application's socket, an operating system's socket so far.
             pair_type: type of the AF_UNIX pair.
         """
-        self.lock = nullcontext()
         self.shadow = adopt(os.dup(GenuineSocket.fileno(sock)))
         #: As the application made it.
         self.family = int(self.shadow.family)
@@ -233,10 +232,9 @@ class Channel:
 
     def discard(self) -> None:
         """Close whatever is still open; nobody holds the application's end any more."""
-        with self.lock:
-            for end in (self.app_end, self.engine_end, self.shadow):
-                with suppress(OSError):
-                    end.close()
+        for end in (self.app_end, self.engine_end, self.shadow):
+            with suppress(OSError):
+                end.close()
         self.state = State.CLOSED
 
     def orphan(self) -> None:
@@ -246,7 +244,7 @@ class Channel:
             self.engine_end.close()
 
     def swap_in(self, sock: socket.socket, *, is_new: bool = False) -> None:
-        """Put the application's end over the descriptor of ``sock`` and make it known. With the lock held."""
+        """Put the application's end over the descriptor of ``sock`` and make it known."""
         fd = GenuineSocket.fileno(sock)
         if fd < 0 or _registry.inode_of(fd) != _registry.inode_of(self.shadow.fileno()):
             raise OSError(errno.EBADF, "the socket was closed while it was being connected")

@@ -72,9 +72,8 @@ class DatagramChannel(Channel):
         self._queue_size = 0
         self._inbox: deque[tuple[Peer, bytes]] = deque()
         self.shadow.settimeout(0)
-        with self.lock:
-            self.state = State.CONNECTED
-            self.swap_in(sock, is_new=is_new)
+        self.state = State.CONNECTED
+        self.swap_in(sock, is_new=is_new)
 
     @property
     def is_connected(self) -> bool:
@@ -166,20 +165,17 @@ class DatagramChannel(Channel):
         Raises:
             EOFError: the application has closed the socket and everything was read.
         """
-        with self.lock:
-            if not self._inbox:
-                self._read_one()
-            return self._inbox.popleft() if self._inbox else None
+        if not self._inbox:
+            self._read_one()
+        return self._inbox.popleft() if self._inbox else None
 
     def deliver(self, peer: Peer, data: bytes) -> None:
         """Give a received datagram to the application, or drop and count it when too many wait."""
-        with self.lock:
-            self._deliver(peer, data)
+        self._deliver(peer, data)
 
     def flush(self) -> None:
         """Go on delivering; the application's end may have room again."""
-        with self.lock:
-            self._flush()
+        self._flush()
 
     @property
     def wants_write(self) -> bool:
@@ -188,12 +184,11 @@ class DatagramChannel(Channel):
 
     def is_deserted(self) -> bool:
         """Whether the application has closed it; for channels that no engine watches."""
-        with self.lock:
-            if self.engine_end.fileno() < 0:
-                return True
-            poll = select.poll()
-            poll.register(self.engine_end.fileno(), 0)
-            return bool(poll.poll(0))
+        if self.engine_end.fileno() < 0:
+            return True
+        poll = select.poll()
+        poll.register(self.engine_end.fileno(), 0)
+        return bool(poll.poll(0))
 
     def is_over(self) -> bool:
         """Whether only questions can still come; also of a channel that was never used and is closed."""
@@ -202,10 +197,9 @@ class DatagramChannel(Channel):
 
     def finish(self) -> None:
         """Close the engine's end: the application has closed, or reads end of file from here on."""
-        with self.lock:
-            self.state = State.CLOSED
-            with suppress(OSError):
-                self.engine_end.close()
+        self.state = State.CLOSED
+        with suppress(OSError):
+            self.engine_end.close()
         _registry.sweep()
 
     def _read_all(self) -> None:

@@ -110,14 +110,13 @@ class StreamChannel(Channel):
         Raises:
             OSError: EBADF, ``sock`` was closed meanwhile.
         """
-        with self.lock:
-            if self.state is State.NEW:
-                self.prepare()
-            try:
-                self.swap_in(sock)
-            except OSError:
-                self.app_end.close()
-                raise
+        if self.state is State.NEW:
+            self.prepare()
+        try:
+            self.swap_in(sock)
+        except OSError:
+            self.app_end.close()
+            raise
 
     def prepare(self) -> None:
         """Make it unwritable until it is connected; before the engine knows of it."""
@@ -136,11 +135,10 @@ class StreamChannel(Channel):
             return self.engine.interrupt(self)
         if self.state is not State.CONNECTED and self.state is not State.CLOSED:
             raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
-        with self.lock:
-            self._is_shut |= how != socket.SHUT_RD
-            if how == socket.SHUT_WR and not self._has_trailer and _is_writable(sock):
-                self._add_trailer(sock)
-            GenuineSocket.shutdown(sock, how)
+        self._is_shut |= how != socket.SHUT_RD
+        if how == socket.SHUT_WR and not self._has_trailer and _is_writable(sock):
+            self._add_trailer(sock)
+        GenuineSocket.shutdown(sock, how)
         return None
 
     def getsockopt(self, sock: socket.socket, level: int, name: int, *buflen: int) -> Any:
@@ -181,11 +179,10 @@ class StreamChannel(Channel):
 
     def opened(self, local_address: str | None) -> None:
         """The connection is there: it becomes writable."""
-        with self.lock:
-            self.state = State.CONNECTED
-            if local_address:
-                self.sockname = self.make_address(self.in_family(local_address), self.local_port)
-            self._discard_filler()
+        self.state = State.CONNECTED
+        if local_address:
+            self.sockname = self.make_address(self.in_family(local_address), self.local_port)
+        self._discard_filler()
 
     def failed(self, error: OSError) -> None:
         """The connection could not be made: the application's end becomes ready, SO_ERROR has the reason."""
@@ -196,30 +193,27 @@ class StreamChannel(Channel):
 
     def available(self) -> int:
         """Return how many bytes the application has written that were not taken."""
-        with self.lock:
-            return self._available()
+        return self._available()
 
     def take(self, max_bytes: int) -> bytes:
         """Return up to ``max_bytes`` that the application wrote; ``b""`` when there is nothing now. Never blocks."""
-        with self.lock:
-            size = min(max_bytes, self._available())
-            data = self.engine_end.recv(size) if size > 0 else b""
-            self.bytes_up += len(data)
-            return data
+        size = min(max_bytes, self._available())
+        data = self.engine_end.recv(size) if size > 0 else b""
+        self.bytes_up += len(data)
+        return data
 
     def is_at_end(self) -> bool:
         """Whether the application will write no more and everything was taken."""
-        with self.lock:
-            if self._available():
-                return False
-            if self._may_have_trailer:
-                return self._has_trailer
-            try:
-                return not self.engine_end.recv(1, socket.MSG_PEEK)
-            except BlockingIOError:
-                return False
-            except OSError:
-                return True
+        if self._available():
+            return False
+        if self._may_have_trailer:
+            return self._has_trailer
+        try:
+            return not self.engine_end.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
 
     def deliver(self, data: bytes) -> bool:
         """Give received bytes to the application.
@@ -227,11 +221,10 @@ class StreamChannel(Channel):
         Returns:
             False when more waits than may: the connection must then be cut.
         """
-        with self.lock:
-            self.bytes_down += len(data)
-            self._append(data)
-            self._flush()
-            return self._queue_size <= QUEUE_LIMIT
+        self.bytes_down += len(data)
+        self._append(data)
+        self._flush()
+        return self._queue_size <= QUEUE_LIMIT
 
     def _append(self, data: bytes) -> None:
         self._queue_size += len(data)
@@ -242,8 +235,7 @@ class StreamChannel(Channel):
 
     def flush(self) -> None:
         """Go on delivering; the application's end may have room again."""
-        with self.lock:
-            self._flush()
+        self._flush()
 
     @property
     def wants_write(self) -> bool:
@@ -262,16 +254,14 @@ class StreamChannel(Channel):
 
     def end_reading(self) -> None:
         """The application reads end of file from here on; it may still write."""
-        with self.lock:
-            if self.state is not State.CLOSED and self.engine_end.fileno() >= 0:
-                self.state = State.CLOSED
-                with suppress(OSError):
-                    self.engine_end.shutdown(socket.SHUT_WR)
+        if self.state is not State.CLOSED and self.engine_end.fileno() >= 0:
+            self.state = State.CLOSED
+            with suppress(OSError):
+                self.engine_end.shutdown(socket.SHUT_WR)
 
     def discard_written(self) -> None:
         """Throw away what the application wrote: there is no connection any more."""
-        with self.lock:
-            self._empty()
+        self._empty()
 
     def reset(self, error: OSError) -> None:
         """The stream was cut: ECONNRESET after what was received, as far as it fits; SO_ERROR has another reason."""
@@ -279,14 +269,13 @@ class StreamChannel(Channel):
             return
         if error.errno != errno.ECONNRESET:
             self.set_error(error)
-        with self.lock:
-            self._flush()
-            self._queue.clear()
-            if not unread_size(self.engine_end.fileno()):
-                self._write_from_their_side()
-            self.state = State.CLOSED
-            self.was_reset = True
-            self.engine_end.close()
+        self._flush()
+        self._queue.clear()
+        if not unread_size(self.engine_end.fileno()):
+            self._write_from_their_side()
+        self.state = State.CLOSED
+        self.was_reset = True
+        self.engine_end.close()
         _registry.sweep()
 
     def sever(self, error: OSError) -> None:
@@ -294,24 +283,22 @@ class StreamChannel(Channel):
         if self.is_over():
             return
         self.set_error(error)
-        with self.lock:
-            self.state = State.FAILED if self.state is State.CONNECTING else State.CLOSED
-            self.was_reset = True
-            self.engine_end.close()
+        self.state = State.FAILED if self.state is State.CONNECTING else State.CLOSED
+        self.was_reset = True
+        self.engine_end.close()
 
     def finish(self) -> None:
         """Close the engine's end; the application reads end of file."""
-        with self.lock:
-            if self.engine_end.fileno() < 0:
-                return
-            if self.state is not State.FAILED:
-                self.state = State.CLOSED
-            with suppress(OSError):
-                self.engine_end.shutdown(socket.SHUT_RDWR)
-            # Unread bytes would make it a reset.
-            self._empty()
-            self._queue.clear()
-            self.engine_end.close()
+        if self.engine_end.fileno() < 0:
+            return
+        if self.state is not State.FAILED:
+            self.state = State.CLOSED
+        with suppress(OSError):
+            self.engine_end.shutdown(socket.SHUT_RDWR)
+        # Unread bytes would make it a reset.
+        self._empty()
+        self._queue.clear()
+        self.engine_end.close()
         _registry.sweep()
 
     def abandon(self) -> None:
