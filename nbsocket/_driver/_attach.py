@@ -5,7 +5,16 @@ What is heard is noted in a :class:`NetworkState`, so that a call that gives up 
 
 from __future__ import annotations
 
-from nbsocket._at import CEREG, IpAssigned, Registration, RegistrationStatus
+from nbsocket._at import (
+    CEREG,
+    CFUN,
+    CFUNRead,
+    FinalResult,
+    IpAssigned,
+    Registration,
+    RegistrationStatus,
+    RemoteProtocolError,
+)
 from nbsocket._driver._network import DENIED, REGISTERED, NetworkState, ask_registration, look_at_sim
 from nbsocket._driver._requests import read_address
 from nbsocket._driver._script import Await, Steps, Unanswered
@@ -22,6 +31,9 @@ FIRST_ADDRESS_QUERY, LONGEST_ADDRESS_WAIT = 1.0, 20.0
 
 #: Modes of AT+CEREG in which the cause of a refusal is told, and the one that is set to learn it. TS 27.007 §10.1.22.
 CAUSE_MODES, CAUSE_MODE = (3, 5), 3
+
+#: +CEREG state of a module that does not search for a network, and +CFUN state in which it cannot. TS 27.007 §8.2.
+NOT_SEARCHING, RADIO_OFF = 0, 0
 
 #: +CEREG states in which an address shows that the network is there all the same: not searching (0), unknown (4).
 DOUBTFUL = (0, 4)
@@ -49,6 +61,8 @@ def attach(network: NetworkState) -> Steps[tuple[int | None, str | None]]:
                 _, address = yield from read_address()
                 if address is not None:
                     return network.stat, address
+            if network.stat == NOT_SEARCHING and interval == QUERY_INTERVAL:
+                yield from _switch_radio_on()
             is_searching = interval == SECOND_QUERY and network.stat not in (None, DENIED, *DOUBTFUL)
             if not (is_sim_ready or is_searching):
                 is_sim_ready = yield from look_at_sim(network)
@@ -57,6 +71,17 @@ def attach(network: NetworkState) -> Steps[tuple[int | None, str | None]]:
         event: object = yield Await((Registration, IpAssigned), interval)
         has_address = isinstance(event, IpAssigned)
         interval = QUERY_INTERVAL
+
+
+def _switch_radio_on() -> Steps[None]:
+    """After a restart that nothing has told of, the radio may be off, as it was before bring-up."""
+    answer: FinalResult = yield CFUNRead()
+    try:
+        is_off = answer.ok and answer.command.parse(answer.responses) == RADIO_OFF
+    except RemoteProtocolError:
+        return
+    if is_off:
+        yield CFUN(1)
 
 
 def _ask_registration(network: NetworkState) -> Steps[RegistrationStatus | None]:

@@ -272,3 +272,17 @@ def test_keepalive_leaves_a_slow_module_time_for_the_rest(bench: Bench) -> None:
     bench.write(key, source, b"x")
     bench.say(row(0), "OK")
     bench.expect('AT+QISEND=0,1,"78"')
+
+
+def test_radio_that_a_silent_restart_has_switched_off_is_switched_on(bench: Bench) -> None:
+    bench.say("+CEREG: 0")
+    for _ in range(2):
+        assert bench.sent() == b"AT+CEREG?\r"
+        bench.say("+CEREG: 1,0", "OK")
+        while (line := bench.sent().decode().strip()) not in ("", "AT+CFUN?"):
+            bench.say("ERROR" if "CPIN" in line else "OK")
+        if not line:
+            bench.advance(10.0)
+    assert line == "AT+CFUN?"
+    bench.say("+CFUN: 0", "OK")
+    bench.expect("AT+CFUN=1")

@@ -434,6 +434,8 @@ class World:
         is_excused = has_no_socket or has_cause or self._may_time_out(link)
         # A radio that has more to send first than goes through in the time that the module gives an opening.
         is_excused |= bool(self.plan.module_options.radio_rate) and event.error.errno == ETIMEDOUT and not link.peers
+        # The peer has ended it before the module told that it was there.
+        is_excused |= any(peer.ended or peer.link.is_vanished for peer in link.peers)
         if link.manner not in ("refuse", "silent") and not is_excused:
             raise Violation("isolation", f"{link} failed to connect for no reason: {event.error}")
 
