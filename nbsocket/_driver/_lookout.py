@@ -58,19 +58,22 @@ class Lookout:
         self._may_be_restart = False
         self._tries = 0
         self._look_at = 0.0
-        #: Those that the last answer did not have.
+        #: Those that the last answer did not have, and those that it said were closed.
         self._missing: frozenset[int] = frozenset()
+        self._ended: frozenset[int] = frozenset()
 
     def clear(self) -> None:
         """The module begins anew: it has no sockets."""
-        self._sign, self._may_be_restart, self._tries, self._missing = None, False, 0, frozenset()
+        self._sign, self._may_be_restart, self._tries = None, False, 0
+        self._missing = self._ended = frozenset()
 
     def suspect(self, why: str, now: float, may_be_restart: bool = False) -> bool:
         """Take a sign; return whether there is any connection to look for."""
         if not self._links.open_socket_ids:
             return False
         if self._sign is None:
-            self._tries, self._look_at, self._missing = 0, now, frozenset()
+            self._tries, self._look_at = 0, now
+            self._missing = self._ended = frozenset()
         self._sign = self._sign or why
         self._may_be_restart |= may_be_restart
         return True
@@ -118,22 +121,24 @@ class Lookout:
             return
         present = {row.socket_id: row for row in rows}
         missing = frozenset(link.key for link in asked if link.socket_id not in present)
-        lost = [link for link in asked if link.key in missing & self._missing]
-        if missing and not lost:
-            self._missing = missing  # once more, for a row may have been hurt on the line
-            return
+        ended = frozenset(link.key for link in asked if link.key not in missing and _has_ended(link, present))
+        if (missing - self._missing) | (ended - self._ended):
+            self._missing, self._ended = missing, ended
+            return  # once more, for a row may have been hurt on the line
         why, may_be_restart = self._sign, self._may_be_restart
         self.clear()
-        if may_be_restart and lost and len(lost) == len(asked):
+        if may_be_restart and asked and len(missing) == len(asked):
             self._restarted(why, now)
             return
-        for link in lost:
-            error = make_error(ECONNRESET, f"the module has no such connection any more ({why})", result=567)
-            self._links.lost(link, error, now)
         for link in asked:
-            self._see_whether_closed(link, present, now)
+            if link.key in missing:
+                error = make_error(ECONNRESET, f"the module has no such connection any more ({why})", result=567)
+                self._links.lost(link, error, now)
+            elif link.key in ended and link.socket_id is not None:
+                self._links.peer_closed(link.socket_id, now)
 
-    def _see_whether_closed(self, link: Connection, rows: dict[int, SocketStatus], now: float) -> None:
-        row = rows.get(-1 if link.socket_id is None else link.socket_id)
-        if row is not None and row.state in CLOSED_STATES and link.is_tcp and link.phase is Phase.OPEN:
-            self._links.peer_closed(row.socket_id, now)
+
+def _has_ended(link: Connection, rows: dict[int, SocketStatus]) -> bool:
+    """Whether the module says of a stream that is open that it was closed."""
+    assert link.socket_id is not None
+    return link.is_tcp and rows[link.socket_id].state in CLOSED_STATES
