@@ -504,6 +504,9 @@ class Links:
         if link is not self._opening or link.socket_id is None:
             return
         found = finding_of(link, read_rows(result))
+        if link.has_closed and found is not Finding.UNKNOWN:
+            self._closed_seen(link, found, now)
+            return
         if found is Finding.OPEN or found is Finding.CLOSED:
             socket_id = link.socket_id
             self.opened(socket_id, 0, now)
@@ -518,6 +521,16 @@ class Links:
             pause = link.look_interval if found is Finding.CONNECTING else STATE_PAUSE
             link.look_interval, link.unlisted = 2 * link.look_interval, 0
             link.look_at = now + pause
+
+    def _closed_seen(self, link: Connection, found: Finding, now: float) -> None:
+        """Take what QISTATE says after "closed" came in place of the outcome."""
+        assert link.socket_id is not None
+        if found in (Finding.CONNECTING, Finding.OPEN):
+            link.has_closed = False  # that was about another connection
+            link.look_at = now + FIRST_LOOK
+        if found is not Finding.CONNECTING:
+            # Only what was open is reported closed.
+            self.opened(link.socket_id, 0, now)
 
     def _not_listed(self, link: Connection, now: float) -> None:
         """The module has no such socket: the command did not reach it, or it is at the name's look-up still."""
@@ -795,7 +808,7 @@ class Links:
         elif link.phase is Phase.OPENING and link.is_accepted and link.is_tcp:
             # The outcome may come behind it; before the OK it is about the connection that had the id before.
             link.has_closed = True
-            self._open_due = now + EARLY_CLOSE_TIME
+            link.look_at = min(link.look_at, now + EARLY_CLOSE_TIME)
         elif link.phase is Phase.OPEN:
             if not link.is_tcp:
                 self._closed_datagrams(link, now)
@@ -972,14 +985,6 @@ class Links:
         """Do what time demands."""
         self._rests_until = {number: until for number, until in self._rests_until.items() if now < until}
         if self._opening is not None and self._open_due is not None and now >= self._open_due:
-            if self._opening.has_closed and self._opening.early and self._opening.socket_id is not None:
-                # It was open, for data came: its outcome was lost.
-                self.opened(self._opening.socket_id, 0, now)
-                return
-            if self._opening.has_closed:
-                error = make_error(ECONNRESET, "the connection was closed while being opened", result=567)
-                self._fail(self._opening, error)
-                return
             self._fail(self._opening, make_error(ETIMEDOUT, "the module gave no outcome of AT+QIOPEN", result=569))
         for link in tuple(self._order):
             self._handle_timeout_of(link, now, is_attached, why_not)

@@ -183,6 +183,7 @@ def test_peer_that_greets_and_closes_and_the_outcome_is_lost(bench: Bench) -> No
     key = begin(bench)
     bench.dialog((OPEN, "OK", '+QIURC: "recv",0,2,"6869"', '+QIURC: "closed",0'))
     bench.advance(0.6)
+    bench.dialog((STATE, "OK"))
     assert bench.take(Connected).key == key
     assert bench.take(DataReceived) == DataReceived(key, b"hi")
     run(bench, 1.0, {STATE: [row(4), "OK"], "AT+QICLOSE": ["OK", "CLOSE OK"]})
