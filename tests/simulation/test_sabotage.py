@@ -12,6 +12,7 @@ from nbsocket._driver import DataReceived, Driver, _segments
 from nbsocket._driver._connection import Connection, Phase
 from nbsocket._driver._late import LateOutcomes
 from nbsocket._driver._links import Links
+from nbsocket._driver._lookout import Lookout
 from nbsocket._driver._segments import Segments
 from nbsocket._driver._turn import Turn
 from tests.simulation.runner import run_seed
@@ -99,6 +100,15 @@ def test_end_of_file_without_a_look_at_what_was_acknowledged(monkeypatch: pytest
 
     monkeypatch.setattr(Links, "_judge_turn", believe)
     assert first_failure({"eof"}) < MOST_SEEDS
+
+
+@pytest.mark.timeout(300)
+def test_signs_of_a_loss_are_not_looked_into(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ignore(self: Lookout, why: str, now: float, may_be_restart: bool = False) -> bool:
+        return bool(self._links.open_socket_ids)
+
+    monkeypatch.setattr(Lookout, "suspect", ignore)
+    assert first_failure({"untold"}) < MOST_SEEDS
 
 
 @pytest.mark.timeout(300)
