@@ -122,6 +122,8 @@ class Connection:
     refusal_code: int | None = None
     #: UDP: QISTATE was asked whether the module, which refuses the datagram again and again, still has the socket.
     is_sought: bool = False
+    #: QISTATE of this socket alone was refused: all of them are asked for.
+    is_state_refused: bool = False
     #: How often the segment was refused (or, QUEUED and OPENING, the opening); when it may be sent again.
     tries: int = 0
     retry_at: float = 0.0

@@ -29,6 +29,7 @@ from nbsocket._at import (
     QISENDData,
     QISENDHex,
     QISENDQuery,
+    QISTATERead,
     RemoteProtocolError,
     SocketStatus,
 )
@@ -56,8 +57,9 @@ LOOK_INTERVAL = 2.0
 LOOKS = 2
 #: States of QISTATE in which a UDP socket can send; some firmware may call one without a connection "connecting".
 USABLE_STATES = frozenset({1, 2})
-#: Seconds for which a datagram is tried again: what it carries is stale then, and others wait behind it.
-DATAGRAM_TIMEOUT = 30.0
+#: Seconds for which a datagram is tried again: longer than the 65 s in which a module that is at an opening may refuse
+#: everything. What it carries is stale then, and others wait behind it.
+DATAGRAM_TIMEOUT = 90.0
 
 
 class Segments:
@@ -134,7 +136,9 @@ class Segments:
         if now < link.look_at:
             return None
         if link.looks > LOOKS:
-            return Turn(QISTATE(link.socket_id), partial(self._find_out, link))
+            # Some firmware refuses to tell of one socket that it does not have, but lists those that it has.
+            command = QISTATERead() if link.is_state_refused else QISTATE(link.socket_id)
+            return Turn(command, partial(self._find_out, link))
         return Turn(QISENDQuery(link.socket_id), partial(self._settle, link))
 
     def forget_look(self) -> None:
@@ -298,7 +302,7 @@ class Segments:
         """When the segment is given up."""
         assert link.stalled_at is not None
         if not link.is_tcp:
-            return link.stalled_at + min(link.user_timeout, DATAGRAM_TIMEOUT)
+            return link.stalled_at + DATAGRAM_TIMEOUT
         since = link.stalled_at if link.is_acked else max(link.stalled_at, link.progress_at)
         return since + link.user_timeout
 
@@ -328,11 +332,15 @@ class Segments:
         """Take what QISTATE says of a socket that does not tell its count."""
         if link.phase is not Phase.OPEN or link.segment is None or not link.is_in_doubt:
             return
-        rows = read_rows(result)
+        is_denied = result is not None and result.code in CLOSED_RESULTS
+        rows = [] if is_denied else read_rows(result)
         row = next((row for row in rows or () if row.socket_id == link.socket_id), None)
         link.look_at = now
+        link.is_state_refused = rows is None and result is not None and not result.ok and not link.is_state_refused
         if row is not None and not link.is_tcp and row.state not in USABLE_STATES:
             self._reopen(link, now)
+        elif rows is None and link.is_state_refused and not link.is_tcp:
+            pass  # it is asked for all of them at once
         elif rows is None or row is not None:
             link.looks, link.unlisted = 0, 0
             if not link.is_tcp:  # its count was refused just now

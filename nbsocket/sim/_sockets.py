@@ -216,7 +216,7 @@ class Sockets:
             self._leave_network(entry, is_told=True)
 
     def _closed(self, entry: ModuleSocket, now: float) -> None:
-        if entry.down:
+        if entry.down and entry.tail_at is not None:
             self._at(entry, now + _TAIL_INTERVAL, lambda at: self._closed(entry, at))
             return
         self._remove(entry, now)

@@ -76,6 +76,24 @@ def test_lost_socket_is_opened_again_and_the_datagram_sent(
     bench.expect('AT+QISEND=1,3,"74776F"')
 
 
+def test_module_that_tells_nothing_of_a_socket_that_it_does_not_have(bench: Bench) -> None:
+    """Some firmware answers ERROR to QISTATE, too: what it lists settles it."""
+    key, source = datagrams(bench)
+    bench.write(key, source, b"one")
+    bench.dialog(
+        ('AT+QISEND=0,3,"6F6E65"', "ERROR"),
+        ("AT+QISEND=0,0", "ERROR"),
+        ("AT+QISTATE=1,0", "ERROR"),
+        ("AT+QISTATE?", '+QISTATE: 4,"TCP","10.0.0.8",80,0,2,0,1', "OK"),
+        ("AT+QISTATE=1,0", "ERROR"),
+        ("AT+QISTATE?", "OK"),
+        ("AT+QICLOSE=0", "ERROR"),
+        ('AT+QIOPEN=0,1,"UDP","10.0.0.9",80', "OK"),
+    )
+    bench.say("+QIOPEN: 1,0")
+    bench.expect('AT+QISEND=1,3,"6F6E65"')
+
+
 def test_what_the_module_says_of_a_socket_without_the_power_to_send_is_closed(bench: Bench) -> None:
     """Some modules keep the entry, in a state in which nothing can be sent."""
     key, source = datagrams(bench)
@@ -112,7 +130,7 @@ def test_module_that_tells_nothing_at_all_loses_the_datagram_in_the_open(bench: 
     key, source = datagrams(bench)
     bench.write(key, source, b"one")
     bench.dialog(('AT+QISEND=0,3,"6F6E65"', "ERROR"))
-    for _ in range(40):
+    for _ in range(100):
         if bench.sent():
             bench.say("ERROR")
         bench.advance(1.0)

@@ -328,3 +328,14 @@ def test_what_was_sent_goes_out_though_the_socket_is_forgotten() -> None:
     bench.run(2.0)
     assert bench.network.connections[0].received == b"hello"
     assert bench.network.connections[0].is_finished
+
+
+def test_an_answer_that_comes_while_a_datagram_socket_closes() -> None:
+    """It is dropped, and does not keep the socket from its end."""
+    bench = Bench(latency=0.02)
+    bench.network.serve(9, lambda connection, data: connection.send(b"answer"))
+    bench.say('AT+QIOPEN=0,0,"UDP","192.0.2.1",9')
+    bench.say('AT+QISEND=0,3,"abc"')
+    assert bench.say("AT+QICLOSE=0") == OK
+    assert bench.run(5.0) == lines("CLOSE OK")
+    assert bench.ask("AT+QISTATE?") == ["OK"]

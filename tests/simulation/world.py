@@ -522,7 +522,8 @@ class World:
             return True
         # An orderly end is no reason for a reset where all was answered.
         is_whole = peer.ended == "fin" and link.has_heard and len(peer.link.received) >= link.written
-        return bool((peer.ended and not is_whole) or peer.link.is_vanished or peer.is_forgotten)
+        is_cut = peer.link.is_vanished or peer.is_forgotten or link.number in self._forgotten
+        return bool((peer.ended and not is_whole) or is_cut)
 
     def _is_own_doing(self, link: Connection, error: OSError) -> bool:
         """Whether it is what this peer, or this application, was bound to get."""
@@ -633,8 +634,10 @@ class World:
         options = self.plan.module_options
         if options.loss or self.plan.settings.power == "psm":
             return
+        # An opening that nobody answers keeps the line, or the module, busy for a minute.
+        enough = 180.0 if any(link.manner == "silent" for link in self.connections.values()) else 60.0
         is_hurried = any(
-            link.is_("aborted") or link.linger < 60.0 for link in self._datagram_links("aborted", "finished")
+            link.is_("aborted") or link.linger < enough for link in self._datagram_links("aborted", "finished")
         )
         is_hurried |= self.causes.has_come("^rate changed", 0.0, self.now)  # and what came meanwhile was lost
         if self.driver.counters["dropped_datagrams"] and not is_hurried:
