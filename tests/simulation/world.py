@@ -117,6 +117,8 @@ class World:
         #: its end; hex digits of which as many were made up as lost.
         self._unseen_at = float("-inf")
         self.causes = Causes()
+        #: The faults that have kept the module from sending.
+        self._stalls: list[Fault] = []
         #: Numbers of the UDP connections whose socket the module has lost at some time: what their peers sent then.
         self._forgotten: set[int] = set()
         #: The line that each side is at.
@@ -356,6 +358,8 @@ class World:
     def _blame(self, moment: float, fault: Fault, line: str) -> None:
         text = f"{fault.action} at {line[:30]}"
         if fault.action in FLOW_CONTROL and OWNED_RE.search(line) is not None:
+            if not any(other is fault for other in self._stalls):
+                self._stalls.append(fault)
             return
         self._left_behind += line.startswith(("AT+QICLOSE", "AT+QISTATE?")) or f",{RAW_PORT}" in line
         if self.plan.module_options.strict and fault.action == "error" and fault.is_carried_out:
@@ -531,6 +535,9 @@ class World:
         # What is not acknowledged fills the module's send buffer, which then takes nothing.
         is_unacknowledged = "acknowledged nothing" in str(error) or "took no data" in str(error)
         if link.peer.has_been_deaf and is_unacknowledged:
+            return True
+        # Several stalls in a row may last longer than the application's TCP_USER_TIMEOUT, which is 20 s at the least.
+        if "took no data" in str(error) and sum(fault.delay for fault in self._stalls) >= 20.0:
             return True
         if link.is_("halved") and error.errno == ETIMEDOUT and "SHUT_WR" in str(error):
             return True
