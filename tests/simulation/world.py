@@ -804,7 +804,8 @@ class World:
         """The module is about to lose its streams, and an application that only reads must learn of it."""
         for socket_id, entry in self.module.sockets.table.items():
             link = self._by_id.get(socket_id)
-            if link is None or not link.is_tcp or not entry.is_connected:
+            # One that the application knows nothing of yet is opened again.
+            if link is None or not (link.is_tcp and link.is_usable and entry.is_connected):
                 continue
             if is_silent and not link.has_keepalive:
                 link.is_lost_silently = True
