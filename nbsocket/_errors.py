@@ -56,15 +56,15 @@ ERROR_WORDS = {
     31: "network timeout",
 }
 
-#: Result codes that getaddrinfo answers with something other than EAI_NONAME.
+#: Result codes that getaddrinfo answers with something other than EAI_AGAIN: those that say something of the name
+#: itself, and those that asking again does not mend.
 _GAI_CODES = {
-    564: EAI_AGAIN,
-    568: EAI_AGAIN,
-    569: EAI_AGAIN,
-    570: EAI_AGAIN,
-    561: EAI_AGAIN,
+    552: EAI_NONAME,
+    565: EAI_NONAME,
     550: EAI_FAIL,
     553: EAI_FAIL,
+    555: EAI_FAIL,
+    573: EAI_FAIL,
 }
 
 
@@ -90,16 +90,28 @@ def error_from_result(result: int | None, command: str, *, otherwise: int = errn
         return make_error(
             number or otherwise, f"{meaning} (result {result} of {command})", command=command, result=result
         )
-    words = f" ({ERROR_WORDS[result]})" if result in ERROR_WORDS else ""
-    reason = "the module answered ERROR" if result is None else f"the module answered error {result}{words}"
-    return make_error(otherwise, f"{reason} to {command}", command=command, result=result)
+    return make_error(otherwise, f"{_answered(result)} to {command}", command=command, result=result)
 
 
-def gaierror_from_result(result: int | None, host: str, command: str) -> gaierror:
-    """Return the ``gaierror`` for a failed look-up of ``host``."""
-    code = EAI_NONAME if result is None else _GAI_CODES.get(result, EAI_NONAME)
-    meaning = RESULT_CODES.get(result or 565, RESULT_CODES[565])[1]
-    error = gaierror(code, f"{host!r}: {meaning}" + (f" (result {result})" if result is not None else ""))
+def _answered(result: int | None) -> str:
+    """Say what was answered, for a bare ERROR and for numbers that the module's own table does not have."""
+    if result is None:
+        return "the module answered ERROR"
+    return f"the module answered error {result}" + (f" ({ERROR_WORDS[result]})" if result in ERROR_WORDS else "")
+
+
+def gaierror_from_result(result: int | None, host: str, command: str, trouble: str | None = None) -> gaierror:
+    """Return the ``gaierror`` for a failed look-up of ``host``.
+
+    Args:
+        result: a result code, or None for a bare ``ERROR``.
+        host: the name.
+        command: the command line.
+        trouble: what is the matter with the network, if anything is known to be.
+    """
+    code = EAI_AGAIN if result is None else _GAI_CODES.get(result, EAI_AGAIN)
+    reason = f"{RESULT_CODES[result][1]} (result {result})" if result in RESULT_CODES else _answered(result)
+    error = gaierror(code, f"{host!r}: {reason}" + (f"; {trouble}" if trouble else ""))
     error.command = command  # type: ignore[attr-defined]  # as in make_error
     error.result = result  # type: ignore[attr-defined]
     return error

@@ -716,7 +716,7 @@ class Driver:
         return not any(row.socket_id in ours for row in found.rows)
 
     def _check_network_if_doubted(self, now: float) -> None:
-        """An opening failed as it does without a network: ask for registration and address before the next one."""
+        """Something failed as it does without a network: ask for registration and address."""
         if self._links.is_network_doubted:
             self._links.is_network_doubted = False
             if self._attach is None:
@@ -802,6 +802,17 @@ class Driver:
             self._emit(Log(INFO, f"network: {self._network.describe()}, address {self.local_address}"))
 
     # -- what requests may know
+
+    def doubt_network(self) -> None:
+        """A command failed as it does without a network: have registration and address looked at."""
+        self._links.is_network_doubted = True
+
+    @property
+    def network_trouble(self) -> str | None:
+        """Why the network cannot be used, in words; None when nothing is known to be the matter."""
+        network = self._network
+        is_there = network.is_attached or (network.stat in REGISTERED and not network.lacks_address)
+        return None if is_there else self._why_not_attached()
 
     @property
     def found_sleep_mode(self) -> int | None:

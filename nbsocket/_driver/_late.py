@@ -51,9 +51,11 @@ class LateOutcomes:
         return sum(owed.subjects != {besides} for owed in self._owed)
 
     def came(self) -> None:
-        """An outcome came that no request had waited for: one less is owed."""
-        if self._owed:
-            del self._owed[0]
+        """An outcome came that no request had waited for: one less is owed, and which one, nobody can tell."""
+        subjects = set().union(*(owed.subjects for owed in self._owed))
+        del self._owed[:1]
+        for owed in self._owed:
+            owed.subjects |= subjects
 
     def goes_on(self) -> None:
         """Part of such an outcome came: the rest is due within as long again."""

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from nbsocket._at import CGMR, QPING, FinalResult, PingSummary
 from nbsocket._at import PingReply as PingLine
-from nbsocket._driver._requests import OUTCOME_TIMEOUT, Plain, Surroundings, carried_out, checked
+from nbsocket._driver._requests import OUTCOME_TIMEOUT, Plain, Surroundings, asked_twice, checked
 from nbsocket._driver._script import Await, Report, Steps
 from nbsocket._driver._values import PingReply, PingResult
 from nbsocket._errors import error_from_result, make_error
@@ -55,7 +55,7 @@ class Ping(Plain):
         late = surroundings.late_outcomes("ping")
         if self.size > OLD_SIZE_LIMIT:
             yield from self._check_size()
-        checked((yield from carried_out(command, late, self.host, self.timeout + OUTCOME_TIMEOUT)))
+        checked((yield from asked_twice(command, late, self.host, self.timeout + OUTCOME_TIMEOUT)))
         replies: list[PingReply] = []
         # The first may have to wait for a look-up and for the radio.
         patience = self.timeout + OUTCOME_TIMEOUT

@@ -58,6 +58,7 @@ __all__ = [
     "SyncTime",
     "WaitAttached",
     "WaitUp",
+    "asked_twice",
     "carried_out",
     "checked",
     "read_address",
@@ -97,6 +98,13 @@ class Surroundings(Protocol):
 
     def late_outcomes(self, turn: str) -> LateOutcomes:
         """The outcomes that a facility, by its turn, still owes to requests that are over."""
+
+    def doubt_network(self) -> None:
+        """A command failed as it does without a network: have registration and address looked at."""
+
+    @property
+    def network_trouble(self) -> str | None:
+        """Why the network cannot be used, in words; None when nothing is known to be the matter."""
 
     @property
     def found_sleep_mode(self) -> int | None:
@@ -162,6 +170,14 @@ def carried_out(command: Command[Any], late: LateOutcomes, subject: str, seconds
     if not answer.ok and answer.code not in RESULT_CODES:
         late.owe(subject, seconds)
     return answer
+
+
+def asked_twice(command: Command[Any], late: LateOutcomes, subject: str, seconds: float) -> Steps[FinalResult]:
+    """The same, and once more where the module gave no answer: the first command after a while may be lost."""
+    try:
+        return (yield from carried_out(command, late, subject, seconds))
+    except Unanswered:
+        return (yield from carried_out(command, late, subject, seconds))
 
 
 def read_address() -> Steps[tuple[bool, str | None]]:
@@ -304,11 +320,11 @@ class SyncTime(Plain):
     def steps(self, surroundings: Surroundings) -> Steps[datetime]:
         late = surroundings.late_outcomes("ntp")
         command: Command[Any] = QNTP(self.server, self.port, self.set_clock)
-        answer = yield from carried_out(command, late, self.server, OUTCOME_TIMEOUT)
+        answer = yield from asked_twice(command, late, self.server, OUTCOME_TIMEOUT)
         if not answer.ok and answer.code is None:
             # The heading of §2.3.9 spells it QNTPT, its example QNTP: firmware may know either.
             command = QNTP(self.server, self.port, self.set_clock, spelling="QNTPT")
-            answer = yield from carried_out(command, late, self.server, OUTCOME_TIMEOUT)
+            answer = yield from asked_twice(command, late, self.server, OUTCOME_TIMEOUT)
         checked(answer)
         outcome: NtpResult | None = yield Await((NtpResult,), OUTCOME_TIMEOUT)
         if outcome is None:

@@ -1,23 +1,32 @@
-"""The request behind every look-up: a name, and the addresses that the module finds for it."""
+"""The request behind every look-up: a name, and the addresses that the module finds for it.
+
+Only 565 says that the name is unknown. A module that is busy, that has just lost its network or not got its address
+yet, or that has ignored the command, says nothing of the name: it is asked again for a while, and then the answer is
+"not now" (EAI_AGAIN).
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
 from ipaddress import ip_address
+from socket import gaierror
 from typing import ClassVar, NamedTuple
 
 from nbsocket._at import QIDNSGIP, DnsAddress, DnsResult, FinalResult
 from nbsocket._driver._late import LateOutcomes
+from nbsocket._driver._opening import CHECKED_TRIES, NETWORK_RESULTS
 from nbsocket._driver._requests import OUTCOME_TIMEOUT, Plain, Surroundings, carried_out
-from nbsocket._driver._script import Await, Pause, Steps
-from nbsocket._errors import gaierror_from_result
+from nbsocket._driver._script import Await, Pause, Steps, Unanswered
+from nbsocket._errors import RESULT_CODES, gaierror_from_result
 
 __all__ = ["Resolve"]
 
-#: Results that say "not now" to a look-up, and the seconds after which it is tried again.
-PASSING_RESULTS = (564, 568)
+#: Results that say "not now" to a look-up; so do a bare ERROR and numbers that the module's own table does not have.
+PASSING_RESULTS = NETWORK_RESULTS | {551, 564, 568}
+#: Seconds after which it is tried again, and for which it is at the most.
 PAUSES = (1.0, 1.0, 2.0, 3.0, 5.0, 8.0)
+PATIENCE = sum(PAUSES)
 
 #: Seconds within which the addresses follow the first line of an outcome.
 ADDRESS_TIMEOUT = 5.0
@@ -29,13 +38,28 @@ MORE_QUESTIONS = 2
 #: "Not now", for an outcome that is no address.
 TIMED_OUT = 569
 
+#: Results about the name itself.
+NAME_RESULTS = (552, 565)
+
 
 class _Answer(NamedTuple):
-    """What one outcome said."""
+    """What one outcome said, or that there was none."""
 
-    #: 0, or a result code.
-    result: int
+    #: 0, a result code, or another error's number; None: a bare ERROR.
+    result: int | None
     addresses: tuple[str, ...] = ()
+    #: It is the command's own answer: certainly meant for this look-up.
+    is_refusal: bool = False
+
+    @property
+    def is_last_word(self) -> bool:
+        """Asking again would not change it."""
+        return self.result in RESULT_CODES and self.result not in PASSING_RESULTS
+
+    @property
+    def may_lack_network(self) -> bool:
+        """It is what modules answer without a network."""
+        return self.result not in RESULT_CODES or self.result in NETWORK_RESULTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,40 +83,59 @@ class Resolve(Plain):
         late = surroundings.late_outcomes("dns")
         given: Counter[_Answer] = Counter()
         while True:
-            answer = yield from self._patient_answer(late)
+            answer = yield from self._patient_answer(surroundings, late)
+            if answer.is_refusal or not answer.is_last_word:
+                raise self._failure(answer.result, surroundings)
             given[answer] += 1
             if given[answer] > late.count(besides=self.name):
                 break
             if given.total() > late.count(besides=self.name) + MORE_QUESTIONS:
                 yield from self._wait_for_late(late)
                 given.clear()
-        if answer.result:
-            raise gaierror_from_result(answer.result, self.name, QIDNSGIP(self.name).line)
-        if not answer.addresses:
-            raise gaierror_from_result(TIMED_OUT, self.name, QIDNSGIP(self.name).line)
+        if answer.result or not answer.addresses:
+            raise self._failure(answer.result or TIMED_OUT, surroundings)
         return list(answer.addresses)
 
-    def _patient_answer(self, late: LateOutcomes) -> Steps[_Answer]:
-        answer = yield from self._ask(late)
-        for seconds in PAUSES:
-            if answer.result not in PASSING_RESULTS:
-                break
-            yield Pause(seconds)
-            answer = yield from self._ask(late)
-        return answer
+    def _failure(self, result: int | None, surroundings: Surroundings) -> gaierror:
+        trouble = None if result in NAME_RESULTS else surroundings.network_trouble
+        return gaierror_from_result(result, self.name, QIDNSGIP(self.name).line, trouble)
+
+    def _patient_answer(self, surroundings: Surroundings, late: LateOutcomes) -> Steps[_Answer]:
+        """Ask until the answer says something of the name."""
+        waited = 0.0
+        tries = -1
+        while True:
+            tries += 1
+            try:
+                answer = yield from self._ask(late)
+            except Unanswered as error:
+                waited += error.command.timeout
+                if waited >= PATIENCE:
+                    raise
+                continue  # that was pause enough
+            pause = PAUSES[min(tries, len(PAUSES) - 1)]
+            waited += pause
+            if answer.is_last_word or waited > PATIENCE:
+                return answer
+            if tries in CHECKED_TRIES and answer.may_lack_network:
+                surroundings.doubt_network()
+            # What comes meanwhile is the outcome of a command that was refused and carried out all the same.
+            result: DnsResult | None = yield Pause(pause, (DnsResult,) if late else ())
+            if result is not None:
+                late.came()
+                answer = yield from self._read(result)
+                if answer.is_last_word:
+                    return answer
 
     def _ask(self, late: LateOutcomes) -> Steps[_Answer]:
-        command = QIDNSGIP(self.name)
-        answer: FinalResult = yield from carried_out(command, late, self.name, OUTCOME_TIMEOUT)
+        answer: FinalResult = yield from carried_out(QIDNSGIP(self.name), late, self.name, OUTCOME_TIMEOUT)
         if not answer.ok:
-            if answer.code in PASSING_RESULTS:
-                return _Answer(answer.code or 0)
-            raise gaierror_from_result(answer.code, self.name, command.line)
+            return _Answer(answer.code, is_refusal=True)
         late.asked(self.name)
         result: DnsResult | None = yield Await((DnsResult,), OUTCOME_TIMEOUT)
         if result is None:
             late.owe(self.name, OUTCOME_TIMEOUT)
-            raise gaierror_from_result(TIMED_OUT, self.name, command.line)
+            return _Answer(TIMED_OUT, is_refusal=True)
         return (yield from self._read(result))
 
     def _read(self, result: DnsResult) -> Steps[_Answer]:

@@ -1,8 +1,8 @@
 """Scripts: activities of several commands, written as generators.
 
 A script yields steps and gets their outcomes: a ``Command`` gives its ``FinalResult`` (of whatever kind: the script
-judges it), a ``Pause`` gives None, an ``Await`` gives the event or None when its time has passed, ``SetRate``,
-``Write`` and ``Report`` give None. When a command is not answered at all, :class:`Unanswered` is raised at the yield.
+judges it), ``Pause`` and ``Await`` give the event or None when their time has passed, ``SetRate``, ``Write`` and
+``Report`` give None. When a command is not answered at all, :class:`Unanswered` is raised at the yield.
 What the script returns is its value; an exception that leaves it is its failure, so that it ends in any case. A script
 owns no clock and sends nothing: the driver runs the steps when their turn comes.
 """
@@ -25,9 +25,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Leave the line alone for so many seconds."""
+    """Leave the line alone for so many seconds, or until one of these events, which nothing makes due, comes."""
 
     seconds: float
+    kinds: tuple[type, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,11 @@ class Script(Generic[T]):
         return self._step if isinstance(self._step, (SetRate, Write)) else None
 
     @property
+    def is_pausing(self) -> bool:
+        """It lets time pass: nothing that it asked for is on its way."""
+        return isinstance(self._step, Pause)
+
+    @property
     def deadline(self) -> float | None:
         """When the present pause or wait ends."""
         return self._due
@@ -135,7 +141,7 @@ class Script(Generic[T]):
         self._finish(error=error)
 
     def _read_mailbox(self, now: float) -> None:
-        while isinstance(self._step, Await) and self._mailbox:
+        while isinstance(self._step, (Pause, Await)) and self._step.kinds and self._mailbox:
             event = self._mailbox.popleft()
             if isinstance(event, self._step.kinds):
                 self._advance(event, now)

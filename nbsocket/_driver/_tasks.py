@@ -46,13 +46,17 @@ class _Task:
     @property
     def has_outcome_due(self) -> bool:
         """Whether the module may have begun something for it whose outcome has not come."""
-        return self.script is not None and (self.is_in_flight or self.script.command is None)
+        return self.script is not None and (self.is_in_flight or self._awaits_outcome)
 
     def may_be_forgotten(self) -> bool:
         """Whether the module will say nothing more that the next of its kind must not take for its own."""
         if self.script is None:
             return True
-        return not self.is_in_flight and (self.request.turn is None or self.script.command is not None)
+        return not self.is_in_flight and (self.request.turn is None or not self._awaits_outcome)
+
+    @property
+    def _awaits_outcome(self) -> bool:
+        return self.script is not None and self.script.command is None and not self.script.is_pausing
 
 
 class Tasks:
@@ -151,7 +155,7 @@ class Tasks:
         """The next command of a request."""
         self._tick(now)
         for task in tuple(self._tasks):
-            if task.is_abandoned and task.script is not None and task.script.command and not task.is_in_flight:
+            if task.is_abandoned and task.script and not task.script.is_done and task.may_be_forgotten():
                 self._tasks.remove(task)  # nobody wants to know what it would ask next
                 continue
             if task.script is None and self._may_start(task, is_ready):
@@ -176,7 +180,7 @@ class Tasks:
         if task.script is None or task not in self._tasks:
             return
         task.script.respond(result, now)
-        if task.is_abandoned and task.script.command is not None:
+        if task.is_abandoned and task.may_be_forgotten() and not task.script.is_done:
             self._tasks.remove(task)
 
     # -- ends
@@ -214,7 +218,9 @@ class Tasks:
             if task.waits_for_network(is_ready) and (is_overdue or now >= task.attach_deadline):
                 self._fail(task, make_error(ENETDOWN, why_not_attached))
             elif is_overdue:
-                self._fail(task, make_error(ETIMEDOUT, "the module gave no answer in time"))
+                trouble = self._surroundings.network_trouble if task.request.needs_network else None
+                reason = "the module gave no answer in time" + (f": {trouble}" if trouble else "")
+                self._fail(task, make_error(ETIMEDOUT, reason))
 
     def fail_all(self, error: OSError, only_started: bool) -> None:
         """Fail every request, or (the module restarted: it will tell no more of them) those that have begun."""

@@ -28,10 +28,12 @@ def set_qidnsgip(module: Module, tail: str, now: float) -> Sequence[str]:
     arguments.context_id(0)
     name = arguments.text(1, 150)
     check_network(module)
-    junk = module.junk
+    junk, is_mute = module.junk, module.is_mute
     module.finish("OK", now)
 
     def done(address: str | None, at: float) -> None:
+        if is_mute:
+            return
         if address is None:
             module.urc("+QIDNSGIP: 565", at)
             return

@@ -15,7 +15,7 @@ ACTIONS = {
     "refuse": "for `delay` seconds every such command is answered ERROR, or the error `code`",
     "slow": "an AT+QISEND gets its OK, and is carried out only `delay` seconds later; others are answered meanwhile,"
     " further sends with the error `code` if there is one",
-    "mute": "an AT+QIOPEN is answered and carried out, its outcome (+QIOPEN: ...) never comes",
+    "mute": "an AT+QIOPEN or AT+QIDNSGIP is answered and carried out, its outcome (+QIOPEN: ...) never comes",
     "silence": "the command is not answered at all",
     "silence_final": "the last line of the answer (OK, SEND OK ...) never comes; the command is carried out",
     "late": "the command is carried out at once, its answer comes `delay` seconds later",

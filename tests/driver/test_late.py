@@ -23,9 +23,19 @@ from nbsocket._driver import (
 from nbsocket._driver._late import LateOutcomes
 from nbsocket._driver._requests import Plain, Surroundings
 from nbsocket._driver._script import Steps
-from tests.driver.bench import BRING_UP, Bench
+from tests.driver.bench import ATTACH, BRING_UP, Bench
+
+#: What the driver asks after a command that was not answered.
+BACK = [("AT", "OK"), ('AT+QICFG="dataformat"', '+QICFG: "dataformat",1,1', "OK")]
+
+#: A result code as the command's own answer, and as its outcome; and those that may mean that there is no network.
+REFUSED, OUTCOME = "+CME ERROR: {}", "OK\r\n\r\n+QIDNSGIP: {}"
+WITHOUT_NETWORK = (561, 570, 572)
 
 A, B, C = ('AT+QIDNSGIP=0,"a.example"', 'AT+QIDNSGIP=0,"b.example"', 'AT+QIDNSGIP=0,"c.example"')
+
+
+PING_A, PING_B = 'AT+QPING=0,"10.0.0.1",5,1,32', 'AT+QPING=0,"10.0.0.2",5,1,32'
 
 
 @pytest.fixture
@@ -40,10 +50,12 @@ def told(address: str) -> tuple[str, str]:
 
 
 def refuse(bench: Bench, answer: str = "ERROR") -> None:
-    """The look-up of a.example fails with this answer."""
-    bench.driver.submit(Resolve("a.example"), None, bench.now)
-    bench.dialog((A, answer))
-    assert isinstance(bench.take(RequestFailed).error, socket.gaierror)
+    """The look-up of a.example is answered so, and whoever asked loses patience."""
+    request = bench.driver.submit(Resolve("a.example"), None, bench.now)
+    bench.dialog((A, answer), *ATTACH)
+    bench.driver.cancel(request, bench.now)
+    bench.no_events()
+    assert bench.driver.is_at_rest
 
 
 def test_outcome_of_a_refused_look_up_before_the_next_ones(bench: Bench) -> None:
@@ -101,32 +113,131 @@ def test_late_outcome_that_nobody_waits_for_settles_it(bench: Bench) -> None:
     assert bench.take(RequestDone).value == ["192.0.2.2"]
 
 
-@pytest.mark.parametrize("code", [561, 564, 568, 572])
+@pytest.mark.parametrize("code", [551, 561, 564, 568, 570, 572])
 def test_refusal_with_a_reason_leaves_no_doubt(bench: Bench, code: int) -> None:
     request = bench.driver.submit(Resolve("a.example"), None, bench.now)
-    bench.dialog((A, f"+CME ERROR: {code}"))
+    bench.dialog((A, f"+CME ERROR: {code}"), *(ATTACH if code in WITHOUT_NETWORK else ()))
     bench.driver.cancel(request, bench.now)
-    bench.events.clear()
-    bench.advance(2.0)
+    bench.no_events()
+    assert bench.driver.is_at_rest, "nobody waits for the pause to end"
     bench.driver.submit(Resolve("b.example"), None, bench.now)
     bench.dialog((B, "OK", *told("192.0.2.2")))
     assert bench.take(RequestDone).value == ["192.0.2.2"]
 
 
-@pytest.mark.parametrize("code", [564, 568])
-@pytest.mark.parametrize("form", ["+CME ERROR: {}", "OK\r\n\r\n+QIDNSGIP: {}"])
-def test_not_now_is_asked_again_for_a_while(bench: Bench, code: int, form: str) -> None:
+NOT_NOW = [
+    *(form.format(code) for code in (551, 561, 564, 568, 570, 572) for form in (REFUSED, OUTCOME)),
+    "ERROR",
+    *(REFUSED.format(code) for code in (3, 4, 14, 30, 50, 100)),
+]
+
+
+def asks_again(bench: Bench, answer: str, tries: range = range(7)) -> None:
+    """The look-up of a.example is answered so each time, and the module is attached."""
+    code = int(answer.rpartition(" ")[2]) if " " in answer else None
+    looks = ATTACH if code is None or code < 550 or code in WITHOUT_NETWORK else []
+    for number in tries:
+        bench.dialog((A, answer), *(looks if number in (0, 4) else ()))
+        if number < 6:
+            bench.no_events()
+            bench.advance((1.0, 1.0, 2.0, 3.0, 5.0, 8.0)[number])
+
+
+@pytest.mark.parametrize("answer", NOT_NOW)
+def test_not_now_is_asked_again_for_a_while(bench: Bench, answer: str) -> None:
+    """20 s; and then it is "not now" still, never an unknown name."""
     bench.driver.submit(Resolve("a.example"), None, bench.now)
-    bench.dialog((A, form.format(code)))
-    for pause in (1.0, 1.0, 2.0, 3.0, 5.0):
-        bench.no_events()
-        bench.advance(pause)
-        bench.dialog((A, form.format(code)))
-    bench.advance(8.0)
-    bench.dialog((A, form.format(code)))
+    asks_again(bench, answer)
     error = bench.take(RequestFailed).error
     assert isinstance(error, socket.gaierror) and error.args[0] == socket.EAI_AGAIN
-    assert bench.driver.is_at_rest
+    assert "not attached" not in str(error) and "resolve the name" not in str(error)
+    assert bench.sent() == b"" and bench.driver.is_at_rest
+
+
+@pytest.mark.parametrize("answer", NOT_NOW)
+@pytest.mark.parametrize("times", [1, 3, 6])
+def test_name_that_is_found_when_asked_again(bench: Bench, answer: str, times: int) -> None:
+    numbers = [bench.driver.submit(Resolve("a.example"), None, bench.now) for _ in range(2)]
+    asks_again(bench, answer, range(times))
+    bench.dialog((A, "OK", *told("192.0.2.1")))
+    for number in numbers:
+        assert bench.take(RequestDone) == RequestDone(number, ["192.0.2.1"])
+    assert bench.sent() == b"" and bench.driver.is_at_rest
+
+
+@pytest.mark.parametrize("answer", NOT_NOW)
+def test_not_now_ends_with_the_callers_time(bench: Bench, answer: str) -> None:
+    bench.driver.submit(Resolve("a.example"), bench.now + 3.0, bench.now)
+    asks_again(bench, answer, range(3))
+    error = bench.take(RequestFailed).error
+    assert isinstance(error, socket.gaierror) and error.args[0] == socket.EAI_AGAIN
+    assert bench.sent() == b"" and bench.driver.is_at_rest
+
+
+@pytest.mark.parametrize("code", [565, 552])
+@pytest.mark.parametrize("form", [REFUSED, OUTCOME])
+def test_what_is_said_of_the_name_is_the_last_word(bench: Bench, code: int, form: str) -> None:
+    bench.driver.submit(Resolve("a.example"), None, bench.now)
+    bench.dialog((A, form.format(code)))
+    assert bench.take(RequestFailed).error.args[0] == socket.EAI_NONAME
+
+
+@pytest.mark.parametrize("answer", ["ERROR", "+CME ERROR: 561", "+CME ERROR: 50", "OK\r\n\r\n+QIDNSGIP: 570"])
+@pytest.mark.parametrize("timeout", [None, 5.0])
+def test_refused_look_up_without_a_network_says_so(bench: Bench, answer: str, timeout: float | None) -> None:
+    bench.driver.submit(Resolve("a.example"), None if timeout is None else bench.now + timeout, bench.now)
+    bench.dialog((A, answer), ("AT+CEREG?", "+CEREG: 1,2", "OK"))
+    while not bench.events:
+        bench.advance(0.5)
+        line = bench.sent().decode().strip()
+        answers = {"AT+CEREG?": ("+CEREG: 1,2", "OK"), "AT+CPIN?": ("+CPIN: READY", "OK"), A: (answer,), "": ()}
+        bench.say(*answers[line])
+    error = bench.take(RequestFailed).error
+    assert isinstance(error, socket.gaierror) and error.args[0] == socket.EAI_AGAIN
+    assert str(error).endswith("the module is not attached to the network: not registered, searching")
+
+
+def test_network_that_comes_back_while_a_look_up_is_refused(bench: Bench) -> None:
+    bench.driver.submit(Resolve("a.example"), None, bench.now)
+    bench.dialog((A, "ERROR"), ("AT+CEREG?", "+CEREG: 1,2", "OK"))
+    bench.say("+CEREG: 1")
+    bench.dialog(*ATTACH)
+    bench.advance(1.0)
+    bench.dialog((A, "OK", *told("192.0.2.1")))
+    assert bench.take(RequestDone).value == ["192.0.2.1"]
+    assert bench.driver.is_ready
+
+
+def test_outcome_of_the_refused_command_is_taken_at_once(bench: Bench) -> None:
+    bench.driver.submit(Resolve("a.example"), None, bench.now)
+    bench.dialog((A, "ERROR"), *ATTACH)
+    bench.say(*told("192.0.2.1"))
+    assert bench.take(RequestDone).value == ["192.0.2.1"]
+    bench.driver.submit(Resolve("b.example"), None, bench.now)
+    bench.dialog((B, "OK", *told("192.0.2.2")))
+    assert bench.take(RequestDone).value == ["192.0.2.2"]
+
+
+def test_outcome_while_it_is_asked_again_may_be_another_names(bench: Bench) -> None:
+    refuse(bench)
+    bench.driver.submit(Resolve("b.example"), None, bench.now)
+    bench.dialog((B, "ERROR"), *ATTACH)
+    bench.say(*told("192.0.2.1"))
+    bench.dialog((B, "OK", *told("192.0.2.2")))
+    bench.no_events()
+    bench.dialog((B, "OK", *told("192.0.2.2")))
+    assert bench.take(RequestDone).value == ["192.0.2.2"]
+
+
+def test_outcome_that_nobody_waits_for_may_be_of_either_refused_name(bench: Bench) -> None:
+    refuse(bench)
+    request = bench.driver.submit(Resolve("b.example"), None, bench.now)
+    bench.dialog((B, "ERROR"), *ATTACH)
+    bench.driver.cancel(request, bench.now)
+    bench.say(*told("192.0.2.2"))  # b.example's, before a.example's
+    bench.driver.submit(Resolve("b.example"), None, bench.now)
+    bench.dialog((B, "OK", *told("192.0.2.1")), (B, "OK", *told("192.0.2.2")), (B, "OK", *told("192.0.2.2")))
+    assert bench.take(RequestDone).value == ["192.0.2.2"]
 
 
 def test_late_failure_is_not_the_next_ones_either(bench: Bench) -> None:
@@ -160,16 +271,71 @@ def test_name_whose_address_always_changes_waits_until_nothing_is_owed(bench: Be
 
 
 def test_look_up_without_any_answer_may_have_been_carried_out(bench: Bench) -> None:
-    bench.driver.submit(Resolve("a.example"), None, bench.now)
+    request = bench.driver.submit(Resolve("a.example"), None, bench.now)
     bench.expect(A)
-    bench.advance(5.0)
-    assert isinstance(bench.take(RequestFailed).error, socket.gaierror)
-    bench.dialog(("AT", "OK"))
-    while (line := bench.sent().decode().strip()) != "":
-        bench.say(*{'AT+QICFG="dataformat"': ('+QICFG: "dataformat",1,1', "OK")}.get(line, ("OK",)))
+    goes_unanswered(bench)
+    bench.driver.cancel(request, bench.now)
+    bench.dialog((A, "+CME ERROR: 564"))
+    assert bench.driver.is_at_rest
     bench.driver.submit(Resolve("b.example"), None, bench.now)
     bench.dialog((B, "OK", *told("192.0.2.1")), (B, "OK", *told("192.0.2.2")), (B, "OK", *told("192.0.2.2")))
     assert bench.take(RequestDone).value == ["192.0.2.2"]
+
+
+def goes_unanswered(bench: Bench) -> None:
+    """The command that is out gets no answer, and the module is found again."""
+    bench.advance(5.0)
+    bench.dialog(*BACK)
+
+
+def test_look_up_that_was_ignored_is_asked_again(bench: Bench) -> None:
+    """The first command after a while may be lost."""
+    bench.driver.submit(Resolve("a.example"), None, bench.now)
+    bench.expect(A)
+    goes_unanswered(bench)
+    bench.dialog((A, "OK", *told("192.0.2.1")))
+    assert bench.take(RequestDone).value == ["192.0.2.1"]
+    bench.no_events()
+
+
+def test_look_up_that_is_always_ignored_is_not_asked_for_ever(bench: Bench) -> None:
+    bench.driver.submit(Resolve("a.example"), None, bench.now)
+    for _ in range(4):
+        bench.no_events()
+        bench.expect(A)
+        goes_unanswered(bench)
+    error = bench.take(RequestFailed).error
+    assert isinstance(error, socket.gaierror) and error.args[0] == socket.EAI_AGAIN
+    assert bench.sent() == b"" and bench.driver.is_at_rest
+
+
+def test_ping_that_was_ignored_is_asked_once_more(bench: Bench) -> None:
+    bench.driver.submit(Ping("10.0.0.1", 5, 1), None, bench.now)
+    bench.expect(PING_A)
+    goes_unanswered(bench)
+    bench.dialog((PING_A, "OK", "+QPING: 0,10.0.0.1,32,300,54", "+QPING: 0,1,1,0,300,300,300"))
+    bench.take(RequestProgress)
+    assert isinstance(bench.take(RequestDone).value, PingResult)
+
+
+def test_time_request_that_was_ignored_is_asked_once_more(bench: Bench) -> None:
+    line = 'AT+QNTP=0,"a.example",123,1'
+    bench.driver.submit(SyncTime("a.example"), None, bench.now)
+    bench.expect(line)
+    goes_unanswered(bench)
+    bench.dialog((line, "OK", '+QNTP: 0,"26/11/26,01:00:00+00"'))
+    assert bench.take(RequestDone).value == datetime(2026, 11, 26, 1, tzinfo=timezone.utc)
+
+
+@pytest.mark.parametrize("request_", [Ping("10.0.0.1", 5, 1), SyncTime("a.example")], ids=["ping", "ntp"])
+def test_tool_that_is_ignored_twice_fails(bench: Bench, request_: Ping | SyncTime) -> None:
+    bench.driver.submit(request_, None, bench.now)
+    for _ in range(2):
+        bench.no_events()
+        assert bench.sent().startswith(b"AT+Q")
+        goes_unanswered(bench)
+    assert isinstance(bench.take(RequestFailed).error, TimeoutError)
+    assert bench.sent() == b""
 
 
 def test_raw_look_up_whose_outcome_nobody_waits_for(bench: Bench) -> None:
@@ -192,9 +358,6 @@ def test_restart_ends_the_doubt(bench: Bench) -> None:
     bench.driver.submit(Resolve("b.example"), None, bench.now)
     bench.dialog((B, "OK", *told("192.0.2.2")))
     assert bench.take(RequestDone).value == ["192.0.2.2"]
-
-
-PING_A, PING_B = 'AT+QPING=0,"10.0.0.1",5,1,32', 'AT+QPING=0,"10.0.0.2",5,1,32'
 
 
 def test_ping_waits_for_the_outcome_of_a_refused_one(bench: Bench) -> None:

@@ -76,7 +76,8 @@ def test_resolve_with_outcome_before_ok(bench: Bench) -> None:
         (["OK", "+QIDNSGIP: 565"], socket.EAI_NONAME),
         (["OK", "+QIDNSGIP: 569"], socket.EAI_AGAIN),
         (["OK", "+QIDNSGIP: 550"], socket.EAI_FAIL),
-        (["ERROR"], socket.EAI_NONAME),
+        (["OK", "+QIDNSGIP: 552"], socket.EAI_NONAME),
+        (["OK", "+QIDNSGIP: 566"], socket.EAI_AGAIN),
     ],
 )
 def test_resolve_failures_are_gaierrors(bench: Bench, answer: list[str], code: int) -> None:

@@ -312,6 +312,13 @@ def test_an_open_whose_outcome_is_not_told() -> None:
     assert bench.say("AT+QISTATE=1,0").startswith(lines('+QISTATE: 0,"TCP","hf.quectel.com",2020,0,2,0,1'))
 
 
+def test_a_look_up_whose_outcome_is_not_told() -> None:
+    bench = faulty(Fault("mute", match="QIDNSGIP"))
+    assert bench.say('AT+QIDNSGIP=0,"hf.quectel.com"') == OK
+    assert bench.run(70.0) == b""
+    assert bench.say('AT+QIDNSGIP=0,"198.51.100.7"').endswith(lines("+QIDNSGIP: 198.51.100.7"))
+
+
 @pytest.mark.parametrize("last_error", ["unknown", "tell"])
 def test_the_last_error_is_told_when_asked(last_error: str) -> None:
     bench = Bench(errors="plain", last_error=last_error)

@@ -117,6 +117,9 @@ DNS_JUNK = (
     b"none",
 )
 
+#: Seconds for which look-ups may be refused and none fails of it.
+MOST_REFUSED = 12.0
+
 #: Facilities of the module whose outcomes name nothing: their commands, and requests that use them.
 FACILITIES: dict[str, tuple[str, tuple[str, ...]]] = {
     "dns": (r"AT\+QIDNSGIP", ("resolve", "resolve_other", "unknown_name", "raw_resolve")),
@@ -163,6 +166,12 @@ class Plan:
         return not any(step.verb in FAULT_VERBS for step in self.steps)
 
     @property
+    def spares_look_ups(self) -> bool:
+        """The worst that happens is that look-ups are refused for a while, or one is ignored: none may fail of it."""
+        faults = [step for step in self.steps if step.verb in FAULT_VERBS]
+        return len(faults) == 1 and _is_passing(faults[0])
+
+    @property
     def loses_nothing(self) -> bool:
         """The worst that happens is that the module forgets a UDP socket, which must cost no datagram."""
         return not any(step.verb in FAULT_VERBS - {"forget"} for step in self.steps)
@@ -172,6 +181,15 @@ class Plan:
         if self.port_limit is not None:
             lines.append(f"the port does {self.port_limit} baud at the most")
         return "\n".join(lines + [str(step) for step in self.steps])
+
+
+def _is_passing(step: Step) -> bool:
+    fault = step.arguments
+    if step.verb != "answer_fault" or fault["match"] != FACILITIES["dns"][0]:
+        return False
+    if fault["action"] == "refuse":
+        return bool(fault["delay"] <= MOST_REFUSED)
+    return bool(fault["action"] == "silence" and fault.get("times", 1) == 1)
 
 
 FAULT_VERBS = frozenset(
@@ -203,6 +221,7 @@ def make_plan(seed: int) -> Plan:
     plan = _with_endings(plan, Random(seed ^ 0xE2D5))
     plan = _with_losses(plan, Random(seed ^ 0x1055))
     plan = _with_slow_sends(plan, Random(seed ^ 0x510B))
+    plan = _with_refused_look_ups(plan, Random(seed ^ 0xD2EF))
     plan = replace(plan, options=plan.options | random_starts(Random(seed ^ 0x57A7), plan.settings))
     return _with_settings(plan, Random(seed ^ 0x5E77))
 
@@ -296,6 +315,27 @@ def _with_slow_sends(plan: Plan, random: Random) -> Plan:
         nth = random.choice((1, 1, 1, 2, 3, 7))
         steps.append(Step(round(random.uniform(0.0, length), 3), "answer_fault", fault | {"nth": nth}))
     return replace(plan, options=options, steps=tuple(sorted(steps, key=lambda step: step.at)))
+
+
+def _with_refused_look_ups(plan: Plan, random: Random) -> Plan:
+    """Add look-ups that are refused for a time, or ignored, and that the module never tells the outcome of."""
+    steps = list(plan.steps)
+    length = max((step.at for step in steps), default=0.0)
+    for _ in range(random.choice((1, 1, 1, 3)) if random.random() < 0.35 else 0):
+        start = round(random.uniform(0.0, length), 3)
+        action = random.choice(("refuse", "refuse", "refuse", "refuse", "silence", "silence", "mute"))
+        fault: dict[str, Any] = {"action": action, "match": FACILITIES["dns"][0]}
+        if action == "refuse":
+            code = random.choice((None, None, None, 551, 561, 568, 570, 572, 50))
+            fault |= {"delay": random.choice((0.5, 3.0, 8.0, MOST_REFUSED, 40.0)), "code": code}
+        steps.append(Step(start, "answer_fault", fault))
+        for _ in range(random.choice((1, 2, 3))):
+            moment = round(start + random.choice((0.0, 1.0, 20.0)) * random.random(), 3)
+            kind = random.choice(("resolve", "resolve", "resolve_other", "unknown_name"))
+            steps.append(
+                Step(moment, "request", {"kind": kind, "timeout": random.choice((None, None, None, 10.0, 100.0))})
+            )
+    return replace(plan, steps=tuple(sorted(steps, key=lambda step: step.at)))
 
 
 def _with_endings(plan: Plan, random: Random) -> Plan:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from errno import EINVAL
 from functools import partial
+from socket import EAI_NONAME, gaierror
 from typing import TYPE_CHECKING, Any
 
 from nbsocket import _driver
@@ -40,6 +41,9 @@ REQUESTS: dict[str, Any] = {
     **{f"rate_{rate}": partial(_driver.ChangeBaudrate, rate) for rate in CHANGED_RATES},
 }
 
+
+#: Look-ups of names that there are.
+FOUND = ("resolve", "resolve_other")
 
 #: Requests whose outcomes do not tell which one they belong to.
 OF_NOBODY = frozenset(
@@ -120,8 +124,19 @@ class Requests:
         is_hopeless = asked.kind in ("unknown_name", "unknown_time", "raw_open", "raw_close", "own_setting")
         is_hopeless = is_hopeless or (asked.kind.startswith("ping") and world.module.options.ping == "total")
         is_hopeless = is_hopeless or (self._is_beyond(asked.kind) and error.errno == EINVAL)
-        if world.plan.is_calm and not (is_timed or is_hopeless or world.may_attach_late or world.causes):
+        self._check_unknown(asked, error)
+        is_sure = world.plan.is_calm or (world.plan.spares_look_ups and asked.kind in FOUND)
+        if is_sure and not (is_timed or is_hopeless or world.may_attach_late or world.causes):
             raise Violation("lost", f"a request failed for no reason: {asked.kind}: {error}")
+
+    def _check_unknown(self, asked: _Asked, error: OSError) -> None:
+        """A name is unknown only where the module has said so of it."""
+        world = self._world
+        if asked.kind not in FOUND or not isinstance(error, gaierror) or error.errno != EAI_NONAME:
+            return
+        is_explained = world.names_refused or world.causes.has(" down$| up$|^stray", world.now, OPENING_LASTING)
+        if not (is_explained or world.causes.has("^host restarted", world.now, OPENING_LASTING)):
+            raise Violation("answer", f"{asked.kind} is told as unknown: {error}")
 
     def _is_beyond(self, kind: str) -> bool:
         """It asks for a rate that the port cannot do."""

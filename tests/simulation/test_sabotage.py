@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from socket import EAI_NONAME
 from typing import Any
 
 import pytest
 
+from nbsocket import _errors
 from nbsocket._at import CommandTimeout, FinalResult
 from nbsocket._at._framing import Framer
-from nbsocket._driver import DataReceived, Driver, _segments
+from nbsocket._driver import DataReceived, Driver, _resolve, _segments
 from nbsocket._driver._connection import Connection, Phase
 from nbsocket._driver._late import LateOutcomes
 from nbsocket._driver._links import Links
@@ -140,6 +142,18 @@ def test_answer_matched_late(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_late_look_up_mistaken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LateOutcomes, "owe", lambda self, subject, seconds: None)
     assert first_failure({"answer"}) < MOST_SEEDS
+
+
+@pytest.mark.timeout(300)
+def test_refused_look_up_taken_for_an_unknown_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_errors, "_GAI_CODES", dict.fromkeys((None, *range(600)), EAI_NONAME))
+    assert first_failure({"answer"}) < MOST_SEEDS
+
+
+@pytest.mark.timeout(300)
+def test_refused_look_up_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_resolve, "PATIENCE", 0.0)
+    assert first_failure({"lost"}) < MOST_SEEDS
 
 
 @pytest.mark.timeout(300)

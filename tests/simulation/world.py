@@ -38,6 +38,9 @@ MOST_ROUNDS, MOST_COMMANDS = 200_000, 3_000
 CONNECT_BOUND = 2 * 65.0 * 6 + 120.0
 CLOSE_BOUND = 240.0
 
+#: Results that say something of a name: it is unknown, or is none.
+NAME_RESULTS = (552, 565)
+
 #: Faults that must cost neither a connection nor a byte: what they stop goes on.
 FLOW_CONTROL = frozenset({"full", "refuse", "slow", "mute"})
 
@@ -133,6 +136,8 @@ class World:
         self._last_send: Connection | None = None
         #: What may have left a socket open in the module.
         self._left_behind = 0
+        #: Look-ups that were told something of the name that need not be true.
+        self.names_refused = 0
 
     # -- the run
 
@@ -357,6 +362,7 @@ class World:
 
     def _blame(self, moment: float, fault: Fault, line: str) -> None:
         text = f"{fault.action} at {line[:30]}"
+        self.names_refused += "QIDNSGIP" in line and fault.code in NAME_RESULTS
         if fault.action in FLOW_CONTROL and OWNED_RE.search(line) is not None:
             if not any(other is fault for other in self._stalls):
                 self._stalls.append(fault)
