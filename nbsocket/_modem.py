@@ -272,8 +272,8 @@ class Modem:
         """Look a name up with the module's DNS client; it gives one address. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.6.
 
         Raises:
-            socket.gaierror: EAI_NONAME, the name is unknown (565) or no name to the module (552); EAI_AGAIN, there was no
-                answer, or for 20 s only "not now" (busy, no network, a bare ERROR); EAI_FAIL, 550, 553, 555 or 573.
+            socket.gaierror: EAI_NONAME, the name is unknown (565) or no name to the module (552); EAI_AGAIN, there was
+                no answer, or for 20 s only "not now" (busy, no network, a bare ERROR); EAI_FAIL, 550, 553, 555 or 573.
                 ``result`` has the code.
             ValueError: the host is empty, too long, or not what may go to the module; names outside ASCII need IDNA.
         """
