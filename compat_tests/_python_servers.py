@@ -8,6 +8,7 @@ They use the operating system's sockets; nothing here knows of the modem.
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 import sys
 import threading
@@ -139,25 +140,11 @@ async def coap(port: int, tls_port: int, certificate: str, folder: Path) -> None
 async def imap(port: int, tls_port: int, certificate: str, folder: Path) -> None:
     """Mailboxes with STARTTLS: pymap; it has no port that begins with TLS, so a relay ends that in front of it."""
 
-    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while data := await reader.read(65536):
-                writer.write(data)
-                await writer.drain()
-        except OSError:
-            pass
-        finally:
-            writer.close()
-
-    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        behind_reader, behind_writer = await asyncio.open_connection(HOST, port)
-        await asyncio.gather(copy(reader, behind_writer), copy(behind_reader, writer))
-
     program = Path(sys.executable).with_name("pymap")
     options = ["--cert", certificate, "--key", certificate, "--host", HOST, "--port", str(port)]
     backend = ["dict", "--demo-data", "--demo-user", USER, "--demo-password", PASSWORD]
     server = await asyncio.create_subprocess_exec(str(program), *options, *backend)
-    await asyncio.start_server(relay, HOST, tls_port, ssl=make_context(certificate))
+    await relay_to(port, tls_port, make_context(certificate))
     await server.wait()
 
 
@@ -188,10 +175,137 @@ def xmlrpc(port: int, tls_port: int, certificate: str, folder: Path) -> None:
         threading.Thread(target=server.serve_forever).start()
 
 
+async def kafka(port: int, tls_port: int, certificate: str, folder: Path) -> None:
+    """The mock broker that librdkafka has for tests; it chooses its port, which a relay makes known."""
+    from confluent_kafka.admin import AdminClient
+
+    broker = AdminClient({"test.mock.num.brokers": 1})
+    loop = asyncio.get_running_loop()
+    metadata = await loop.run_in_executor(None, lambda: broker.list_topics(timeout=30))
+    (member,) = metadata.brokers.values()
+    await relay_to(member.port, port)
+    await asyncio.Event().wait()
+    broker.poll(0)
+
+
+async def ssh(port: int, tls_port: int, certificate: str, folder: Path) -> None:
+    """A command that echoes its name, and SFTP: asyncssh."""
+    import asyncssh
+
+    class Server(asyncssh.SSHServer):
+        def password_auth_supported(self) -> bool:
+            return True
+
+        def validate_password(self, username: str, password: str) -> bool:
+            return (username, password) == (USER, PASSWORD)
+
+    def answer(process: asyncssh.SSHServerProcess[str]) -> None:
+        process.stdout.write(f"you asked to {process.command}")
+        process.exit(0)
+
+    home = folder / "files"
+    home.mkdir()
+    await asyncssh.listen(
+        HOST,
+        port,
+        server_factory=Server,
+        server_host_keys=[asyncssh.generate_private_key("ssh-ed25519")],
+        process_factory=answer,
+        sftp_factory=lambda channel: asyncssh.SFTPServer(channel, chroot=str(home).encode()),
+    )
+    await asyncio.Event().wait()
+
+
+async def grpc(port: int, tls_port: int, certificate: str, folder: Path) -> None:
+    """A service of two calls whose messages are plain bytes: grpclib's own server."""
+    from grpclib.const import Cardinality, Handler
+    from grpclib.encoding.base import CodecBase
+    from grpclib.server import Server
+
+    class Plain(CodecBase):
+        __content_subtype__ = "bytes"
+
+        def encode(self, message: Any, message_type: Any) -> bytes:
+            return bytes(message)
+
+        def decode(self, data: bytes, message_type: Any) -> bytes:
+            return data
+
+    class Meter:
+        async def reverse(self, stream: Any) -> None:
+            await stream.send_message((await stream.recv_message())[::-1])
+
+        async def echo(self, stream: Any) -> None:
+            async for message in stream:
+                await stream.send_message(message)
+
+        def __mapping__(self) -> dict[str, Handler]:
+            return {
+                "/meter.Meter/Reverse": Handler(self.reverse, Cardinality.UNARY_UNARY, bytes, bytes),
+                "/meter.Meter/Echo": Handler(self.echo, Cardinality.STREAM_STREAM, bytes, bytes),
+            }
+
+    context = make_context(certificate)
+    context.set_alpn_protocols(["h2"])
+    plain, secure = (Server([Meter()], codec=Plain()) for _ in range(2))
+    await plain.start(HOST, port)
+    await secure.start(HOST, tls_port, ssl=context)
+    await asyncio.Event().wait()
+
+
+async def opcua(port: int, tls_port: int, certificate: str, folder: Path) -> None:
+    """OPC UA with a value that can be written and a method: asyncua's own server."""
+    from asyncua import Server, uamethod
+
+    server = Server()
+    await server.init()
+    server.set_endpoint(f"opc.tcp://{HOST}:{port}/")
+    index = await server.register_namespace("http://meter.example")
+    meter = await server.nodes.objects.add_object(index, "Meter")
+    await (await meter.add_variable(index, "Reading", 17)).set_writable()
+    double = uamethod(lambda _parent, value: value * 2)
+    await meter.add_method(index, "double", double, [0], [0])
+    async with server:
+        await asyncio.Event().wait()
+
+
+def aws(port: int, tls_port: int, certificate: str, folder: Path) -> None:
+    """Amazon's services in memory: moto's own server, over HTTP and HTTPS."""
+    # Else "server" of server.example would be taken for a bucket.
+    os.environ["S3_IGNORE_SUBDOMAIN_BUCKETNAME"] = "true"
+    from moto.server import DomainDispatcherApplication, create_backend_app
+    from werkzeug.serving import make_server
+
+    application = DomainDispatcherApplication(create_backend_app)
+    for number, context in ((port, None), (tls_port, make_context(certificate))):
+        server = make_server(HOST, number, application, threaded=True, ssl_context=context)
+        threading.Thread(target=server.serve_forever).start()
+
+
+async def relay_to(behind: int, port: int, context: ssl.SSLContext | None = None) -> None:
+    """Carry TCP connections to ``port``, over TLS if there is a context, on to the port ``behind``."""
+
+    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+        except OSError:
+            pass
+        finally:
+            writer.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        behind_reader, behind_writer = await asyncio.open_connection(HOST, behind)
+        await asyncio.gather(copy(reader, behind_writer), copy(behind_reader, writer))
+
+    await asyncio.start_server(serve, HOST, port, ssl=context)
+
+
 _ASYNC: dict[str, Callable[[int, int, str, Path], Awaitable[None]]] = {
-    function.__name__: function for function in (echo, websockets, modbus, smtp, coap, imap)
+    function.__name__: function for function in (echo, websockets, modbus, smtp, coap, imap, kafka, ssh, grpc, opcua)
 }
-_PLAIN: dict[str, Callable[[int, int, str, Path], None]] = {"ftp": ftp, "xmlrpc": xmlrpc}
+_PLAIN: dict[str, Callable[[int, int, str, Path], None]] = {"ftp": ftp, "xmlrpc": xmlrpc, "aws": aws}
 
 
 def main() -> None:

@@ -110,6 +110,32 @@ def _find_rabbitmq() -> Path:
     return programs[-1]
 
 
+#: $1 folder of the programs, $2 port, $3 certificate. PostgreSQL refuses to run as root, and its user may not read the
+#: folders of the tests.
+_POSTGRESQL = """
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+printf 'open sesame' >"$folder/password"
+cp "$3" "$folder/server.pem"
+chmod 600 "$folder/server.pem"
+as=
+if [ "$(id -u)" = 0 ]; then chown -R postgres "$folder"; as="runuser -u postgres --"; fi
+cd "$folder"
+$as "$1/initdb" -D data -U meter --pwfile=password --auth=scram-sha-256
+$as "$1/postgres" -D data -p "$2" -h 127.0.0.1 -k "$folder" -c ssl=on \\
+  -c ssl_cert_file="$folder/server.pem" -c ssl_key_file="$folder/server.pem" &
+trap 'kill -INT $!' TERM
+wait; wait
+"""
+
+
+def _postgresql(setup: Setup) -> list[str]:
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    if not programs:
+        raise ServerMissing("postgresql is not installed")
+    return ["sh", "-c", _POSTGRESQL, "sh", str(programs[-1]), str(setup.plain), str(setup.certificate)]
+
+
 def _unbound(setup: Setup) -> list[str]:
     config = setup.write(
         "unbound.conf",
@@ -179,8 +205,12 @@ _COMMANDS: dict[str, tuple[Callable[[Setup], list[str]], str]] = {
     "unbound": (_unbound, "tls"),
     "chrony": (_chrony, "ntp"),
     "rsyslog": (_rsyslog, "tcp"),
-    **{kind: (_python(kind), "tls") for kind in ("echo", "websockets", "modbus", "smtp", "imap", "xmlrpc", "coap")},
-    "ftp": (_python("ftp"), "tcp"),
+    "postgresql": (_postgresql, "tcp"),
+    **{
+        kind: (_python(kind), "tls")
+        for kind in ("echo", "websockets", "modbus", "smtp", "imap", "xmlrpc", "coap", "grpc", "aws")
+    },
+    **{kind: (_python(kind), "tcp") for kind in ("ftp", "kafka", "ssh", "opcua")},
 }
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from compat_tests._servers import Servers
-from compat_tests.libraries import HOST
+from compat_tests.libraries import HOST, program_environment
 from nbsocket._cli._demo_servers import Server, find_mosquitto, make_certificates, start_broker, start_http
 from nbsocket.sim import Options, Simulator
 
@@ -78,14 +77,11 @@ def port(request: pytest.FixtureRequest) -> Iterator[str]:
 def run() -> Callable[..., str]:
     """Runs ``python`` in the programs' folder and returns what it printed; fails the test unless it ends with 0."""
 
-    def run_python(*arguments: object, expected_code: int = 0) -> str:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("NBSOCKET_")}
-        home = str(Path(__file__).parents[1])
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (home, environment.get("PYTHONPATH"))))
+    def run_python(*arguments: object, environment: Mapping[str, str] | None = None, expected_code: int = 0) -> str:
         done = subprocess.run(
             [sys.executable, *map(str, arguments)],
             cwd=PROGRAMS,
-            env=environment,
+            env=program_environment(environment or {}),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

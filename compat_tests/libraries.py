@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import platform
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.metadata import distributions
 from importlib.metadata import version as distribution_version
 from pathlib import Path
 
-from compat_tests._servers import Servers
+from compat_tests._servers import ServerMissing, Servers
 
 #: The name that the certificates are for; the simulated module leads it to the same port of 127.0.0.1.
 HOST = "server.example"
@@ -24,6 +27,11 @@ class Library:
     #: its PyPI name; None is the standard library
     distribution: str | None = None
     extra: tuple[str, ...] = ()
+    #: installed beside the others, in its own folder of the environment (see ``apart_folder``), for it wants other
+    #: versions of what they need
+    is_apart: bool = False
+    #: options of the simulated module, as in ``sim://?...``; ``{tls}`` is the server's TLS port
+    module: str = ""
     #: what does not work and why
     limits: str = ""
     #: time-outs to raise for NB-IoT, whose first answer takes up to 10 s
@@ -34,10 +42,33 @@ class Library:
         """The version that is installed here."""
         if self.distribution is None:
             return f"Python {platform.python_version()}"
+        if self.is_apart:
+            found = distributions(name=self.distribution, path=[str(self.apart_folder)])
+            return next(iter(found)).version
         return distribution_version(self.distribution)
 
+    @property
+    def apart_folder(self) -> Path:
+        """Where it is installed when it is apart: ``pip install --target`` this folder."""
+        return Path(sys.prefix, "apart", str(self.distribution))
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the program's environment needs besides the usual: the folder of a library that is apart."""
+        return {"PYTHONPATH": str(self.apart_folder)} if self.is_apart else {}
+
+    def port(self, servers: Servers) -> str:
+        """Return the simulated module's URL."""
+        return f"sim://?{self.module.format(tls=servers.start(self.server).tls)}" if self.module else "sim://"
+
     def arguments(self, servers: Servers, ca_file: Path) -> list[str]:
-        """Start the server and return the program's name and arguments."""
+        """Start the server and return the program's name and arguments.
+
+        Raises:
+            ServerMissing: it, or a library that is apart, is not installed.
+        """
+        if self.is_apart and not self.apart_folder.is_dir():
+            raise ServerMissing(f"{self.distribution} is not in {self.apart_folder}")
         ports = servers.start(self.server)
         extra = [str(ports.file) if word == "{file}" else word for word in self.extra]
         return [f"{self.program}.py", HOST, str(ports.plain), str(ports.tls), str(ca_file), *extra]
@@ -108,7 +139,40 @@ LIBRARIES = (
         limits="records over UDP are at most a segment long",
     ),
     Library("xmlrpc.client", "xmlrpc_session", "xmlrpc", timeouts="has none: `socket.setdefaulttimeout`"),
+    Library(
+        "kafka-python", "kafka_session", "kafka", "kafka-python",
+        limits="versions before 3: the broker that it was tried with does not understand version 3",
+        timeouts="`request_timeout_ms` 30,000 → 60,000",
+    ),
+    Library("Twisted", "twisted_session", "echo", "twisted", timeouts="`timeout` of endpoints 30 s → 60"),
+    Library("Tornado", "tornado_session", "http", "tornado", timeouts="`connect_timeout`, `request_timeout` 20 s → 60"),
+    Library("Tornado", "tornado_streams", "echo", "tornado"),
+    Library(
+        "paramiko", "paramiko_session", "ssh", "paramiko",
+        timeouts="`timeout`, `banner_timeout`, `auth_timeout` 15 to 30 s → 60",
+    ),
+    Library("grpclib", "grpclib_session", "grpc", "grpclib", timeouts=f"`timeout` {_NO_TIMEOUT}"),
+    Library("pg8000", "pg8000_session", "postgresql", "pg8000", timeouts=f"`timeout` {_NO_TIMEOUT}"),
+    Library("kombu", "kombu_session", "rabbitmq", "kombu", extra=("amqp",), timeouts="`connect_timeout` 5 s → 60"),
+    Library("kombu", "kombu_session", "redis", "kombu", extra=("redis",)),
+    Library("asyncua", "asyncua_session", "opcua", "asyncua", timeouts="`timeout` 4 s → 60"),
+    Library(
+        "boto3", "boto3_session", "aws", "boto3",
+        limits="more than 5 connections at a time: `max_pool_connections` 10 → 4",
+        timeouts="`connect_timeout`, `read_timeout` of `Config`: 60 s by default",
+    ),
+    Library(
+        "azure-iot-device", "azure_session", "mqtt", "azure-iot-device", is_apart=True,
+        module="host=server.example:8883=127.0.0.1:{tls}", timeouts="`keep_alive` 60 s → 300 or more",
+    ),
 )  # fmt: skip
+
+
+def program_environment(additions: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a program: this one's without settings of nbsocket, and the additions on its paths."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("NBSOCKET_")}
+    folders = (additions.get("PYTHONPATH"), str(Path(__file__).parents[1]), environment.get("PYTHONPATH"))
+    return environment | additions | {"PYTHONPATH": os.pathsep.join(filter(None, folders))}
 
 
 def patched_before(port: str, arguments: list[str]) -> list[str]:

@@ -5,7 +5,6 @@ With ``--check`` README is left alone; the exit code tells whether it names ever
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -15,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from compat_tests._servers import ServerMissing, Servers
-from compat_tests.libraries import HOST, LIBRARIES, WAYS, Library
+from compat_tests.libraries import HOST, LIBRARIES, WAYS, Library, program_environment
 from nbsocket._cli._demo_servers import make_certificates
 
 HOME = Path(__file__).parents[1]
@@ -55,16 +54,15 @@ def run_all() -> list[Row]:
                 row.failures.append(f"not tried: {reason}")
                 continue
             for way in WAYS:
-                _run(row, way, arguments)
+                _run(row, library, way, library.port(servers), arguments)
     return list(rows.values())
 
 
-def _run(row: Row, way: str, arguments: list[str]) -> None:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("NBSOCKET_")}
+def _run(row: Row, library: Library, way: str, port: str, arguments: list[str]) -> None:
     done = subprocess.run(
-        [sys.executable, *WAYS[way]("sim://", arguments)],
+        [sys.executable, *WAYS[way](port, arguments)],
         cwd=HOME / "compat_tests" / "programs",
-        env=environment | {"PYTHONPATH": str(HOME)},
+        env=program_environment(library.environment),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -22,7 +22,8 @@ def test_library(run: Callable[..., str], ca_file: Path, servers: Servers, libra
         arguments = library.arguments(servers, ca_file)
     except ServerMissing as reason:
         pytest.skip(str(reason))
-    assert run(*WAYS[way]("sim://", arguments)).splitlines()
+    port = library.port(servers)
+    assert run(*WAYS[way](port, arguments), environment=library.environment).splitlines()
 
 
 def test_readme_names_every_library() -> None:
