@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,7 +77,7 @@ def port(request: pytest.FixtureRequest) -> Iterator[str]:
 def run() -> Callable[..., str]:
     """Runs ``python`` in the programs' folder and returns what it printed; fails the test unless it ends with 0."""
 
-    def run_python(*arguments: object, environment: Mapping[str, str] | None = None, expected_code: int = 0) -> str:
+    def run_python(*arguments: object, environment: dict[str, str] | None = None, expected_code: int = 0) -> str:
         done = subprocess.run(
             [sys.executable, *map(str, arguments)],
             cwd=PROGRAMS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import distributions
 from importlib.metadata import version as distribution_version
@@ -168,7 +168,7 @@ LIBRARIES = (
 )  # fmt: skip
 
 
-def program_environment(additions: Mapping[str, str]) -> dict[str, str]:
+def program_environment(additions: dict[str, str]) -> dict[str, str]:
     """Return the environment of a program: this one's without settings of nbsocket, and the additions on its paths."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("NBSOCKET_")}
     folders = (additions.get("PYTHONPATH"), str(Path(__file__).parents[1]), environment.get("PYTHONPATH"))
