@@ -102,6 +102,9 @@ QUIET_TRY = 5
 #: answer would be taken for that of the next command.
 MARKER_TIMEOUT = 20.0
 MARKER_TRIES = 2
+#: The same for a module that has just answered an AT at once. It may ignore what comes within a second of its last
+#: answer, as one that has just registered was seen to do.
+QUICK_MARKER_TIMEOUT, IGNORING_TIME = 3.0, 1.2
 
 #: Ends a data mode that somebody left open: Esc cancels one of open length, the CRs fill one of any fixed length and
 #: are nothing to a module in command mode. What the peer of that send gets is garbage, so its connection is given up.
@@ -218,6 +221,17 @@ class _Marker(QICFGRead):
     A slow module may have a dozen of them to answer first.
     """
 
+    patience: float = MARKER_TIMEOUT
+
+    @property
+    def timeout(self) -> float:
+        return self.patience
+
+
+@dataclass(frozen=True, slots=True)
+class _OtherMarker(CFUNRead):
+    """Another one, which tells that whatever was asked before has been answered, or never will be."""
+
     @property
     def timeout(self) -> float:
         return MARKER_TIMEOUT
@@ -232,8 +246,22 @@ def _ask_marker() -> Steps[FinalResult]:
     return last
 
 
-def _insist_on_marker() -> Steps[FinalResult]:
-    marker = yield from _ask_marker()
+def _ask_quick_marker() -> Steps[FinalResult]:
+    """Ask once for a short time, and then another question: its answer tells that the first one's is out, or lost.
+
+    None of the late answers can be taken for its own: neither question takes OK alone.
+    """
+    with suppress(Unanswered):
+        answer: FinalResult = yield _Marker(QUICK_MARKER_TIMEOUT)
+        return answer
+    yield from _insist(_OtherMarker())
+    yield Pause(IGNORING_TIME)
+    last: FinalResult = yield _Marker()
+    return last
+
+
+def _insist_on_marker(is_quick: bool = False) -> Steps[FinalResult]:
+    marker = yield from _ask_quick_marker() if is_quick else _ask_marker()
     for _ in range(BUSY_TRIES - 1):
         if marker.ok or marker.code not in BUSY_RESULTS:
             break
@@ -450,6 +478,7 @@ def probe(
         last: seconds that the last try may take, where it is not as many as for those before it.
     """
     attempt = silent = 0
+    is_heard = False
     while attempt < tries:
         attempt += 1
         seconds = patience if attempt <= 3 else MORE_PATIENCE
@@ -460,12 +489,16 @@ def probe(
             line.is_numeric = False
             command = _ProbeNumeric(seconds)
             tries = max(tries, attempt + 1)
-        elif (is_quiet and attempt == 1) or silent == QUIET_TRY - 1:
+        elif (is_quiet and attempt == 1) or silent == QUIET_TRY - 1 or is_heard:
             command = _ProbeQuiet(seconds)
         try:
             answer: FinalResult = yield command
         except Unanswered:
             silent += 1
+            if line is not None and line.is_numeric and not is_heard:
+                # It answers, late or in numbers: the rate is right, and is not left for want of patience.
+                is_heard, patience, last = True, max(patience, PATIENCE), LAST_PATIENCE
+                tries = max(tries, attempt + PROBES_SEARCHING)
             continue
         silent = 0
         if answer.ok:
@@ -554,13 +587,14 @@ def come_back(wants_hex: bool, line: LineState) -> Steps[bool]:
 
     A bare OK may be anybody's, so the last word is an answer that only this question can have.
     """
-    is_back = yield from probe(2, line=line)
-    if not is_back:
+    tries = yield from probe(2, line=line)
+    is_quick = tries == 1
+    if not tries:
         yield Write(ESCAPE)
-        is_back = yield from probe(PROBES_FIXED, line=line)
-    if not is_back:
+        tries = yield from probe(PROBES_FIXED, line=line)
+    if not tries:
         raise make_error(ENODEV, "the module has stopped answering", command="AT")
-    marker = yield from _insist_on_marker()
+    marker = yield from _insist_on_marker(is_quick)
     if not marker.ok:
         return False
     have = checked(marker)

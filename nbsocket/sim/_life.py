@@ -165,7 +165,9 @@ class Life:
         return ",".join(fields)
 
     def lose_registration(self, now: float) -> None:
-        """The network is gone, and the context with it."""
+        """The network is gone, and the context with it: the module searches, if its radio is on."""
+        if self.cfun != 1 or self.is_booting:
+            return  # it has none to lose, and does not search
         self._cancel_attach()
         self._set_stat(2, now)
         if self.has_address:

@@ -245,6 +245,17 @@ def test_results_as_numbers_or_none_at_all(left: str, baudrate: int | None, is_e
     assert module.bench.driver.counters["restarts"] == 0
 
 
+@pytest.mark.parametrize("is_echoing", [False, True])
+def test_results_as_numbers_that_come_late_at_a_rate_seldom_met(is_echoing: bool) -> None:
+    """Each comes when the next AT is out, or after the last one: it tells of the rate all the same."""
+    module = Responder(
+        Bench(Settings()), delay=1.0, in_turn=True, echoes=lambda line: is_echoing and line[:3] != "ATE", rate=57600
+    )
+    module.is_numeric = True
+    assert module.open(60.0), module.lines
+    assert not module.is_numeric and module.bench.driver.baudrate == 57600
+
+
 def test_healthy_module_is_not_told_how_to_give_results() -> None:
     module = Responder(Bench(FIXED))
     assert module.open()

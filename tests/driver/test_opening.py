@@ -73,6 +73,41 @@ def test_ignored_command_is_found_out_and_given_again(bench: Bench) -> None:
     assert bench.take(Connected).key == key
 
 
+def test_module_that_ignores_what_comes_soon_after_an_answer_costs_seconds(bench: Bench) -> None:
+    key = begin(bench)
+    began = bench.now
+    bench.expect(OPEN)
+    bench.advance(5.1)
+    bench.dialog(("AT", "OK"))
+    bench.expect(MARKER[0])
+    bench.advance(3.0)
+    bench.dialog(("AT+CFUN?", "+CFUN: 1", "OK"))
+    bench.expect()
+    bench.advance(1.2)
+    bench.dialog(MARKER, (STATE, "OK"), (STATE, "OK"))
+    bench.advance(1.1)
+    bench.dialog((OPEN, "OK", "+QIOPEN: 0,0"))
+    assert bench.take(Connected).key == key and bench.now - began < 11.0
+
+
+def test_late_answer_to_the_question_that_was_given_up_is_not_taken_for_another(bench: Bench) -> None:
+    """A slow module: the OK to AT was that of the command before, and all that follows is one behind."""
+    key = begin(bench)
+    bench.expect(OPEN)
+    bench.advance(5.1)
+    bench.dialog(("AT", "OK"))
+    bench.expect(MARKER[0])
+    bench.advance(3.0)
+    bench.expect("AT+CFUN?")
+    bench.say("OK", *MARKER[1:])
+    bench.expect()
+    bench.say("+CFUN: 1", "OK")
+    bench.advance(1.2)
+    bench.dialog(MARKER, (STATE, row(1), "OK"))
+    bench.say("+QIOPEN: 0,0")
+    assert bench.take(Connected).key == key
+
+
 def test_command_that_is_ignored_again_and_again_is_given_for_a_minute(bench: Bench) -> None:
     begin(bench)
     began = bench.now

@@ -72,6 +72,16 @@ def test_radio_takes_its_time_to_be_switched_on() -> None:
     assert bench.say("AT+CFUN=1") == OK, "it is on already"
 
 
+def test_module_whose_radio_is_off_or_that_boots_has_no_registration_to_lose() -> None:
+    bench = Bench(radio_off=True, cereg=1, boot_time=5.0, boot_reports="none")
+    bench.module.life.lose_registration(bench.now)
+    assert bench.ask("AT+CEREG?") == ["+CEREG: 1,0", "OK"]
+    bench = Bench(boot_time=5.0, boot_reports="none")
+    bench.module.restart(bench.now)
+    bench.module.life.lose_registration(bench.now)
+    assert bench.module.life.stat == 0
+
+
 def test_rows_that_end_with_the_state() -> None:
     bench = Bench(state_rows="short", orphans=1)
     assert bench.ask("AT+QISTATE?") == ['+QISTATE: 0,"TCP","203.0.113.9",7,0,2', "OK"]
