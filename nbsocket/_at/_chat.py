@@ -125,6 +125,8 @@ class Chat:
         self._heard_at = float("-inf")
         #: Where text whose frame was lost ends at the latest, as an offset of the framer; 0 once the modem has paused.
         self._wreck_end = 0
+        #: Lines that had been taken for part of an answer.
+        self._disowned: deque[str] = deque()
         self._pending: Command[Any] | None = None
         self._responses: list[InfoResponse] = []
         self._sent_lines: deque[str] = deque(maxlen=REMEMBERED_COMMANDS)
@@ -258,6 +260,7 @@ class Chat:
         """Forget everything: the port was opened anew."""
         self._framer = Framer()
         self._events.clear()
+        self._disowned.clear()
         self._heard_at = float("-inf")
         self._wreck_end = 0
         self._forget_command(State.IDLE)
@@ -303,6 +306,11 @@ class Chat:
 
     def _parse(self) -> Event | Literal[NeedData.NEED_DATA]:
         while True:
+            if self._disowned:
+                bare = self._judge_bare(self._disowned.popleft())
+                if isinstance(bare, Damaged):
+                    self._note_wreck(bare)
+                return bare
             self._framer.learns_from = self._wreck_end
             frame = self._framer.next_frame(self._expects_prompt)
             if frame is None:
@@ -359,6 +367,7 @@ class Chat:
             return self._read_result(line)
         prefix, text = split_line(line)
         if pending is not None and prefix in pending.prefixes and self._takes(InfoResponse(prefix, text)):
+            self._disown_lines_before()
             return None
         return read_urc(line, prefix, text) or self._read_unknown(line, prefix)
 
@@ -380,14 +389,15 @@ class Chat:
         return line in self._sent_lines
 
     def _read_unknown(self, line: str, prefix: str) -> Event | None:
-        is_hex = self._framer.receives_hex is True
         if is_wreck(line):
             return Damaged(f"a line that may have been received data: {len(line)} characters")
         pending = self._pending
-        if pending is not None and pending.takes_any_line and self._takes(InfoResponse("", line)):
+        if pending is not None and pending.takes_line(line) and self._takes(InfoResponse("", line)):
             return None
-        if prefix:
-            return Notice(line)
+        return Notice(line) if prefix else self._judge_bare(line)
+
+    def _judge_bare(self, line: str) -> Damaged | UnknownLine:
+        is_hex = self._framer.receives_hex is True
         if has_tail_of_hex(line) if is_hex else has_tail_of_payload(line):
             return Damaged(f"a line that may have been received data: {len(line)} characters")
         return UnknownLine(line)
@@ -398,6 +408,13 @@ class Chat:
             return False
         self._responses.append(response)
         return True
+
+    def _disown_lines_before(self) -> None:
+        """The answer begins here: what had been taken for it, having no prefix, is something else."""
+        assert self._pending is not None
+        if self._pending.begins_with_prefix and not self._responses[0].prefix:
+            self._disowned += [response.text for response in self._responses if not response.prefix]
+            self._responses = [response for response in self._responses if response.prefix]
 
     def _read_result(self, line: str) -> FinalResult | StrayResult | None:
         pending = self._pending

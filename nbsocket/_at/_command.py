@@ -33,6 +33,9 @@ REGISTRATION_ANSWER_RE = re.compile(r"\d{1,2} *, *\d{1,2} *(?:,|$)", re.ASCII)
 
 _RAW_RE = re.compile(r"[Aa][Tt][ -~]*")
 _RAW_NAME_RE = re.compile(r"(?:^AT|;)\s*(\+[A-Z][A-Z0-9]*)\s*(\?|=\?)?")
+_RAW_IDENTITY_RE = re.compile(r"ATI\d?\s*")
+# +XYZ: 1 or ^MODE: 17,17: what names another command than the pending one is a report, and no part of its answer.
+_REPORT_RE = re.compile(r"[+^*$%#][A-Z][A-Z0-9]* *:", re.IGNORECASE)
 _RAW_DATA_MODE_RE = re.compile(r"\+QISEND\s*=\s*\d+\s*(?:,\s*0*[1-9]\d*\s*)?(?:;|$)")
 _RAW_SEND_RE = re.compile(r"\+QISEND\s*=\s*\d+\s*,\s*\d+\s*,")
 # The data modes of AT+QISEND, §2.3.5: open length, or as many bytes as announced.
@@ -71,7 +74,7 @@ class Command(Generic[T]):
     __slots__ = ()
 
     _prefixes: ClassVar[tuple[str, ...]] = ()
-    #: Lines of no known kind that come while it is pending are its information responses.
+    #: Lines of no known kind that come while it is pending are its information responses; see :meth:`takes_line`.
     takes_any_line: ClassVar[bool] = False
     #: An OK without an information response cannot be its answer.
     needs_info: ClassVar[bool] = False
@@ -108,6 +111,15 @@ class Command(Generic[T]):
     def claims(self, response: InfoResponse) -> bool:
         """Whether a line with one of its prefixes is its answer; False: it is a URC that happens to look alike."""
         return response.prefix != "+CEREG" or REGISTRATION_ANSWER_RE.match(response.text) is not None
+
+    def takes_line(self, line: str) -> bool:
+        """Whether a line of no known kind, without one of its prefixes, may be part of its answer."""
+        return self.takes_any_line and _REPORT_RE.match(line) is None
+
+    @property
+    def begins_with_prefix(self) -> bool:
+        """Its answer has either no prefix at all, or begins with one: what came before that is not part of it."""
+        return True
 
     @abstractmethod
     def parse(self, responses: Sequence[InfoResponse]) -> T:
@@ -206,6 +218,15 @@ class Raw(Command[list[str]]):
     def prefixes(self) -> tuple[str, ...]:
         named = _RAW_NAME_RE.findall(self.text.upper())
         return tuple(name for name, asks in named if asks or name not in _OUTCOME_NAMES)
+
+    def takes_line(self, line: str) -> bool:
+        text = self.text.upper()
+        is_named = _RAW_NAME_RE.search(text) is not None or _RAW_IDENTITY_RE.fullmatch(text) is not None
+        return not is_named or _REPORT_RE.match(line) is None
+
+    @property
+    def begins_with_prefix(self) -> bool:
+        return ";" not in self.text  # of AT+CGMR;+CSQ the first has none
 
     @property
     def payload(self) -> bytes | None:

@@ -83,7 +83,7 @@ class Resolve(Plain):
         late = surroundings.late_outcomes("dns")
         given: Counter[_Answer] = Counter()
         while True:
-            answer = yield from self._patient_answer(surroundings, late)
+            answer = yield from self._patient_answer(surroundings, late, given)
             if answer.is_refusal or not answer.is_last_word:
                 raise self._failure(answer.result, surroundings)
             given[answer] += 1
@@ -100,8 +100,10 @@ class Resolve(Plain):
         trouble = None if result in NAME_RESULTS else surroundings.network_trouble
         return gaierror_from_result(result, self.name, QIDNSGIP(self.name).line, trouble)
 
-    def _patient_answer(self, surroundings: Surroundings, late: LateOutcomes) -> Steps[_Answer]:
-        """Ask until the answer says something of the name."""
+    def _patient_answer(
+        self, surroundings: Surroundings, late: LateOutcomes, given: Counter[_Answer]
+    ) -> Steps[_Answer]:
+        """Ask until the answer says something of the name; the count of those before begins anew where it must."""
         waited = 0.0
         tries = -1
         while True:
@@ -122,9 +124,13 @@ class Resolve(Plain):
             # What comes meanwhile is the outcome of a command that was refused and carried out all the same.
             result: DnsResult | None = yield Pause(pause, (DnsResult,) if late else ())
             if result is not None:
+                is_own = not late.count(besides=self.name)
                 late.came()
                 answer = yield from self._read(result)
-                if answer.is_last_word:
+                if not is_own:
+                    # With it went the reason to doubt the answers before it: one of them may be another name's.
+                    given.clear()
+                elif answer.is_last_word:
                     return answer
 
     def _ask(self, late: LateOutcomes) -> Steps[_Answer]:

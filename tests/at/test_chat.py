@@ -12,6 +12,7 @@ from nbsocket._at import (
     AT,
     ATE0,
     ATI,
+    CGMR,
     CGSN,
     CSQ,
     NEED_DATA,
@@ -246,6 +247,72 @@ CASES = [
     Case("late registration", None, b"\r\n+CEREG: 0,1\r\n", [Registration(1)]),
 ]
 
+#: Lines that nobody knows, where received data come in hex and can be told from them.
+REPORTS = [
+    Case(
+        "report of another maker inside a raw answer",
+        Raw("AT+CSQ"),
+        b'\r\n^MODE: 17,17\r\n\r\n+CSQ: 20,0\r\n\r\n*x: 1,"y"\r\n\r\n+XYZ: "ab",12\r\n\r\nOK\r\n',
+        [
+            UnknownLine("^MODE: 17,17"),
+            UnknownLine('*x: 1,"y"'),
+            Notice('+XYZ: "ab",12'),
+            done(Raw("AT+CSQ"), "OK", InfoResponse("+CSQ", "20,0")),
+        ],
+    ),
+    Case(
+        "a line before a raw answer that has its prefix",
+        Raw("AT+CSQ"),
+        b'\r\nNAME: "x"\r\nHELLO\r\n+CSQ: 20,0\r\n\r\nOK\r\n',
+        [
+            UnknownLine('NAME: "x"'),
+            UnknownLine("HELLO"),
+            done(Raw("AT+CSQ"), "OK", InfoResponse("+CSQ", "20,0")),
+        ],
+    ),
+    Case(
+        "text that follows the prefix",
+        Raw("AT+CMGR=1"),
+        b'\r\n+CMGR: "REC READ"\r\nNAME: "x"\r\n+CMGR\r\n\r\nOK\r\n',
+        [
+            done(
+                Raw("AT+CMGR=1"),
+                "OK",
+                InfoResponse("+CMGR", '"REC READ"'),
+                InfoResponse("", 'NAME: "x"'),
+                InfoResponse("", "+CMGR"),
+            )
+        ],
+    ),
+    Case(
+        "several commands in a raw line",
+        Raw("AT+CGMR;+CSQ"),
+        b"\r\nRevision: A03\r\n\r\n+CSQ: 20,0\r\n\r\nOK\r\n",
+        [done(Raw("AT+CGMR;+CSQ"), "OK", InfoResponse("", "Revision: A03"), InfoResponse("+CSQ", "20,0"))],
+    ),
+    Case(
+        "report during a raw command that asks nothing",
+        Raw("AT+CFUN=1"),
+        b"\r\n^MODE: 17,17\r\n\r\nOK\r\n",
+        [UnknownLine("^MODE: 17,17"), done(Raw("AT+CFUN=1"))],
+    ),
+    Case(
+        "raw command of another kind",
+        Raw("AT^SYSINFO"),
+        b"\r\n^SYSINFO: 2,3\r\n\r\nOK\r\n",
+        [done(Raw("AT^SYSINFO"), "OK", InfoResponse("", "^SYSINFO: 2,3"))],
+    ),
+    *(
+        Case(
+            f"report inside {command}",
+            command,
+            b"\r\n^MODE: 17,17\r\n\r\n867\r\n\r\n*x: 1\r\n\r\nOK\r\n",
+            [UnknownLine("^MODE: 17,17"), UnknownLine("*x: 1"), done(command, "OK", InfoResponse("", "867"))],
+        )
+        for command in (ATI(), Raw("ATI"), Raw("ati0"), CGMR(), CGSN(), Raw("AT+CIMI"), TestForm("QIOPEN"))
+    ),
+]
+
 
 def make_chat(case: Case) -> Chat:
     chat = Chat()
@@ -255,6 +322,22 @@ def make_chat(case: Case) -> Chat:
         assert drain(chat, [b"\r\n> "])
         chat.send_payload(0.0)
     return chat
+
+
+@pytest.mark.parametrize("case", REPORTS, ids=lambda case: case.name)
+def test_report_is_no_part_of_an_answer(case: Case) -> None:
+    for chunks in every_chunking(case.data):
+        chat = make_chat(case)
+        chat.receives_hex = True
+        assert drain(chat, chunks) == case.events, chunks
+        assert chat.state is case.state
+
+
+def test_tail_of_received_text_before_an_answer_is_no_part_of_it() -> None:
+    chat = make_chat(Case("", Raw("AT+CSQ"), b"", []))
+    (damaged, result) = drain(chat, [b'\r\nof a text"\r\n', b"\r\n+CSQ: 20,0\r\n\r\nOK\r\n"])
+    assert isinstance(damaged, Damaged)
+    assert result == done(Raw("AT+CSQ"), "OK", InfoResponse("+CSQ", "20,0"))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

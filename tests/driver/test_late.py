@@ -229,6 +229,39 @@ def test_outcome_while_it_is_asked_again_may_be_another_names(bench: Bench) -> N
     assert bench.take(RequestDone).value == ["192.0.2.2"]
 
 
+@pytest.mark.parametrize("answer", ["+CME ERROR: 570", "+CME ERROR: 568"])
+@pytest.mark.parametrize("is_at_once", [True, False])
+@pytest.mark.parametrize("line", ["+QIDNSGIP: 0,1,0\r\n\r\n+QIDNSGIP: 192.0.2.1", "+QIDNSGIP: 565"])
+def test_outcome_after_a_refusal_with_a_reason_is_another_names(
+    bench: Bench, answer: str, is_at_once: bool, line: str
+) -> None:
+    """The module did not look b.example up: what comes is a.example's outcome, which was still owed."""
+    refuse(bench)
+    bench.driver.submit(Resolve("b.example"), None, bench.now)
+    attach = ATTACH if answer.endswith("570") else ()
+    if is_at_once:
+        bench.dialog((B, answer, line), *attach)
+    else:
+        bench.dialog((B, answer), *attach)
+        bench.say(line)
+    bench.no_events()
+    bench.dialog((B, "OK", *told("192.0.2.2")))
+    assert bench.take(RequestDone).value == ["192.0.2.2"]
+
+
+def test_outcome_in_a_pause_leaves_the_earlier_answers_in_doubt(bench: Bench) -> None:
+    """Two are owed: b.example's own may be the one that comes while it is asked again, the others both a.example's."""
+    refuse(bench)
+    refuse(bench)
+    bench.driver.submit(Resolve("b.example"), None, bench.now)
+    bench.dialog((B, "OK", *told("192.0.2.1")), (B, "+CME ERROR: 568"))
+    bench.say(*told("192.0.2.2"))
+    bench.dialog((B, "OK", *told("192.0.2.1")))
+    bench.no_events()
+    bench.dialog((B, "OK", *told("192.0.2.2")), (B, "OK", *told("192.0.2.2")))
+    assert bench.take(RequestDone).value == ["192.0.2.2"]
+
+
 def test_outcome_that_nobody_waits_for_may_be_of_either_refused_name(bench: Bench) -> None:
     refuse(bench)
     request = bench.driver.submit(Resolve("b.example"), None, bench.now)

@@ -85,6 +85,8 @@ CHATTER = (
     b'\r\n+XYZ: "ab",12\r\n',
     b"\r\nHELLO\r\n",
 )
+#: Those of them that do not begin as a report.
+BARE_CHATTER = (CHATTER[0], CHATTER[4])
 
 #: Lines that the module may say for no reason.
 STRAY_LINES = (

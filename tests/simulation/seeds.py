@@ -79,4 +79,8 @@ LATER_SEEDS = {
     8014364: "a recv URC without quotes had lost six bytes of its header: a silent gap (at/test_framing: six bytes)",
     9001448: "model: a module whose radio was off lost its registration, and searched",
     9004359: "results as numbers that came late at a rate seldom met (test_bring_up_troubles: come_late)",
+    9000568: "a late outcome of another name was taken while a refused look-up paused (test_late: with_a_reason)",
+    9001010: "the same",
+    9003493: "model: a question that had lost a byte asked for another name, and was answered 50 s later",
+    74000383: "a report inside the answer to a raw command was taken for part of it (at/test_chat: another maker)",
 }
