@@ -80,6 +80,11 @@ class Connection:
     is_half_open: bool = False
     #: The module has said OK to QIOPEN: what it says of this socket_id is about this connection.
     is_accepted: bool = False
+    #: While it was being opened bytes were lost that may have been the outcome, and what the peer said at once.
+    is_hurt: bool = False
+    #: Data came for this socket_id before the module said OK to QIOPEN: of an earlier connection, and more of it may
+    #: come; or that OK was lost, and they are this one's.
+    is_mixed: bool = False
     #: The application wants no more events but ConnectionEnded.
     is_released: bool = False
     #: The application was told that it is open. UDP: it may be opening again, because the module lost the socket.

@@ -379,7 +379,7 @@ class Links:
         for link in self._order:
             yield from link.timers()
         if self._rests_until and self._rest_hinders():
-            yield min(self._rests_until.values())
+            yield max(min(self._rests_until.values()), self.heard_at + END_DELAY)
 
     # -- turns
 
@@ -425,6 +425,7 @@ class Links:
         if link.open_deadline is None:
             link.open_deadline = now + OPEN_TIMEOUT
         link.is_accepted, link.unlisted, link.is_reason_wanted = False, 0, False
+        link.is_hurt = link.is_mixed = False
         link.look_at, link.look_interval = now + FIRST_LOOK, FIRST_LOOK
         link.move(Phase.OPENING)
         self._opening, self._open_due = link, now + OPEN_TIMEOUT
@@ -434,7 +435,17 @@ class Links:
 
     def _rested_id(self, now: float) -> int | None:
         """The id that is free for longest, those left out whose last connection may have something to push yet."""
-        return next((number for number in self._free_ids if now >= self._rests_until.get(number, now)), None)
+        return next((number for number in self._free_ids if self._is_rested(number, now)), None)
+
+    def _is_rested(self, socket_id: int, now: float) -> bool:
+        """What is on the line when the rest is over may be of the last connection, or go before what is."""
+        until = self._rests_until.get(socket_id)
+        if until is None or now >= until + LONGEST_DETOUR:
+            return True
+        return now >= until and not self._is_line_busy(now)
+
+    def _is_line_busy(self, now: float) -> bool:
+        return self._is_receiving() or now < self.heard_at + END_DELAY
 
     def _take_id(self, now: float) -> int:
         socket_id = self._rested_id(now)
@@ -509,9 +520,9 @@ class Links:
             return
         if found is Finding.OPEN or found is Finding.CLOSED:
             socket_id = link.socket_id
-            self.opened(socket_id, 0, now)
+            self._found_open(link, now)
             link.round_trip = 0.0  # not known
-            if found is Finding.CLOSED and not link.has_closed:
+            if found is Finding.CLOSED and link.phase is Phase.OPEN:
                 self.peer_closed(socket_id, now)
         elif found is Finding.ABSENT:
             self._not_listed(link, now)
@@ -524,12 +535,19 @@ class Links:
 
     def _closed_seen(self, link: Connection, found: Finding, now: float) -> None:
         """Take what QISTATE says after "closed" came in place of the outcome."""
-        assert link.socket_id is not None
         if found in (Finding.CONNECTING, Finding.OPEN):
             link.has_closed = False  # that was about another connection
             link.look_at = now + FIRST_LOOK
         if found is not Finding.CONNECTING:
             # Only what was open is reported closed.
+            self._found_open(link, now)
+
+    def _found_open(self, link: Connection, now: float) -> None:
+        """The outcome of the opening was lost; and with it, perhaps, what the peer said at once."""
+        assert link.socket_id is not None
+        if link.is_hurt and link.is_tcp:
+            self._open_again(link, now, "bytes were lost on the serial line while it was opened")
+        else:
             self.opened(link.socket_id, 0, now)
 
     def _not_listed(self, link: Connection, now: float) -> None:
@@ -585,6 +603,9 @@ class Links:
             return
         if result:
             self._open_failed(link, result, now)
+            return
+        if link.is_mixed or (link.is_hurt and link.early and link.is_tcp):
+            self._open_again(link, now, "data of an earlier connection came while it was opened")
             return
         self._opening = self._open_due = None
         link.tries, link.unlisted, link.open_deadline = 0, 0, None
@@ -791,6 +812,7 @@ class Links:
             link.put_off_end(now, now + END_DELAY)
             self._emit(DataReceived(link.key, data))
         elif link.phase is Phase.OPENING or link.is_end_told or not link.key:
+            link.is_mixed = True
             self._came_late(socket_id, data)
 
     def _came_late(self, socket_id: int, data: bytes) -> None:
@@ -983,7 +1005,9 @@ class Links:
 
     def handle_timeout(self, now: float, is_attached: bool, why_not: str) -> None:
         """Do what time demands."""
-        self._rests_until = {number: until for number, until in self._rests_until.items() if now < until}
+        for number in tuple(self._rests_until):
+            if self._is_rested(number, now):
+                del self._rests_until[number]
         if self._opening is not None and self._open_due is not None and now >= self._open_due:
             self._fail(self._opening, make_error(ETIMEDOUT, "the module gave no outcome of AT+QIOPEN", result=569))
         for link in tuple(self._order):
@@ -1005,8 +1029,7 @@ class Links:
             self._close_overdue(link, now)
         elif link.end_due is not None and now >= link.end_due and link.is_ending:
             # What is on the line at this time still belongs to it, and may be behind the answer to something else.
-            is_busy = self._is_receiving() or now < self.heard_at + END_DELAY
-            link.end_due = now + END_DELAY if is_busy else None
+            link.end_due = now + END_DELAY if self._is_line_busy(now) else None
             if link.end_due is None:
                 self._tell_end(link)
         elif link.judge_due is not None and now >= link.judge_due:
@@ -1038,6 +1061,7 @@ class Links:
         for link in tuple(self._order):
             if is_contained and link.socket_id != socket_id:
                 continue
+            link.is_hurt |= link.phase is Phase.OPENING
             if (link.phase in (Phase.OPEN, Phase.JUDGING) and link.is_tcp) or link.is_ending:
                 self._reset(link, make_error(ECONNRESET, f"bytes were lost on the serial line: {reason}"))
             elif link.phase is Phase.OPEN:

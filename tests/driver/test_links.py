@@ -18,7 +18,7 @@ from nbsocket._driver import (
     Resolve,
     Settings,
 )
-from nbsocket._driver._links import END_DELAY, END_PATIENCE, ID_REST
+from nbsocket._driver._links import END_DELAY, END_PATIENCE, ID_REST, LONGEST_DETOUR
 from tests.driver.bench import ATTACH, Bench, Pile
 
 
@@ -738,10 +738,57 @@ def test_late_data_never_reaches_the_next_user_of_the_id(bench: Bench) -> None:
 def test_data_before_the_ok_of_qiopen_is_of_an_earlier_connection(bench: Bench) -> None:
     key = bench.driver.open("TCP", "10.0.0.9", 80, 0, Pile(), bench.now)
     bench.sent()
-    bench.say('+QIURC: "closed",0', push(b"late"), "OK", push(b"hi"), "+QIOPEN: 0,0")
+    bench.say('+QIURC: "closed",0', push(b"late"), "OK", push(b"so is this"), "+QIOPEN: 0,0")
+    # More of it may follow, and what has come may be of either: another socket is taken.
+    bench.dialog(("AT+QICLOSE=0", "OK", push(b"and this"), "CLOSE OK"))
+    bench.no_events()
+    bench.advance(1.0)
+    bench.dialog(('AT+QIOPEN=0,1,"TCP","10.0.0.9",80', "OK", "+QIOPEN: 1,0", push(b"hi", 1)))
     assert bench.take(Connected).key == key
     assert bench.take(DataReceived) == DataReceived(key, b"hi")
     bench.no_events()
+
+
+def test_id_rests_on_while_a_push_is_on_the_line(bench: Bench) -> None:
+    """It may be of the id's last connection, and another one behind it."""
+    keys = [bench.open() for _ in range(5)]
+    bench.say('+QIURC: "closed",2')
+    bench.advance(END_DELAY)
+    bench.dialog(("AT+QICLOSE=2", "OK", "CLOSE OK"))
+    assert bench.take(PeerClosed).key == keys[2]
+    bench.take(ConnectionEnded)
+    bench.driver.open("TCP", "10.0.0.9", 81, 0, Pile(), bench.now)
+    bench.advance(ID_REST - 0.01)
+    data = push(b"late", 2).encode()
+    bench.feed(b"\r\n" + data[:20])
+    bench.advance(0.1)
+    bench.expect()
+    bench.feed(data[20:] + b"\r\n\r\n" + data + b"\r\n")
+    bench.dialog(("AT+QICLOSE=2", "ERROR"))
+    bench.advance(1.0)
+    bench.dialog(("AT+QICLOSE=2", "ERROR"))
+    bench.no_events()
+    bench.advance(5.0)
+    bench.dialog(('AT+QIOPEN=0,2,"TCP","10.0.0.9",81', "OK", "+QIOPEN: 2,0"))
+    bench.take(Connected)
+    bench.no_events()
+
+
+def test_id_does_not_rest_for_ever_on_a_busy_line(bench: Bench) -> None:
+    keys = [bench.open() for _ in range(5)]
+    bench.say('+QIURC: "closed",2')
+    bench.advance(END_DELAY)
+    bench.dialog(("AT+QICLOSE=2", "OK", "CLOSE OK"))
+    assert bench.take(PeerClosed).key == keys[2]
+    bench.driver.open("TCP", "10.0.0.9", 81, 0, Pile(), bench.now)
+    waited = 0.0
+    while not (sent := bench.sent()):
+        assert waited < ID_REST + LONGEST_DETOUR + END_DELAY
+        bench.say(push(b"of another", 1))
+        bench.advance(END_DELAY / 2)
+        waited += END_DELAY / 2
+    assert sent == b'AT+QIOPEN=0,2,"TCP","10.0.0.9",81\r'
+    assert waited > ID_REST
 
 
 def test_closed_before_the_outcome_of_qiopen(bench: Bench) -> None:
@@ -1174,3 +1221,44 @@ def test_data_damaged_before_it_is_known_that_the_connection_is_open(bench: Benc
     failed = bench.take(ConnectFailed)
     assert failed.key == key and failed.error.errno == errno.ECONNRESET
     bench.expect("AT+QICLOSE=0")
+
+
+@pytest.mark.parametrize("state", ["2", "4"])
+def test_data_lost_with_the_outcome_of_the_opening(bench: Bench, state: str) -> None:
+    """Nobody can tell whether there was payload in what was lost: the connection is made again."""
+    key = bench.driver.open("TCP", "10.0.0.9", 80, 0, Pile(), bench.now)
+    bench.expect('AT+QIOPEN=0,0,"TCP","10.0.0.9",80')
+    bench.say("OK", '+QIOPEN: 0,0WPq\x0bIURC: "recv",0,1,"40"', push(b"A"))
+    bench.advance(5.0)
+    bench.dialog(("AT+QISTATE=1,0", f'+QISTATE: 0,"TCP","10.0.0.9",80,0,{state},0,1', "OK"))
+    bench.no_events()
+    bench.dialog(("AT+QICLOSE=0", "OK", "CLOSE OK"))
+    bench.advance(1.0)
+    bench.dialog(('AT+QIOPEN=0,1,"TCP","10.0.0.9",80', "OK", "+QIOPEN: 1,0", push(b"@A", 1)))
+    assert bench.take(Connected).key == key
+    assert bench.take(DataReceived) == DataReceived(key, b"@A")
+    bench.no_events()
+
+
+def test_data_after_an_opening_whose_ok_and_outcome_are_lost(bench: Bench) -> None:
+    """They are this connection's own, and were dropped as those of an earlier one: it is made again."""
+    key = bench.driver.open("TCP", "10.0.0.9", 80, 0, Pile(), bench.now)
+    bench.expect('AT+QIOPEN=0,0,"TCP","10.0.0.9",80')
+    bench.say(push(b"A"))
+    bench.advance(5.1)
+    bench.dialog(("AT", "OK"), ('AT+QICFG="dataformat"', '+QICFG: "dataformat",1,1', "OK"))
+    bench.dialog(("AT+QISTATE=1,0", '+QISTATE: 0,"TCP","10.0.0.9",80,0,2,0,1', "OK"))
+    bench.no_events()
+    bench.dialog(("AT+QICLOSE=0", "OK", "CLOSE OK"))
+    bench.advance(1.0)
+    bench.dialog(('AT+QIOPEN=0,1,"TCP","10.0.0.9",80', "OK", "+QIOPEN: 1,0", push(b"A", 1)))
+    assert bench.take(Connected).key == key
+    assert bench.take(DataReceived) == DataReceived(key, b"A")
+
+
+def test_data_lost_before_the_outcome_of_the_opening_are_none_of_its_own(bench: Bench) -> None:
+    key = bench.driver.open("TCP", "10.0.0.9", 80, 0, Pile(), bench.now)
+    bench.expect('AT+QIOPEN=0,0,"TCP","10.0.0.9",80')
+    bench.say("OK", '+QIURC: "re\xb1v",1,1,"40"', "+QIOPEN: 0,0", push(b"A"))
+    assert bench.take(Connected).key == key
+    assert bench.take(DataReceived) == DataReceived(key, b"A")
