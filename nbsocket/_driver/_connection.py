@@ -129,8 +129,9 @@ class Connection:
     is_sought: bool = False
     #: QISTATE of this socket alone was refused: all of them are asked for.
     is_state_refused: bool = False
-    #: How often the segment was refused (or, QUEUED and OPENING, the opening); when it may be sent again.
+    #: How often the segment was refused (or, QUEUED and OPENING, the opening), and when last; when it may be sent again.
     tries: int = 0
+    refused_at: float = 0.0
     retry_at: float = 0.0
     #: Since when the segment has not got through.
     stalled_at: float | None = None

@@ -819,10 +819,13 @@ class Driver:
         """The sleep mode that is going to be put back."""
         return self._line.sleep_mode
 
-    def user_changes_settings(self, may_be_format: bool) -> None:
-        """A command of the user's may change how the module is set, or how received data come: that is put right."""
+    def user_changes_settings(self, may_be_format: bool, tells_hex: bool | None = None) -> None:
+        """A command of the user's may change how the module is set, or how received data come: that is put right.
+
+        ``tells_hex``: the command says itself whether they come as hex digits from now on.
+        """
         self._wants_look = True
-        if may_be_format:
+        if may_be_format and (tells_hex is None or tells_hex is not self._chat.receives_hex):
             self._chat.receives_hex = None  # told from the bytes meanwhile
 
     def is_settled(self, key: int) -> bool:

@@ -35,6 +35,8 @@ _PING_RE = re.compile(r'AT\+QPING=\s*\d+\s*,\s*"[^"]*"\s*(?:,\s*(\d+)\s*)?(?:,\s
 #: those of them after which received data may come as text.
 _SETTING_RE = re.compile(r"AT(?:[EVQZ]|&F|.*\+(?:CMEE|CEREG)\s*=\s*\d|.*\+QICFG\s*=\s*\"DATAFORMAT\"\s*,)", re.ASCII)
 _FORMAT_RE = re.compile(r"AT(?:Z|&F|.*\+QICFG)", re.ASCII)
+#: One that says itself how they come from now on: 0 text, 1 hex. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.1.
+_TOLD_FORMAT_RE = re.compile(r"AT\+QICFG\s*=\s*\"DATAFORMAT\"\s*,\s*[01]?\s*,\s*([01])\s*", re.ASCII)
 _NAME_RE = re.compile(r"AT(\+[A-Z]+)=[^?]", re.ASCII)
 
 #: The manual's defaults of AT+QPING. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.8.
@@ -85,7 +87,9 @@ class RawCommand:
         is_close = match is not None and bool(match[1])
         is_new = match is not None and not is_close and surroundings.claim_socket(int(match[2]))
         if _SETTING_RE.match(self.text.upper()) is not None:
-            surroundings.user_changes_settings(_FORMAT_RE.match(self.text.upper()) is not None)
+            told = _TOLD_FORMAT_RE.fullmatch(self.text.upper())
+            may_be_format = _FORMAT_RE.match(self.text.upper()) is not None
+            surroundings.user_changes_settings(may_be_format, None if told is None else told[1] == "1")
         answer = yield from self._answer(surroundings)
         # Opening one that is open already fails, and changes nothing.
         if match is not None and (is_close or (is_new and not answer.ok)):

@@ -110,8 +110,11 @@ class Surroundings(Protocol):
     def found_sleep_mode(self) -> int | None:
         """The sleep mode that is going to be put back; None when there is none."""
 
-    def user_changes_settings(self, may_be_format: bool) -> None:
-        """A command of the user's may change how the module is set, or how received data come: that is put right."""
+    def user_changes_settings(self, may_be_format: bool, tells_hex: bool | None = None) -> None:
+        """A command of the user's may change how the module is set, or how received data come: that is put right.
+
+        ``tells_hex``: the command says itself whether they come as hex digits from now on.
+        """
 
 
 class Request(Protocol):

@@ -249,6 +249,7 @@ class Segments:
         link.awaits_outcome, link.outcome_due = False, None
         link.refusal = "SEND FAIL" if result is None else result.text
         link.refusal_code = None if result is None else result.code
+        link.refused_at = now
         link.retry_at = now + min(FIRST_PAUSE * 2 ** min(link.tries, 10), LONGEST_PAUSE)
         link.tries += 1
 
@@ -275,7 +276,7 @@ class Segments:
 
     def _not_there(self, link: Connection, account: Acknowledgement, now: float) -> None:
         """The module does not have the segment, or not all of it yet."""
-        if now >= self._limit(link):
+        if now >= self._limit(link) and not self._may_try_once_more(link, now):
             self._give_up(link, account, "the module took no more data", is_time_out=True)
         elif link.awaits_outcome:
             if link.outcome_due is None:
@@ -293,6 +294,11 @@ class Segments:
             self._look_again(link, link.retry_at)
         else:
             self._cleared = link
+
+    def _may_try_once_more(self, link: Connection, now: float) -> bool:
+        """Whether it was refused long ago: an opening had the line since, so the module was not tried for so long."""
+        is_refused = bool(link.refusal) and not link.awaits_outcome
+        return link.is_tcp and is_refused and now >= link.refused_at + 2 * LONGEST_PAUSE
 
     def _look_again(self, link: Connection, at: float) -> None:
         link.look_interval = min(2 * link.look_interval, LONGEST_PAUSE)

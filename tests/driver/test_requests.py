@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 import pytest
 
 from nbsocket._driver import (
+    ConnectionReset,
     DnsServers,
     GetClock,
     GetDnsServers,
@@ -411,3 +412,27 @@ def test_request_without_answer_fails_and_the_next_one_works(bench: Bench) -> No
     bench.say('+QICFG: "dataformat",1,1', "OK")
     bench.dialog(("AT+CSQ", "+CSQ: 21,99", "OK"))
     assert bench.take(RequestDone).value == ["+CSQ: 21,99"]
+
+
+@pytest.mark.parametrize(
+    ("command", "is_contained"),
+    [
+        ('AT+QICFG="dataformat",1,1', True),
+        ('at+qicfg = "dataformat", 0, 1', True),
+        ('AT+QICFG="dataformat",1,0', False),
+        ('AT+QICFG="dataformat",1', False),
+        ('AT+QICFG="dataformat",1,1;+CFUN=1', False),
+        ("ATZ", False),
+    ],
+)
+def test_users_own_format_is_known_where_the_command_tells_it(bench: Bench, command: str, is_contained: bool) -> None:
+    """Hurt hex digits are one connection's; hurt text may have held what others were sent."""
+    hurt, other = bench.open(), bench.open(port=81)
+    bench.driver.submit(RawCommand(command), None, bench.now)
+    bench.dialog((command, "OK"))
+    bench.take(RequestDone)
+    bench.feed(b'\r\n+QIURC: "recv",0,4,"0102\xff304"\r\n')
+    assert bench.take(ConnectionReset).key == hurt
+    if not is_contained:
+        assert bench.take(ConnectionReset).key == other
+    bench.no_events()

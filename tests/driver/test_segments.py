@@ -7,6 +7,7 @@ import errno
 import pytest
 
 from nbsocket._driver import (
+    ConnectFailed,
     ConnectionEnded,
     ConnectionReset,
     DatagramsLost,
@@ -15,6 +16,7 @@ from nbsocket._driver import (
     RawCommand,
     Settings,
 )
+from nbsocket._driver._opening import FIRST_LOOK
 from nbsocket._driver._segments import DATAGRAM_TIMEOUT, LONGEST_PAUSE
 from tests.driver.bench import Bench, Pile
 
@@ -173,6 +175,33 @@ def test_another_connection_is_served_meanwhile(bench: Bench) -> None:
     bench.dialog((ONE, "+CME ERROR: 568"), (COUNT, "+QISEND: 0,0,0", "OK"))
     bench.write(served, other, b"two")
     bench.dialog(('AT+QISEND=1,3,"74776F"', "OK", "SEND OK"))
+
+
+@pytest.mark.parametrize("takes_it", [True, False])
+def test_segment_is_tried_once_more_after_an_opening_that_had_the_line(bench: Bench, takes_it: bool) -> None:
+    """TCP_USER_TIMEOUT passed meanwhile, and the module was tried once, long ago."""
+    source = Pile()
+    key = bench.open(source)
+    bench.driver.set_option(key, "user_timeout", 20.0)
+    bench.write(key, source, b"one")
+    bench.driver.open("TCP", "10.0.0.8", 80, 0, Pile(), bench.now)
+    bench.dialog((ONE, "+CME ERROR: 568"), (COUNT, "+QISEND: 0,0,0", "OK"))
+    bench.dialog(('AT+QIOPEN=0,1,"TCP","10.0.0.8",80', "OK"))
+    for _ in range(2):
+        bench.advance(FIRST_LOOK)
+        bench.dialog(("AT+QISTATE=1,1", '+QISTATE: 1,"TCP","10.0.0.8",80,0,1,0,1', "OK"))
+    bench.advance(10.0)
+    bench.no_events()
+    bench.say("+QIOPEN: 1,566")
+    bench.take(ConnectFailed)
+    bench.dialog((COUNT, "+QISEND: 0,0,0", "OK"))
+    if takes_it:
+        bench.dialog((ONE, "OK", "SEND OK"), ("AT+QICLOSE=1", "OK", "CLOSE OK"))
+        bench.no_events()
+        return
+    bench.dialog((ONE, "+CME ERROR: 568"), (COUNT, "+QISEND: 0,0,0", "OK"))
+    error = bench.take(ConnectionReset).error
+    assert error.errno == errno.ETIMEDOUT and "568" in str(error)
 
 
 def test_refused_data_mode_send_is_tried_again(raw: Bench) -> None:
@@ -391,6 +420,23 @@ def test_late_send_ok_with_two_connections(bench: Bench) -> None:
     bench.dialog(("AT+QISEND=1,0", "+QISEND: 3,3,0", "OK"))
     bench.write(other, second, b"abc")
     bench.dialog(('AT+QISEND=1,3,"616263"', "OK", "SEND OK"))
+    bench.no_events()
+
+
+def test_send_ok_that_may_be_anothers_does_not_make_a_clean_end(bench: Bench) -> None:
+    """It names no socket, one is owed to another connection, and with "closed" the count is gone that would tell."""
+    first, second = Pile(), Pile()
+    key, other = bench.open(first), bench.open(second)
+    bench.write(key, first, b"one")
+    bench.expect(ONE)
+    bench.advance(5.1)
+    bench.dialog(("AT", "OK"), MARKER, (COUNT, "+QISEND: 3,3,0", "OK"))
+    bench.write(other, second, b"two")
+    bench.expect('AT+QISEND=1,3,"74776F"')
+    bench.say("OK", "SEND OK", '+QIURC: "recv",1,1,"21"', '+QIURC: "closed",1')
+    assert bench.take(DataReceived).data == b"!"
+    lost = bench.take(ConnectionReset)
+    assert lost.key == other and "data on its way" in str(lost.error)
     bench.no_events()
 
 

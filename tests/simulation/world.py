@@ -119,6 +119,8 @@ class World:
         #: When received payload was hurt in a way that its framing need not show: text, whose own bytes may look like
         #: its end; hex digits of which as many were made up as lost.
         self._unseen_at = float("-inf")
+        #: How received data come was known when the driver got the last bytes: see ``_is_own_doing``.
+        self._is_format_known = True
         self.causes = Causes()
         #: The faults that have kept the module from sending.
         self._stalls: list[Fault] = []
@@ -233,6 +235,7 @@ class World:
             return bool(data)
         _, piece = self._line.popleft()
         self._note("<<", piece)
+        self._is_format_known = self.driver._chat.receives_hex is not None
         self.driver.receive_data(piece, self.now)
         return True
 
@@ -550,6 +553,14 @@ class World:
         # Text without quotes that itself begins and ends with one, before this module has shown how it puts payload.
         is_taken_for_quoted = not (self.plan.settings.is_hex or self.plan.module_options.quoted_payload)
         if is_taken_for_quoted and "bytes were lost" in str(error):
+            return True
+        # A command of the user's, such as ATZ, may have changed the format, and until the module is asked what is hurt,
+        # or looks like the rest of received data, may be text: then it is anybody's.
+        if "bytes were lost" in str(error) and not self._is_format_known:
+            return True
+        # SEND OK names no socket. While the module owes one, because it gave none to another connection's send, that of
+        # this one may be the other's; and with "closed" the count is gone that would tell.
+        if "data on its way" in str(error) and self.causes.has(r"^(silence|late)\w* at AT\+QISEND=\d,[1-9]", self.now):
             return True
         # A slow radio that has more to send than goes through in the time that the application gives it.
         return is_unacknowledged and link.peer.is_on_the_air
