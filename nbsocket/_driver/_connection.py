@@ -116,8 +116,8 @@ class Connection:
     is_in_doubt: bool = False
     #: A SEND OK came late that can only be its own.
     has_late_ok: bool = False
-    #: The module has told its count since.
-    is_count_told: bool = False
+    #: The module has answered the question for its count since, if only by a refusal: it waits for no payload.
+    is_heeded: bool = False
     #: Its outcome may still come: for how many seconds from the first look at the count, and until when.
     awaits_outcome: bool = False
     outcome_patience: float = 0.0
@@ -129,7 +129,7 @@ class Connection:
     is_sought: bool = False
     #: QISTATE of this socket alone was refused: all of them are asked for.
     is_state_refused: bool = False
-    #: How often the segment was refused (or, QUEUED and OPENING, the opening), and when last; when it may be sent again.
+    #: How often the segment was refused (or, QUEUED and OPENING, the opening), when last, and when it goes out again.
     tries: int = 0
     refused_at: float = 0.0
     retry_at: float = 0.0

@@ -229,7 +229,7 @@ class Segments:
         Not where it has taken the payload whole, nor where it has answered a question since: it waits for none.
         """
         for link in tuple(links):
-            is_proven = link.awaits_outcome or link.is_count_told
+            is_proven = link.awaits_outcome or link.is_heeded
             if link.phase is Phase.OPEN and link.is_in_doubt and not is_proven:
                 self._give_up(link, None, "no answer")
 
@@ -239,7 +239,7 @@ class Segments:
 
     def _doubt(self, link: Connection, now: float) -> None:
         link.is_in_doubt, link.looks, link.look_at, link.look_interval = True, 0, now, LOOK_INTERVAL
-        link.awaits_outcome, link.outcome_due, link.unlisted, link.is_count_told = False, None, 0, False
+        link.awaits_outcome, link.outcome_due, link.unlisted, link.is_heeded = False, None, 0, False
         link.has_late_ok = False
         if link.stalled_at is None:
             link.stalled_at = now
@@ -263,7 +263,7 @@ class Segments:
         if account is None:
             self._no_count(link, result, now)
             return
-        link.looks, link.is_count_told = 0, True
+        link.looks, link.is_heeded = 0, True
         if link.is_tcp and account.acked > link.acked:
             link.acked, link.progress_at = account.acked, now
         grown = account.sent - link.sent
@@ -314,6 +314,7 @@ class Segments:
 
     def _no_count(self, link: Connection, result: FinalResult | None, now: float) -> None:
         """The count was garbled, refused or not given: the module may be busy, or have lost the socket."""
+        link.is_heeded |= result is not None and not result.ok
         if now >= self._limit(link):
             self._give_up(link, None, "the module took no more data", is_time_out=True)
             return

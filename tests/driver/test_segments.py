@@ -226,12 +226,13 @@ def test_refused_data_mode_send_is_tried_again(raw: Bench) -> None:
     raw.no_events()
 
 
-def test_refused_data_mode_send_outlives_another_commands_silence(raw: Bench) -> None:
+@pytest.mark.parametrize("answer", [("+QISEND: 0,0,0", "OK"), ("ERROR",), ("+CME ERROR: 568",)], ids=" ".join)
+def test_refused_data_mode_send_outlives_another_commands_silence(raw: Bench, answer: tuple[str, ...]) -> None:
     """The module has answered a question since, so it does not wait for payload."""
     source = Pile()
     key = raw.open(source)
     raw.write(key, source, b"one")
-    raw.dialog(("AT+QISEND=0,3", "+CME ERROR: 568"), (COUNT, "+QISEND: 0,0,0", "OK"))
+    raw.dialog(("AT+QISEND=0,3", "+CME ERROR: 568"), (COUNT, *answer))
     raw.driver.submit(RawCommand("AT+CSQ"), None, raw.now)
     raw.expect("AT+CSQ")
     raw.advance(5.1)
