@@ -29,7 +29,13 @@ from nbsocket._at._events import (
 )
 from nbsocket._at._framing import MAX_PAYLOAD_SIZE, Framer, Mark
 from nbsocket._at._tables import FINAL_RESULTS, SEND_OUTCOMES, error_code, is_error, read_urc, split_line
-from nbsocket._at._wreck import has_run_into_urc, has_tail_of_hex, has_tail_of_payload, is_wreck
+from nbsocket._at._wreck import (
+    has_run_into_urc,
+    has_tail_of_hex,
+    has_tail_of_payload,
+    is_foreign_to_hex,
+    is_wreck,
+)
 
 __all__ = ["Chat", "State"]
 
@@ -369,7 +375,10 @@ class Chat:
         if pending is not None and prefix in pending.prefixes and self._takes(InfoResponse(prefix, text)):
             self._disown_lines_before()
             return None
-        return read_urc(line, prefix, text) or self._read_unknown(line, prefix)
+        event = read_urc(line, prefix, text) or self._read_unknown(line, prefix)
+        if isinstance(event, Damaged) and self._framer.receives_hex and is_foreign_to_hex(line):
+            return Damaged(f"a garbled line of {len(line)} characters", is_harmless=True)
+        return event
 
     def _is_echo(self, line: str) -> bool:
         """Whether a command comes back, or a part of the pending one: a URC may have come into the middle of it."""

@@ -236,6 +236,8 @@ class Damaged:
     socket_id: int | None = None
     #: Only the stream of ``socket_id`` can have lost bytes; framing is sound again.
     is_contained: bool = False
+    #: It was no payload: that comes as hex digits, and the line has other characters.
+    is_harmless: bool = False
 
 
 Event = (

@@ -7,7 +7,14 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["has_run_into_urc", "has_tail_of_hex", "has_tail_of_payload", "is_wreck", "is_wreck_of_urc"]
+__all__ = [
+    "has_run_into_urc",
+    "has_tail_of_hex",
+    "has_tail_of_payload",
+    "is_foreign_to_hex",
+    "is_wreck",
+    "is_wreck_of_urc",
+]
 
 _RECV_HEADER = '+QIURC: "recv",'
 
@@ -23,10 +30,20 @@ _MAX_HEADER_DISTANCE = 4
 # The same without the characters that are hex digits, up to the payload's closing quote.
 _HEADER_MARKS = '+QIUR: "rv",,,""'
 
+# Characters that are in no recv URC in hex.
+_FOREIGN_RE = re.compile(r'[!-~](?<![+QIURC:"recv,0-9A-Fa-f])')
+# One garbled byte may make one of them, in a line that is otherwise whole: the shortest recv URC in hex has 23 bytes.
+_LENGTH_PER_FOREIGN = 16
+# Garbled bytes up to which the rest of a line tells what it was; more are a burst, in which anything may be lost.
+_MOST_GARBLED = 2
+# Noise between two lines.
+_LONGEST_NOISE = 8
+
 # Lines that a recv URC may have run into: the beginning of what is left is theirs then.
 _RESULT_RE = re.compile(r"(?:SEND OK|CLOSE OK|SEND FAIL|OK|ERROR)")
 
 _PRINTABLE_RE = re.compile(r"[ -~]*")
+_UNPRINTABLE_RE = re.compile(r"[^ -~]")
 _PIECE_RE = re.compile(r'QIURC|"recv|recv"')
 _HEADER_END_RE = re.compile(r'"recv", *[0-9]')
 # What follows the type in a recv URC in hex, to its end.
@@ -72,6 +89,20 @@ def has_tail_of_hex(line: str) -> bool:
     marks = _HEX_DIGITS_RE.sub("", _RESULT_RE.sub("", match[1], count=1))
     rest = iter(_HEADER_MARKS)
     return all(mark in rest for mark in marks)  # in this order
+
+
+def is_foreign_to_hex(line: str) -> bool:
+    """Whether a URC, or a line with a garbled byte or two, cannot have been received data, where that comes as hex digits.
+
+    ``SEND O\\xcb`` has characters that no such line has, more than the garbling can have made; a few bytes without any
+    character of one are noise between two lines. What ends with a quote may have received data at its end.
+    """
+    garbled = len(_UNPRINTABLE_RE.findall(line))
+    if garbled == len(line) < _LONGEST_NOISE:
+        return True
+    if line.endswith('"') or not (line.startswith("+QIURC") or 0 < garbled <= _MOST_GARBLED):
+        return False
+    return len(_FOREIGN_RE.findall(line)) > len(line) // _LENGTH_PER_FOREIGN
 
 
 def is_wreck_of_urc(line: str) -> bool:

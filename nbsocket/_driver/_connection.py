@@ -129,6 +129,8 @@ class Connection:
     is_sought: bool = False
     #: QISTATE of this socket alone was refused: all of them are asked for.
     is_state_refused: bool = False
+    #: Times in a row that both forms of QISTATE were answered with an error.
+    state_refusals: int = 0
     #: How often the segment was refused (or, QUEUED and OPENING, the opening), when last, and when it goes out again.
     tries: int = 0
     refused_at: float = 0.0
@@ -264,6 +266,7 @@ class Connection:
     def segment_lost(self) -> None:
         """Be done with the segment."""
         self.segment, self.is_in_doubt, self.awaits_outcome, self.is_sought = None, False, False, False
+        self.state_refusals = 0
         self.tries, self.refusal, self.refusal_code, self.stalled_at = 0, "", None, None
         if self.is_finished:
             # With RAI the end of the data is known before its last segment is sent; now it may be closed.
@@ -282,6 +285,7 @@ class Connection:
         self.reopenings += 1
         self.sent = self.tries = self.looks = 0
         self.is_sending = self.is_in_doubt = self.is_sought = self.is_accepted = False
+        self.state_refusals = 0
         self.stalled_at = None
         self.early = None
         self.attach_deadline, self.ready_at = attach_deadline, now

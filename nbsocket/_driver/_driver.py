@@ -524,6 +524,9 @@ class Driver:
     def _on_ip(self, event: _at.IpAssigned, now: float) -> None:
         if self._mode is Mode.RUNNING and _is_another(self.local_address, event.address):
             self._suspect_bearer(f"its address is {event.address}", now)
+        elif self._mode is Mode.RUNNING and event.address == self.local_address:
+            # The context is a new one, or this is all that came of what a boot says.
+            self._lookout.suspect(f"it has got its address {event.address} again", now, may_be_restart=True)
         self.local_address = event.address
         if self._attach is not None:
             self._attach.offer(event, now)
@@ -556,10 +559,11 @@ class Driver:
         self._sum_up_log(now)
         if self._warnings.admits(now):
             self._emit(Log(WARNING, f"bytes were lost on the serial line: {event.reason}"))
-        self._links.damaged(event.socket_id, event.is_contained, event.reason)
+        if not event.is_harmless:
+            self._links.damaged(event.socket_id, event.is_contained, event.reason)
         self._links.hint_at_outcome(now)
         if self._mode is Mode.RUNNING and not event.is_contained and now >= self._next_damage_sign:
-            # It may have been RDY.
+            # It may have been RDY, or "closed".
             self._next_damage_sign = now + DAMAGE_SIGN_INTERVAL
             self._lookout.suspect("bytes were lost on the serial line", now, may_be_restart=True)
 

@@ -84,7 +84,11 @@ PORT_HOLD_TIME = 70.0
 SECOND_LOOK = 2.0
 #: Seconds without a push after the line "closed", until QICLOSE ends what the module may still have to push. A program
 #: that knows that the answer is whole closes by itself meanwhile.
-END_DELAY = 0.1
+END_DELAY = 0.25
+#: The same once a push came after the end of file of another connection: this module takes its time.
+LONG_END_DELAY = 1.0
+#: Seconds for which the line must be quiet when the end of file is told without CLOSE OK.
+QUIET_TIME = 0.1
 #: Seconds after "closed" for which the pushes of other connections put that off, which may go before ours.
 LONGEST_DETOUR = 2.0
 #: Seconds that the end of file waits for CLOSE OK after the OK of QICLOSE.
@@ -379,7 +383,7 @@ class Links:
         for link in self._order:
             yield from link.timers()
         if self._rests_until and self._rest_hinders():
-            yield max(min(self._rests_until.values()), self.heard_at + END_DELAY)
+            yield max(min(self._rests_until.values()), self.heard_at + QUIET_TIME)
 
     # -- turns
 
@@ -445,7 +449,7 @@ class Links:
         return now >= until and not self._is_line_busy(now)
 
     def _is_line_busy(self, now: float) -> bool:
-        return self._is_receiving() or now < self.heard_at + END_DELAY
+        return self._is_receiving() or now < self.heard_at + QUIET_TIME
 
     def _take_id(self, now: float) -> int:
         socket_id = self._rested_id(now)
@@ -617,7 +621,7 @@ class Links:
         link.was_open = True
         if not link.is_tcp:
             self._resume(link, now)
-        for data in link.early or ():
+        for data in () if link.is_deaf else link.early or ():
             self._emit(DataReceived(link.key, data))
         link.early = None
         if link.has_closed:
@@ -797,7 +801,7 @@ class Links:
     def received(self, socket_id: int, data: bytes, now: float) -> None:
         """Payload came."""
         for other in self._order:
-            other.put_off_end(now, min(now + END_DELAY, other.closed_at + LONGEST_DETOUR))
+            other.put_off_end(now, min(now + self._end_delay, other.closed_at + LONGEST_DETOUR))
         link = self._by_id(socket_id)
         if link is None:
             self._came_late(socket_id, data)
@@ -809,11 +813,16 @@ class Links:
             link.alive_at = now
             if link.is_half_closed:
                 link.linger_deadline = now + link.linger
-            link.put_off_end(now, now + END_DELAY)
+            link.put_off_end(now, now + self._end_delay)
             self._emit(DataReceived(link.key, data))
         elif link.phase is Phase.OPENING or link.is_end_told or not link.key:
             link.is_mixed = True
             self._came_late(socket_id, data)
+
+    @property
+    def _end_delay(self) -> float:
+        """Seconds without a push that make a stream closed by its peer complete."""
+        return LONG_END_DELAY if self._counters["late_data"] else END_DELAY
 
     def _came_late(self, socket_id: int, data: bytes) -> None:
         """Data of a connection whose end was told already."""
@@ -843,7 +852,7 @@ class Links:
                 self._reset(link, make_error(ECONNRESET, "the connection was closed with data on its way", result=567))
             else:
                 link.move(Phase.JUDGING)
-                link.looks, link.look_at, link.judge_due = 0, now + END_DELAY, now + JUDGE_TIMEOUT
+                link.looks, link.look_at, link.judge_due = 0, now + self._end_delay, now + JUDGE_TIMEOUT
 
     def _closed_datagrams(self, link: Connection, now: float) -> None:
         """The module says so of a UDP socket, which has nothing to close: it has lost it."""
@@ -1029,7 +1038,7 @@ class Links:
             self._close_overdue(link, now)
         elif link.end_due is not None and now >= link.end_due and link.is_ending:
             # What is on the line at this time still belongs to it, and may be behind the answer to something else.
-            link.end_due = now + END_DELAY if self._is_line_busy(now) else None
+            link.end_due = now + QUIET_TIME if self._is_line_busy(now) else None
             if link.end_due is None:
                 self._tell_end(link)
         elif link.judge_due is not None and now >= link.judge_due:

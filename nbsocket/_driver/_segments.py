@@ -35,6 +35,7 @@ from nbsocket._at import (
 )
 from nbsocket._driver._connection import Connection, Phase
 from nbsocket._driver._events import DatagramsLost, Event
+from nbsocket._driver._opening import PASSING_RESULTS
 from nbsocket._driver._turn import Turn
 from nbsocket._errors import RESULT_CODES, make_error
 
@@ -348,9 +349,14 @@ class Segments:
             self._reopen(link, now)
         elif rows is None and link.is_state_refused and not link.is_tcp:
             pass  # it is asked for all of them at once
+        elif link.state_refusals and not link.is_tcp and _is_nameless(result):
+            self._reopen(link, now)
         elif rows is None or row is not None:
             link.looks, link.unlisted = 0, 0
             if not link.is_tcp:  # its count was refused just now
+                # All that was asked about it was: once more, and it is taken for gone.
+                link.state_refusals = int(_is_nameless(result))
+                link.is_sought = not link.state_refusals
                 self._look_again(link, now + link.look_interval)
         elif link.unlisted and not link.is_tcp:
             self._reopen(link, now)
@@ -383,6 +389,11 @@ class Segments:
         if number:
             self._counters["dropped_datagrams"] += number
             self._emit(DatagramsLost(link.key, number, why))
+
+
+def _is_nameless(result: FinalResult | None) -> bool:
+    """An error that is not said to pass, such as "busy"."""
+    return result is not None and not result.ok and result.code not in PASSING_RESULTS
 
 
 def _took_nothing(link: Connection, command: str) -> OSError:

@@ -629,6 +629,45 @@ def test_line_that_may_be_received_data_is_not_passed_over(line: str) -> None:
     assert module.bench.take(ConnectionReset).key == key
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"\xcfK",
+        b"O\xcb",
+        b"SEND O\xcb",
+        b"CL\xcfSE OK",
+        b"+QI\xcfPEN: 1,0",
+        b"+QIDN\xd3GIP: 203.0.113.9",
+        b'+QIURC: "clo\xf3ed",1',
+        b'+QIURC: "closed",\xb1',
+        b'+QIURC: "foo",0',
+        b"+CER\xc5G: 1",
+        b"\xe9",
+        b"\xff\xfe",
+    ],
+)
+def test_garbled_line_that_cannot_be_received_data_costs_no_connection(line: bytes) -> None:
+    module = Responder(Bench(FIXED), {"AT+QISTATE?": ('+QISTATE: 0,"TCP","203.0.113.9",7,40000,2,0,1', "OK")})
+    assert module.open()
+    open_socket(module)
+    module.bench.feed(b"\r\n" + line + b"\r\n")
+    module.run(10.0)
+    assert module.lines[-1] == "AT+QISTATE?", "it may have been RDY or a closed"
+    module.bench.no_events()
+    assert module.bench.driver.counters["damaged"] == 1
+
+
+@pytest.mark.parametrize(
+    "line", [b'+QIURC: "re\xb1v",0,2,"6869"', b'6\xb9"', b'+QIURG: "re\xb1v",0', b"OK\xb1869\"", b"\xb1\xb2\xb3Q\xb5RC"]
+)
+def test_garbled_line_that_may_be_received_data_is_not_passed_over(line: bytes) -> None:
+    module = Responder(Bench(FIXED))
+    assert module.open()
+    key = open_socket(module)
+    module.bench.feed(b"\r\n" + line + b"\r\n")
+    assert module.bench.take(ConnectionReset).key == key
+
+
 def test_log_of_garbage_is_limited_and_summed_up() -> None:
     module = Responder(Bench(FIXED))
     assert module.open()

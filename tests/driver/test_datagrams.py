@@ -130,12 +130,53 @@ def test_module_that_tells_nothing_at_all_loses_the_datagram_in_the_open(bench: 
     key, source = datagrams(bench)
     bench.write(key, source, b"one")
     bench.dialog(('AT+QISEND=0,3,"6F6E65"', "ERROR"))
-    for _ in range(100):
+    for _ in range(400):
         if bench.sent():
             bench.say("ERROR")
         bench.advance(1.0)
-    assert bench.take(DatagramsLost) == DatagramsLost(key, 1, "the module took no more data")
+    bench.collect()
+    lost = bench.take(DatagramsLost)
+    assert (lost.key, lost.number) == (key, 1)
     assert dropped(bench) == 1
+
+
+def test_socket_of_which_every_question_is_refused_twice_is_opened_again(bench: Bench) -> None:
+    key, source = datagrams(bench)
+    bench.write(key, source, b"one")
+    bench.dialog(
+        ('AT+QISEND=0,3,"6F6E65"', "ERROR"),
+        ("AT+QISEND=0,0", "ERROR"),
+        ("AT+QISTATE=1,0", "ERROR"),
+        ("AT+QISTATE?", "ERROR"),
+    )
+    bench.advance(2.0)
+    bench.dialog(
+        ("AT+QISEND=0,0", "ERROR"),
+        ("AT+QISTATE=1,0", "ERROR"),
+        ("AT+QISTATE?", "ERROR"),
+        ("AT+QICLOSE=0", "ERROR"),
+        ('AT+QIOPEN=0,1,"UDP","10.0.0.9",80', "OK"),
+    )
+    bench.say("+QIOPEN: 1,0")
+    bench.dialog(('AT+QISEND=1,3,"6F6E65"', "OK", "SEND OK"))
+    assert dropped(bench) == 0
+
+
+def test_busy_module_keeps_its_socket(bench: Bench) -> None:
+    key, source = datagrams(bench)
+    bench.write(key, source, b"one")
+    bench.expect('AT+QISEND=0,3,"6F6E65"')
+    bench.say("+CME ERROR: 568")
+    for _ in range(20):
+        if sent := bench.sent():
+            assert not sent.startswith((b"AT+QIOPEN", b"AT+QICLOSE"))
+            bench.say("+CME ERROR: 568")
+        bench.advance(0.5)
+    while not bench.sent().startswith(b"AT+QISEND=0,0"):
+        bench.say("+CME ERROR: 568")
+        bench.advance(0.5)
+    bench.say("+QISEND: 0,0,0", "OK")
+    bench.dialog(('AT+QISEND=0,3,"6F6E65"', "OK", "SEND OK"))
 
 
 def test_datagram_that_may_have_gone_out_is_not_sent_again(bench: Bench) -> None:

@@ -18,7 +18,7 @@ from nbsocket._driver import (
     Resolve,
     Settings,
 )
-from nbsocket._driver._links import END_DELAY, END_PATIENCE, ID_REST, LONGEST_DETOUR
+from nbsocket._driver._links import END_DELAY, END_PATIENCE, ID_REST, LONG_END_DELAY, LONGEST_DETOUR
 from tests.driver.bench import ATTACH, Bench, Pile
 
 
@@ -595,6 +595,26 @@ def test_close_ok_is_waited_for_no_longer_than_half_a_second(bench: Bench) -> No
     assert bench.driver.counters["late_data"] == 1
     bench.say("CLOSE OK")
     assert bench.take(ConnectionEnded).key == key
+
+
+def test_module_that_pushed_after_an_end_is_given_longer(bench: Bench) -> None:
+    bench.open()
+    bench.say('+QIURC: "closed",0')
+    bench.advance(END_DELAY)
+    bench.dialog(("AT+QICLOSE=0", "OK", "CLOSE OK"))
+    bench.say(push(b"late"))
+    bench.dialog(("AT+QICLOSE=0", "+CME ERROR: 567"))
+    bench.events.clear()
+    assert bench.driver.counters["late_data"] == 1
+    key = bench.open()
+    bench.say('+QIURC: "closed",1')
+    bench.advance(LONG_END_DELAY - 0.01)
+    bench.expect()
+    bench.say(push(b"in time", 1))
+    assert bench.take(DataReceived).data == b"in time"
+    bench.advance(LONG_END_DELAY)
+    bench.dialog(("AT+QICLOSE=1", "OK", "CLOSE OK"))
+    assert bench.take(PeerClosed).key == key
 
 
 def test_payload_that_has_begun_to_come_is_not_cut_off_by_the_end(bench: Bench) -> None:
