@@ -92,7 +92,7 @@ def has_tail_of_hex(line: str) -> bool:
 
 
 def is_foreign_to_hex(line: str) -> bool:
-    """Whether a URC, or a line with a garbled byte or two, cannot have been received data, where that comes as hex digits.
+    """Whether a URC, or a line with a garbled byte or two, cannot have been received data, which comes as hex digits.
 
     ``SEND O\\xcb`` has characters that no such line has, more than the garbling can have made; a few bytes without any
     character of one are noise between two lines. What ends with a quote may have received data at its end.

@@ -658,7 +658,7 @@ def test_garbled_line_that_cannot_be_received_data_costs_no_connection(line: byt
 
 
 @pytest.mark.parametrize(
-    "line", [b'+QIURC: "re\xb1v",0,2,"6869"', b'6\xb9"', b'+QIURG: "re\xb1v",0', b"OK\xb1869\"", b"\xb1\xb2\xb3Q\xb5RC"]
+    "line", [b'+QIURC: "re\xb1v",0,2,"6869"', b'6\xb9"', b'+QIURG: "re\xb1v",0', b'OK\xb1869"', b"\xb1\xb2\xb3Q\xb5RC"]
 )
 def test_garbled_line_that_may_be_received_data_is_not_passed_over(line: bytes) -> None:
     module = Responder(Bench(FIXED))

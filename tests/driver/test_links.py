@@ -18,7 +18,7 @@ from nbsocket._driver import (
     Resolve,
     Settings,
 )
-from nbsocket._driver._links import END_DELAY, END_PATIENCE, ID_REST, LONG_END_DELAY, LONGEST_DETOUR
+from nbsocket._driver._links import END_DELAY, END_PATIENCE, ID_REST, LONG_END_DELAY, LONGEST_DETOUR, QUIET_TIME
 from tests.driver.bench import ATTACH, Bench, Pile
 
 
@@ -803,10 +803,10 @@ def test_id_does_not_rest_for_ever_on_a_busy_line(bench: Bench) -> None:
     bench.driver.open("TCP", "10.0.0.9", 81, 0, Pile(), bench.now)
     waited = 0.0
     while not (sent := bench.sent()):
-        assert waited < ID_REST + LONGEST_DETOUR + END_DELAY
+        assert waited < ID_REST + LONGEST_DETOUR + QUIET_TIME
         bench.say(push(b"of another", 1))
-        bench.advance(END_DELAY / 2)
-        waited += END_DELAY / 2
+        bench.advance(QUIET_TIME / 2)
+        waited += QUIET_TIME / 2
     assert sent == b'AT+QIOPEN=0,2,"TCP","10.0.0.9",81\r'
     assert waited > ID_REST
 
