@@ -87,6 +87,7 @@ LATER_SEEDS = {
     9003493: "model: a question that had lost a byte asked for another name, and was answered 50 s later",
     74000383: "a report inside the answer to a raw command was taken for part of it (at/test_chat: another maker)",
     9003189: "data lost with the outcome of an opening were not missed (test_links: data_lost_with_the_outcome)",
+    9200824: "the same",
     9005071: "an id was used again while its last connection still pushed (test_links: id_rests_on)",
     7700117: "a segment was given up that an opening had kept from being tried again (test_segments: had_the_line)",
     9004107: "model: received data might have come as text just after ATZ, so a line may have been the rest of them",
