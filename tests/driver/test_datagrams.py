@@ -240,6 +240,27 @@ def test_module_that_loses_every_socket(bench: Bench) -> None:
     assert bench.driver.is_at_rest
 
 
+@pytest.mark.parametrize("is_closed", [True, False])
+def test_datagrams_before_the_outcome_are_not_told_to_who_has_closed(bench: Bench, is_closed: bool) -> None:
+    key, source = datagrams(bench)
+    bench.write(key, source, b"one")
+    bench.dialog(
+        ('AT+QISEND=0,3,"6F6E65"', "+CME ERROR: 567"),
+        ("AT+QISEND=0,0", "+CME ERROR: 567"),
+        ("AT+QISTATE=1,0", "OK"),
+        ("AT+QICLOSE=0", "ERROR"),
+        ('AT+QIOPEN=0,1,"UDP","10.0.0.9",80', "OK"),
+    )
+    bench.say('+QIURC: "recv",1,1,"21"')
+    if is_closed:
+        bench.driver.end_of_data(key, 60.0, bench.now)
+    bench.say("+QIOPEN: 1,0")
+    if not is_closed:
+        assert bench.take(DataReceived).data == b"!"
+    bench.no_events()
+    bench.dialog(('AT+QISEND=1,3,"6F6E65"', "OK", "SEND OK"))
+
+
 def test_closing_waits_for_the_socket_that_is_opened_again(bench: Bench) -> None:
     key, source = datagrams(bench)
     bench.write(key, source, b"one")

@@ -93,6 +93,8 @@ LATER_SEEDS = {
     9004107: "model: received data might have come as text just after ATZ, so a line may have been the rest of them",
     9004257: "the user's own AT+QICFG says itself that data come as hex (test_requests: users_own_format)",
     9004358: "model: a SEND OK may have been that of another connection's send, and closed took the count",
+    9101170: "model: the same as 9004107, and a datagram might have been among it",
+    9200400: "datagrams came while a closed application's socket was opened again (test_datagrams: are_not_told)",
     9200595: "a busy module refused its count, so a refused data-mode send was given up (test_segments: silence)",
     9201056: "a line before the answer to a raw command was taken for part of it (at/test_chat: a line before)",
 }

@@ -121,6 +121,8 @@ class World:
         self._unseen_at = float("-inf")
         #: How received data come was known when the driver got the last bytes: see ``_is_own_doing``.
         self._is_format_known = True
+        #: Something was taken for lost data while it was not: a datagram, perhaps.
+        self._has_doubted = False
         self.causes = Causes()
         #: The faults that have kept the module from sending.
         self._stalls: list[Fault] = []
@@ -393,6 +395,7 @@ class World:
     def _handle(self, event: _driver.Event) -> None:
         if isinstance(event, _driver.Log):
             self._note("log", event.message)
+            self._has_doubted |= event.message.startswith("bytes were lost") and not self._is_format_known
             return
         self._note("event", event)
         if isinstance(event, _driver.SetBaudrate):
@@ -664,7 +667,7 @@ class World:
             link.is_("aborted") or link.linger < enough for link in self._datagram_links("aborted", "finished")
         )
         is_hurried |= self.causes.has_come("^rate changed", 0.0, self.now)  # and what came meanwhile was lost
-        if self.driver.counters["dropped_datagrams"] and not is_hurried:
+        if self.driver.counters["dropped_datagrams"] and not (is_hurried or self._has_doubted):
             raise Violation("lost", f"{self.driver.counters['dropped_datagrams']} datagrams were given up")
         is_fast = options.latency <= 0.3 and not options.radio_rate and options.answer_delay < 0.1
         # An opening that nobody answers has the line for itself for a minute, as the manual wants it.
