@@ -27,6 +27,7 @@ from nbsocket._driver._links import Links, Turn
 from nbsocket._driver._log_limit import LogLimit
 from nbsocket._driver._lookout import Lookout, bearer_sign, restart_sign
 from nbsocket._driver._network import REGISTERED, NetworkState
+from nbsocket._driver._pace import Pace
 from nbsocket._driver._raw import line_of
 from nbsocket._driver._requests import Request
 from nbsocket._driver._script import Script, SetRate
@@ -104,6 +105,7 @@ class Driver:
         #: The module's IP address, None while unknown.
         self.local_address: str | None = None
         self._chat = Chat()
+        self._pace = Pace()
         self._events: deque[Event] = deque()
         self._out: list[bytes] = []
         self._links = Links(self._emit, self.counters, self.segment_size, settings, lambda: self._chat.is_mid_report)
@@ -179,6 +181,7 @@ class Driver:
         self._has_baudrate = has_baudrate
         self._refused_baudrates.clear()
         self._chat.clear()
+        self._pace = Pace()
         self._out.clear()
         self._is_stopping = False
         self._bring_up_tries = 0
@@ -320,8 +323,7 @@ class Driver:
         yield from (moment for moment in moments if moment is not None)
         yield from self._tasks.deadlines()
         yield from self._links.deadlines()
-        if (look := self._lookout.deadline()) is not None:
-            yield look
+        yield from (moment for moment in (self._lookout.deadline(), self._pace.ready_at) if moment is not None)
         yield from (limit.deadline for limit in (self._warnings, self._strange_lines) if limit.deadline is not None)
 
     def _scripts(self) -> list[Script[Any]]:
@@ -340,7 +342,7 @@ class Driver:
                 self._dispatch(event, now)
             self._reap(now)
             self._step_port(now)
-            if not self._chat.is_idle:
+            if not self._chat.is_idle or now < (self._pace.ready_at or now):
                 return
             turn = self._choose(now)
             if turn is None:
@@ -350,6 +352,7 @@ class Driver:
                 return
             self._turn = turn
             self.counters["commands"] += 1
+            self._pace.sent(now)
             self._out.append(self._chat.send(turn.command, now))
 
     def _choose(self, now: float) -> Turn | None:
@@ -450,6 +453,7 @@ class Driver:
     def _on_result(self, event: _at.FinalResult, now: float) -> None:
         turn, self._turn = self._turn, None
         assert turn is not None
+        self._pace.answered(now)
         self._is_rate_proven = True
         turn.finish(event, now)
 
@@ -459,6 +463,8 @@ class Driver:
     def _on_timeout(self, event: _at.CommandTimeout, now: float) -> None:
         turn, self._turn = self._turn, None
         self._chat.reset()
+        if not (event.was_accepted or event.was_garbled):
+            self._pace.unanswered(now)
         self._links.timed_out(event, now)
         if turn is not None:
             turn.finish(None, now)

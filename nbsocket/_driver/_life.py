@@ -106,6 +106,9 @@ MARKER_TRIES = 2
 #: answer, as one that has just registered was seen to do.
 QUICK_MARKER_TIMEOUT, IGNORING_TIME = 3.0, 1.2
 
+#: Times that a module is woken whose answer to what ends its sleep is missing.
+WAKING_TRIES = 3
+
 #: Ends a data mode that somebody left open: Esc cancels one of open length, the CRs fill one of any fixed length and
 #: are nothing to a module in command mode. What the peer of that send gets is garbage, so its connection is given up.
 ESCAPE = b"\x1b" + b"\r" * 1024
@@ -603,6 +606,14 @@ def come_back(wants_hex: bool, line: LineState) -> Steps[bool]:
 
 def wake(line: LineState) -> Steps[None]:
     """End sleep: the first command is lost, or late. Source: BC260Y-CN TCP/IP guide 1.1 §4.3.9."""
+    for _ in range(WAKING_TRIES - 1):
+        with suppress(Unanswered):
+            yield from _wake(line)
+            return
+    yield from _wake(line)
+
+
+def _wake(line: LineState) -> Steps[None]:
     tries = yield from probe(PROBES_FIXED, line=line)
     if not tries:
         raise make_error(ENODEV, "the module does not wake up", command="AT")

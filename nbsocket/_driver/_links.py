@@ -61,6 +61,7 @@ from nbsocket._driver._opening import (
     Finding,
     finding_of,
     retry_pause,
+    says_no_socket,
 )
 from nbsocket._driver._segments import CLOSED_RESULTS, Segments, read_account, read_code, read_rows
 from nbsocket._driver._turn import Turn
@@ -472,7 +473,8 @@ class Links:
         if link.is_reason_wanted:
             return Turn(QIGETERROR(), partial(self._reason_told, link))
         if now >= link.look_at:
-            return Turn(QISTATE(link.socket_id), partial(self._opening_seen, link))
+            command = QISTATERead() if link.is_state_refused else QISTATE(link.socket_id)
+            return Turn(command, partial(self._opening_seen, link))
         return None
 
     def hint_at_outcome(self, now: float) -> None:
@@ -518,7 +520,11 @@ class Links:
         """Take what QISTATE says of an opening whose outcome has not come."""
         if link is not self._opening or link.socket_id is None:
             return
-        found = finding_of(link, read_rows(result))
+        # Some firmware answers ERROR for a socket that it has not; others do when they are busy.
+        has_none = says_no_socket(result)
+        if result is not None and not result.ok and not has_none:
+            link.is_state_refused = not link.is_state_refused
+        found = Finding.ABSENT if has_none else finding_of(link, read_rows(result))
         if link.has_closed and found is not Finding.UNKNOWN:
             self._closed_seen(link, found, now)
             return

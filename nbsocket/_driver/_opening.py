@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import Enum, auto
 
-from nbsocket._at import SocketStatus
+from nbsocket._at import FinalResult, SocketStatus
 from nbsocket._driver._connection import Connection
 
 __all__ = [
@@ -28,12 +28,15 @@ __all__ = [
     "Finding",
     "finding_of",
     "retry_pause",
+    "says_no_socket",
 ]
 
 #: Results that say "not now": blocked, an id that is still in use, busy.
 PASSING_RESULTS = frozenset({551, 563, 564, 568})
 #: Results that say that there is no network: just after registration the module has no address yet.
 NETWORK_RESULTS = frozenset({561, 570, 572})
+#: The result that says that there is no such socket.
+NO_SOCKET = 567
 #: Seconds after the network came in which they mean "not now".
 SETTLING_TIME = 30.0
 #: Seconds for which an opening that is answered ERROR, without a number, is tried again.
@@ -73,6 +76,11 @@ class Finding(Enum):
 
 #: By <socket_state>, -1 where it is not told. §2.3.4.
 _FINDINGS = {-1: Finding.UNKNOWN, 1: Finding.CONNECTING, 2: Finding.OPEN, 4: Finding.CLOSED}
+
+
+def says_no_socket(result: FinalResult | None) -> bool:
+    """Whether AT+QISTATE was refused because there is no such socket, as some firmware does."""
+    return result is not None and result.code == NO_SOCKET
 
 
 def finding_of(link: Connection, rows: Sequence[SocketStatus] | None) -> Finding:

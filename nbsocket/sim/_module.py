@@ -89,6 +89,7 @@ class Module:
         self.last_error = 0
         #: a command is unfinished
         self.is_busy = False
+        self._deaf_until = now
         self._injection = Injection(self)
         self._reader = Reader(self)
         self._held: list[bytes] = []
@@ -338,6 +339,7 @@ class Module:
         """Say the final result; the next command may come."""
         fault = self._injection.current
         self._say(text, now, is_final=True)
+        self._deaf_until = now + self.options.deaf_time
         if fault is not None and fault.is_late(is_final=True):
             self._after(fault.delay, now, self.drop_command)
         else:
@@ -414,6 +416,8 @@ class Module:
         if self.life.is_booting:
             if self.options.boot_answer == "ERROR":
                 self._put(self._frame(b"ERROR"), now)
+            return
+        if now < self._deaf_until:
             return
         if self.is_busy:  # only in strict mode
             self._put(self._frame(b"ERROR"), now)

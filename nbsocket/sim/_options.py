@@ -157,6 +157,7 @@ class Options:
         "how another program has left the results: as words, as numbers (ATV0), or none at all (ATQ1)",
     )
     strict: bool = _option(False, _flag(), "answer ERROR to a command that comes before the previous one is finished")
+    deaf_time: float = _option(0.0, _seconds, "seconds after each final result in which commands are ignored")
 
     # the radio
     latency: float = _option(0.0, _seconds, "round trip in seconds, for connect, data, acknowledgement, DNS and ping")

@@ -82,6 +82,15 @@ def test_module_whose_radio_is_off_or_that_boots_has_no_registration_to_lose() -
     assert bench.module.life.stat == 0
 
 
+def test_commands_that_come_too_soon_are_ignored() -> None:
+    bench = Bench(deaf_time=1.0)
+    assert bench.say("AT") == OK
+    bench.run(0.9)
+    assert bench.say("AT") == b""
+    bench.run(0.1)
+    assert bench.say("AT") == OK
+
+
 def test_rows_that_end_with_the_state() -> None:
     bench = Bench(state_rows="short", orphans=1)
     assert bench.ask("AT+QISTATE?") == ['+QISTATE: 0,"TCP","203.0.113.9",7,0,2', "OK"]

@@ -101,6 +101,7 @@ STARTS: dict[str, tuple[Any, ...]] = {
     "psm": (True,),
     "active_time": (2.0, 60.0),
     "state_rows": ("short",),
+    "deaf_time": (1.0,),
 }
 
 
