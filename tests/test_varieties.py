@@ -31,11 +31,12 @@ from tests.rig import Rig
 from tests.varieties import VARIETIES, chosen, suited
 
 #: Options that only say how much there is of something, or what the world around the module is like.
+#: ``deaf_time`` costs unanswered commands, which the usual scenario is to go without: tests/driver/test_pace.py.
 _NO_VARIETY = {
     "strict_baud", "loss", "seed", "imei", "rssi", "address", "apn", "needs_apn", "hosts", "dns", "dns_servers",
     "sleep_delay", "wake_delay", "wake_answer", "sleep_events", "clock", "time_zone", "idle_timeout",
     "context_reports", "stores_settings",
-    "dead_after", "connect_timeout", "port_hold", "ping_times", "grain", "sim_card",
+    "dead_after", "connect_timeout", "port_hold", "ping_times", "grain", "sim_card", "deaf_time",
 }  # fmt: skip
 
 CASES = [(name, data_format) for name, variety in VARIETIES.items() for data_format in variety.formats]
