@@ -445,7 +445,8 @@ class Chat:
         if not self._pending.awaits_outcome:
             return False
         if self._expects_prompt or self._state is State.PROMPTED:
-            return line == "SEND FAIL" and self._was_accepted
+            is_early = self._expects_prompt and self._pending.fails_early
+            return line == "SEND FAIL" and (self._was_accepted or is_early)
         return True
 
     def _accept(self, line: str) -> StrayResult | None:

@@ -76,6 +76,8 @@ class Command(Generic[T]):
     _prefixes: ClassVar[tuple[str, ...]] = ()
     #: Lines of no known kind that come while it is pending are its information responses; see :meth:`takes_line`.
     takes_any_line: ClassVar[bool] = False
+    #: SEND FAIL in place of the prompt is its answer, without an OK before it.
+    fails_early: bool = False
     #: An OK without an information response cannot be its answer.
     needs_info: ClassVar[bool] = False
 

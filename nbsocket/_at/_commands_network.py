@@ -248,6 +248,9 @@ class _DataModeSend(PlainCommand):
 class QISENDData(_DataModeSend):
     """Send raw bytes, as many as announced: 8-bit clean. §2.3.5, data mode, fixed length."""
 
+    #: No outcome of an earlier send can still come: SEND FAIL in place of the prompt is this one's.
+    fails_early: bool = False
+
     def __post_init__(self) -> None:
         _check_socket_id(self.socket_id)
         check_range("size of data", len(self.data), 1, MAX_DATA_SEND_SIZE)

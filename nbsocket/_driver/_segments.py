@@ -160,7 +160,7 @@ class Segments:
         assert link.socket_id is not None
         if self._is_hex:
             return QISENDHex(link.socket_id, segment, link.segment_rai)
-        return QISENDData(link.socket_id, segment)
+        return QISENDData(link.socket_id, segment, fails_early=not self._late)
 
     # -- what the module said to a send
 

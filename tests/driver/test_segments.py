@@ -204,6 +204,21 @@ def test_segment_is_tried_once_more_after_an_opening_that_had_the_line(bench: Be
     assert error.errno == errno.ETIMEDOUT and "568" in str(error)
 
 
+def test_full_buffer_is_told_in_place_of_the_prompt(raw: Bench) -> None:
+    source = Pile()
+    key = raw.open(source)
+    raw.write(key, source, b"one")
+    raw.dialog(("AT+QISEND=0,3", "SEND FAIL"), (COUNT, "+QISEND: 0,0,0", "OK"))
+    raw.advance(0.3)
+    raw.dialog((COUNT, "+QISEND: 0,0,0", "OK"))
+    raw.expect("AT+QISEND=0,3")
+    raw.feed(b"\r\n> ")
+    assert raw.sent() == b"one"
+    raw.say("OK", "SEND OK")
+    raw.no_events()
+    assert raw.driver.counters["segments"] == 1
+
+
 def test_refused_data_mode_send_is_tried_again(raw: Bench) -> None:
     """ERROR in place of the prompt, then SEND FAIL without OK, then it goes through."""
     source = Pile()
