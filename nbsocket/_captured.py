@@ -12,6 +12,7 @@ import _socket
 import sys
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from . import _resolver
 from ._address import INET_FAMILIES, parse_literal
@@ -27,10 +28,20 @@ __all__ = ["replace_look_up", "watch_past_patch"]
 #: Gives the route of patched look-ups; None while not patched, and on threads whose network is the host's own.
 FindRoute = Callable[[], Route | None]
 
+#: The C function, or what another library had put in its place.
+LookUp = Callable[..., list[tuple[Any, ...]]]
+
+#: By what stands in for it. Weak: those of earlier patches vanish.
+_genuine: WeakKeyDictionary[LookUp, LookUp] = WeakKeyDictionary()
+
 
 def replace_look_up(find_route: FindRoute) -> Callable[[], None]:
-    """Put our look-up where ``socket.getaddrinfo`` looks for the C function; return what undoes it."""
-    genuine: Callable[..., list[tuple[Any, ...]]] = _socket.getaddrinfo
+    """Put our look-up where ``socket.getaddrinfo`` looks for the C function; return what undoes it.
+
+    One of ours that is there is replaced.
+    """
+    current: LookUp = _socket.getaddrinfo
+    genuine: LookUp = _genuine.get(current, current)
 
     def getaddrinfo(
         host: Any, port: Any, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
@@ -43,11 +54,12 @@ def replace_look_up(find_route: FindRoute) -> Callable[[], None]:
         return [(int(family), int(type), *rest) for family, type, *rest in found]
 
     getaddrinfo.__module__, getaddrinfo.__qualname__ = "_socket", "getaddrinfo"
+    _genuine[getaddrinfo] = genuine
     vars(_socket)["getaddrinfo"] = getaddrinfo
 
     def undo() -> None:
         # What somebody else put on top of it calls through to the genuine one from now on.
-        if _socket.getaddrinfo is getaddrinfo:
+        if _socket.getaddrinfo in _genuine:
             vars(_socket)["getaddrinfo"] = genuine
 
     return undo

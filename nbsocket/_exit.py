@@ -12,7 +12,9 @@ import atexit
 import os
 from collections.abc import Callable
 
-__all__ = ["CHANNELS", "ENGINES", "LOG", "SIMULATORS", "at_end", "forget"]
+from nbsocket import _threads
+
+__all__ = ["CHANNELS", "ENGINES", "LOG", "SIMULATORS", "at_end", "forget", "prepare"]
 
 #: The order at the end: modems send what is left, the log says what they said, and then nobody needs the far side.
 ENGINES, LOG, CHANNELS, SIMULATORS = range(4)
@@ -51,9 +53,15 @@ def at_end(step: Callable[[], object], order: int) -> None:
         order: one of the above.
     """
     _steps[step] = order
+    prepare()
+
+
+def prepare() -> None:
+    """Be there at the end, also for what is begun in an exit function: one that is registered later than it runs."""
     # multiprocessing clears the list in its children.
     if not any(function is _end for function in _registered()):
         atexit.register(_end)
+    _threads.keep_some_for_the_end()
 
 
 def forget(step: Callable[[], object]) -> None:

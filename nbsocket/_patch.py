@@ -6,6 +6,10 @@ quietly use the host's network.
 Functions can be taken by ``from socket import getaddrinfo``, so such references in loaded modules are found by
 identity and re-pointed; those kept elsewhere are the business of ``_captured``. A wrapper that somebody still holds
 after :func:`unpatch` does nothing of its own.
+
+A signal handler may come in anywhere in :func:`patch` and :func:`unpatch`, and call them, too. It cannot wait for the
+frame that it interrupted, so it completes what that one has begun; every step can be done again, and does nothing
+where it was done.
 """
 
 from __future__ import annotations
@@ -22,7 +26,7 @@ from functools import partial
 from types import CellType, ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any
 
-from . import _aiohttp, _calls, _options, _resolver, _stdlib, _transfer
+from . import _aiohttp, _calls, _exit, _options, _resolver, _stdlib, _transfer
 from ._address import INET_FAMILIES
 from ._bypass import Bypass
 from ._captured import replace_look_up, watch_past_patch
@@ -45,10 +49,13 @@ class _Installed:
 
     modem: Modem | None
     route: Route
-    wrappers: list[tuple[object, str, Any]] = field(default_factory=list)
+    #: By owner and name: the owner, the name and the wrapper.
+    wrappers: dict[tuple[int, str], tuple[object, str, Any]] = field(default_factory=dict)
     references: list[tuple[ModuleType, str, object, object]] = field(default_factory=list)
     cells: list[tuple[CellType, object]] = field(default_factory=list)
     undo_look_up: Callable[[], None] | None = None
+    #: How often it was taken away: by a signal handler that undid what it had interrupted.
+    removals: int = 0
 
 
 #: What makes a pair of sockets out of two connections to the host itself, where there is no such system call.
@@ -56,8 +63,21 @@ _PAIR_MAKERS = ("_fallback_socketpair", *(() if hasattr(_socket, "socketpair") e
 
 _AF_VSOCK = getattr(_socket_module, "AF_VSOCK", None)
 
-_lock = threading.Lock()
+#: For threads; a signal handler that comes in between passes.
+_lock = threading.RLock()
 _installed: _Installed | None = None
+
+
+def _renew_lock_after_fork() -> None:
+    global _lock
+    _lock = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_renew_lock_after_fork)
+
+#: What is being put in place or taken away, not yet or no longer installed.
+_coming: _Installed | None = None
+_going: _Installed | None = None
 
 
 class Patching:
@@ -92,21 +112,19 @@ def patch(modem: Modem | None = None, *, bypass: str | Iterable[str] | None = No
         RuntimeError: already patched with other options, or another library has put a class of its own in place of
             ``socket.socket`` (gevent and eventlet do).
     """
-    global _installed
     rules = Bypass.parse(os.environ.get("NBSOCKET_BYPASS") if bypass is None else bypass)
+    _exit.prepare()
     with _lock:
+        state = _installed or _coming
+        if state is not None and (state.modem is not modem or state.route.bypass != rules):
+            raise RuntimeError("nbsocket.patch(): already patched with other options; call unpatch() first")
         if _installed is not None:
-            if _installed.modem is not modem or _installed.route.bypass != rules:
-                raise RuntimeError("nbsocket.patch(): already patched with other options; call unpatch() first")
             return Patching(undoes=False)
-        _check_class()
-        state = _Installed(modem, Route(rules, modem, keeps_listeners=True))
-        try:
-            _install(state)
-        except BaseException:
-            _remove(state)
-            raise
-        _installed = state
+        _complete_removal()
+        if state is None:
+            _check_class()
+        is_first = state is None
+        _put_in_place(state or _Installed(modem, Route(rules, modem, keeps_listeners=True)))
     _aiohttp.keep_look_ups(_wrap_of_now)
     watch_past_patch(_route)
     watch_libraries(lambda: _installed is not None)
@@ -114,7 +132,45 @@ def patch(modem: Modem | None = None, *, bypass: str | Iterable[str] | None = No
     from ._children import watch_programs
 
     watch_programs(lambda: _installed is not None)
-    return Patching(undoes=True)
+    return Patching(undoes=is_first)
+
+
+def _put_in_place(state: _Installed) -> None:
+    global _installed, _coming
+    is_whole = False
+    try:
+        while not is_whole and _installed is None:
+            _coming, removals = state, state.removals
+            _install(state)
+            is_whole = state.removals == removals
+    except BaseException:
+        _installed = None
+        _remove(state)
+        raise
+    finally:
+        _coming = None
+    if _installed is None:
+        _installed = state
+    elif _installed is not state:
+        _remove(state)
+        _repair()
+
+
+def _repair() -> None:
+    """Put in place once more what a signal handler has patched while this frame was at work."""
+    while (state := _installed) is not None:
+        _install(state)
+        if _installed is state:
+            return
+        _remove(state)
+
+
+def _complete_removal() -> None:
+    global _going
+    state = _going
+    if state is not None:
+        _remove(state)
+        _going = None
 
 
 def unpatch() -> None:
@@ -122,11 +178,14 @@ def unpatch() -> None:
 
     Connections over the modem that are open stay so. UDP sockets made while patched can then only be closed.
     """
-    global _installed
+    global _installed, _going
     with _lock:
-        state, _installed = _installed, None
-        if state is not None:
-            _remove(state)
+        if _installed is not None:
+            # In this order, so that whoever comes in between finds it in one place at least.
+            _going = _installed
+            _installed = None
+        _complete_removal()
+        _repair()
 
 
 def _check_class() -> None:
@@ -169,8 +228,13 @@ def _wrap(state: _Installed, owner: object, name: str, wrapper: Callable[..., An
 
     from ._wrappers import Wrapper
 
-    handle = wrapt.wrap_object(owner, name, Wrapper, (wrapper,))
-    state.wrappers.append((owner, name, handle))
+    current = wrapt.resolve_path(owner, name)[2]
+    handle = current
+    if not (type(current) is Wrapper and current.is_of(state)):
+        # Not wrap_object(): it looks once more at what is there, which a signal handler may have wrapped by then.
+        handle = Wrapper(current, wrapper, state)
+        setattr(owner, name, handle)
+    state.wrappers[id(owner), name] = (owner, name, handle)
 
 
 def _wrap_of_now() -> Callable[[object, str, Callable[..., Any]], None] | None:
@@ -242,7 +306,7 @@ def _initialise(
 def _repoint(state: _Installed, old: tuple[object, ...], new: object) -> None:
     """Re-point module attributes that hold one of ``old`` to ``new``."""
     for module, attribute, value in _module_attributes():
-        if any(value is known for known in old):
+        if value is not new and any(value is known for known in old):
             setattr(module, attribute, new)
             state.references.append((module, attribute, value, new))
 
@@ -280,14 +344,16 @@ def _remove(state: _Installed) -> None:
 
     if state.undo_look_up is not None:
         state.undo_look_up()
+    state.removals += 1
     for cell, genuine in state.cells:
         cell.cell_contents = genuine
     for module, attribute, old, new in state.references:
         if vars(module).get(attribute) is new:
             setattr(module, attribute, old)
-    for owner, name, handle in reversed(state.wrappers):
+    for owner, name, handle in reversed([*state.wrappers.values()]):
         try:
             wrapt.unwrap_object(owner, name, handle, missing_ok=True)
         except wrapt.WrapperNotOutermostError as error:
             # Left in place it calls through to what it wraps: see _route().
             _logger.warning("unpatch: %s", error)
+    state.cells, state.references, state.wrappers = [], [], {}

@@ -38,6 +38,15 @@ class Wrapper(wrapt.FunctionWrapper[..., Any]):
 
     __bound_function_wrapper__ = _BoundWrapper
 
+    def __init__(self, wrapped: Any, wrapper: Any, patch: object) -> None:
+        """Wrap it for one patch()."""
+        super().__init__(wrapped, wrapper)
+        self._self_patch = patch
+
+    def is_of(self, patch: object) -> bool:
+        """Return whether it was made for that patch()."""
+        return self._self_patch is patch
+
     def __copy__(self) -> Wrapper:
         """Be shared, as functions are."""
         return self

@@ -86,6 +86,7 @@ class Engine:
             make_driver: makes the driver.
         """
         load(url)
+        _exit.prepare()
         self.url = url
         self.settings = settings
         self._open_port = open_port

@@ -167,7 +167,9 @@ def test_a_child_of_a_handler_has_the_programs_mask(handler: Collecting) -> None
 # -- signals
 
 
-@pytest.mark.parametrize("scene", ["blocked before", "blocked after", "masks", "broken pipe", "handlers", "look-ups"])
+@pytest.mark.parametrize(
+    "scene", ["blocked before", "blocked after", "masks", "broken pipe", "handlers", "look-ups", "patches"]
+)
 def test_signals(scene: str) -> None:
     assert run_isolated("signals.py", scene) == "done\n"
 

@@ -27,6 +27,10 @@ SCENES: dict[str, tuple[list[str], str, int, list[bytes]]] = {
         0,
         [],
     ),
+    # CPython 3.12 starts no thread once the main thread has ended.
+    "first use": (["main ends"], "[Errno 12]", 0, [])
+    if sys.version_info[:2] == (3, 12)
+    else (["main ends", "first use"], "", 0, []),
     "memory handler": (["main ends"], "", 0, [b"kept"]),
     "blocked threads": (["main ends"], "", 0, [b"sent before the end"]),
     "exit in a thread": (["main ends", "a thread that is waited for"], "", 0, []),

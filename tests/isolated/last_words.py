@@ -34,12 +34,19 @@ if scene == "exit functions":
     atexit.register(say, b"first registered")
     atexit.register(lambda: 1 // 0)
     atexit.register(say, b"second registered")
+elif scene == "first use":
+    atexit.register(say, b"first use")
 
 import nbsocket  # noqa: E402  # after the exit functions
 
 modem = nbsocket.Modem(url)
 nbsocket.patch(modem)
-sock = socket.create_connection((ADDRESS, port), 20)
+if scene != "first use":
+    sock = socket.create_connection((ADDRESS, port), 20)
+
+
+def first_use() -> None:
+    """The modem's threads start when CPython 3.12 and later start none."""
 
 
 def exit_functions() -> None:
@@ -107,6 +114,7 @@ def fork() -> None:
 
 
 SCENES = {
+    "first use": first_use,
     "exit functions": exit_functions,
     "memory handler": memory_handler,
     "blocked threads": blocked_threads,

@@ -1,6 +1,8 @@
 """What programs do with signals while the library's threads run. The argument names the scene."""
 
+import _socket
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -9,6 +11,7 @@ import threading
 from pathlib import Path
 
 import nbsocket
+import nbsocket._wrappers  # an import that a signal handler finds half done fails in it
 from tests.helpers import PATIENCE
 from tests.isolated._far_side import ADDRESS, HOST, echo, tcp_server, udp_server
 
@@ -131,6 +134,48 @@ def look_ups() -> None:
         assert len(found) == 2 and found[0] == found[1], found
 
 
+def patches() -> None:
+    """Signal handlers that patch and undo it wherever they come in, also in the middle of the same."""
+    with nbsocket.patch(bypass="none"):
+        patched = kinds()
+    genuine = kinds()
+    dice = random.Random(1)
+    handled = 0
+
+    def act(*_: object) -> None:
+        nonlocal handled
+        handled += 1
+        number = dice.randrange(3)
+        if number:
+            nbsocket.patch(bypass="none")
+        if number < 2:
+            nbsocket.unpatch()
+        signal.setitimer(signal.ITIMER_REAL, dice.uniform(0.0001, 0.003))
+
+    signal.signal(signal.SIGALRM, act)
+    signal.setitimer(signal.ITIMER_REAL, 0.001)
+    while handled < 300:
+        nbsocket.patch(bypass="none")
+        nbsocket.unpatch()
+    signal.signal(signal.SIGALRM, lambda *_: None)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    nbsocket.unpatch()
+    assert kinds() == genuine, kinds()
+    nbsocket.patch(bypass="none")
+    assert kinds() == patched, kinds()
+
+
+def kinds() -> list[tuple[str, str]]:
+    """What stands where patch() puts something, under a wrapper, too."""
+    functions = {name: vars(socket)[name] for name in ("getaddrinfo", "gethostbyname", "getfqdn")}
+    methods = {name: getattr(socket.socket, name) for name in ("__init__", "connect", "recv", "close", "bind")}
+    found = {**functions, **methods, "C": _socket.getaddrinfo}
+    return [
+        (name, f"{type(value).__name__} {type(getattr(value, '__wrapped__', None)).__name__}")
+        for name, value in found.items()
+    ]
+
+
 scene = sys.argv[1]
 SCENES = {
     "blocked before": wait_for_a_signal,
@@ -139,6 +184,7 @@ SCENES = {
     "broken pipe": broken_pipe,
     "handlers": handlers,
     "look-ups": look_ups,
+    "patches": patches,
 }
 SCENES[scene]()
 print("done")
