@@ -137,7 +137,7 @@ def patch(modem: Modem | None = None, *, bypass: str | Iterable[str] | None = No
 
 def _put_in_place(state: _Installed) -> None:
     global _installed, _coming
-    is_whole = False
+    interrupted, is_whole = _coming, False
     try:
         while not is_whole and _installed is None:
             _coming, removals = state, state.removals
@@ -148,7 +148,7 @@ def _put_in_place(state: _Installed) -> None:
         _remove(state)
         raise
     finally:
-        _coming = None
+        _coming = interrupted
     if _installed is None:
         _installed = state
     elif _installed is not state:
@@ -352,7 +352,9 @@ def _remove(state: _Installed) -> None:
             setattr(module, attribute, old)
     for owner, name, handle in reversed([*state.wrappers.values()]):
         try:
-            wrapt.unwrap_object(owner, name, handle, missing_ok=True)
+            # Until it is not found: meanwhile a signal handler may have removed the one that it was taken out of.
+            while wrapt.unwrap_object(owner, name, handle, missing_ok=True) is not None:
+                pass
         except wrapt.WrapperNotOutermostError as error:
             # Left in place it calls through to what it wraps: see _route().
             _logger.warning("unpatch: %s", error)

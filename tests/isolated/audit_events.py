@@ -1,5 +1,6 @@
 """Audit events of sockets: over the modem the same as over the operating system's network, in number and arguments."""
 
+import errno
 import socket
 import sys
 import threading
@@ -37,6 +38,17 @@ def watch(event: str, args: tuple[Any, ...]) -> None:
         seen.append((event, args[1]))
         if args[1] == REFUSED:
             raise LookupError("refused by the program's own hook")
+
+
+refused_far_away: list[Any] = []
+
+
+def refuse_far_away(event: str, args: tuple[Any, ...]) -> None:
+    """Refuse the next connection of the simulated module, once, with an exception that is no OSError."""
+    is_wanted = event == "socket.connect" and refused_far_away and args[1] == refused_far_away[0]
+    if is_wanted and threading.current_thread() is not threading.main_thread():
+        refused_far_away.clear()
+        raise LookupError("refused by the program's own hook")
 
 
 class Destination(tuple[Any, ...]):
@@ -150,6 +162,11 @@ with far_side() as (tcp_port, udp_port), nbsocket.configure("sim://") as modem:
     assert events_of(lambda kind: nbsocket.socket(type=kind)) == native
     assert look_ups_of(nbsocket) == native_look_ups
     check_look_ups_over_the_modem(nbsocket)
+    sys.addaudithook(refuse_far_away)
+    refused_far_away.append(("127.0.0.1", tcp_port))
+    for error in (errno.ECONNREFUSED, 0):
+        with nbsocket.socket() as watched:
+            assert watched.connect_ex(("127.0.0.1", tcp_port)) == error
     with nbsocket.patch(bypass="none"):
         assert events_of(lambda kind: socket.socket(type=kind)) == native
         assert look_ups_of(socket) == native_look_ups
