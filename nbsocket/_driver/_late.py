@@ -30,6 +30,8 @@ class LateOutcomes:
     """What one facility of the module (its DNS client, say) may still tell without being asked again."""
 
     def __init__(self) -> None:
+        #: How many outcomes came that no request had waited for.
+        self.arrivals = 0
         self._owed: list[_Owed] = []
         self._now = 0.0
 
@@ -52,6 +54,7 @@ class LateOutcomes:
 
     def came(self) -> None:
         """An outcome came that no request had waited for: one less is owed, and which one, nobody can tell."""
+        self.arrivals += 1
         subjects = set().union(*(owed.subjects for owed in self._owed))
         del self._owed[:1]
         for owed in self._owed:

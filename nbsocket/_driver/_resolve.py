@@ -82,10 +82,15 @@ class Resolve(Plain):
     def steps(self, surroundings: Surroundings) -> Steps[list[str]]:
         late = surroundings.late_outcomes("dns")
         given: Counter[_Answer] = Counter()
+        arrivals = late.arrivals
         while True:
-            answer = yield from self._patient_answer(surroundings, late, given)
+            answer = yield from self._patient_answer(surroundings, late)
             if answer.is_refusal or not answer.is_last_word:
                 raise self._failure(answer.result, surroundings)
+            if late.arrivals != arrivals:
+                # With what came went the reason to doubt the answers before it: one of them may be another name's.
+                arrivals = late.arrivals
+                given.clear()
             given[answer] += 1
             if given[answer] > late.count(besides=self.name):
                 break
@@ -100,10 +105,8 @@ class Resolve(Plain):
         trouble = None if result in NAME_RESULTS else surroundings.network_trouble
         return gaierror_from_result(result, self.name, QIDNSGIP(self.name).line, trouble)
 
-    def _patient_answer(
-        self, surroundings: Surroundings, late: LateOutcomes, given: Counter[_Answer]
-    ) -> Steps[_Answer]:
-        """Ask until the answer says something of the name; the count of those before begins anew where it must."""
+    def _patient_answer(self, surroundings: Surroundings, late: LateOutcomes) -> Steps[_Answer]:
+        """Ask until the answer says something of the name."""
         waited = 0.0
         tries = -1
         while True:
@@ -127,10 +130,7 @@ class Resolve(Plain):
                 is_own = not late.count(besides=self.name)
                 late.came()
                 answer = yield from self._read(result)
-                if not is_own:
-                    # With it went the reason to doubt the answers before it: one of them may be another name's.
-                    given.clear()
-                elif answer.is_last_word:
+                if is_own and answer.is_last_word:
                     return answer
 
     def _ask(self, late: LateOutcomes) -> Steps[_Answer]:

@@ -11,7 +11,7 @@ from itertools import count
 from socket import EAI_AGAIN, gaierror
 from typing import Any
 
-from nbsocket._at import DnsResult, FinalResult, NtpResult, PingReply, PingSummary
+from nbsocket._at import DnsAddress, DnsResult, FinalResult, NtpResult, PingReply, PingSummary
 from nbsocket._driver._events import Event, RequestDone, RequestFailed, RequestProgress
 from nbsocket._driver._late import LateOutcomes
 from nbsocket._driver._links import Turn
@@ -42,6 +42,11 @@ class _Task:
     def waits_for_network(self, is_ready: bool) -> bool:
         """Whether it cannot begin before the module is registered."""
         return self.script is None and self.request.needs_network and not is_ready
+
+    @property
+    def waits_for_turn(self) -> bool:
+        """Its next command has not gone out yet."""
+        return self.script is not None and self.script.command is not None and not self.is_in_flight
 
     @property
     def has_outcome_due(self) -> bool:
@@ -121,8 +126,12 @@ class Tasks:
 
     def offer(self, event: object, now: float) -> bool:
         """Give an outcome to the script that waits for it; return whether there was one."""
-        if any(script.offer(event, now) for script in self.scripts()):
-            return True
+        is_anonymous = type(event) in _LAST_LINES or isinstance(event, (DnsAddress, PingReply))
+        for task in self._tasks:
+            # What comes before a command has gone out is not the outcome of it.
+            is_early = is_anonymous and task.waits_for_turn
+            if task.script is not None and not is_early and task.script.offer(event, now):
+                return True
         if type(event) in _LAST_LINES:
             self._late[_LAST_LINES[type(event)]].came()
         elif isinstance(event, PingReply):

@@ -249,6 +249,21 @@ def test_outcome_after_a_refusal_with_a_reason_is_another_names(
     assert bench.take(RequestDone).value == ["192.0.2.2"]
 
 
+def test_outcome_before_the_question_has_gone_out_is_another_names(bench: Bench) -> None:
+    """The pause is over, but another command has the line."""
+    refuse(bench)
+    bench.driver.submit(Resolve("b.example"), None, bench.now)
+    bench.dialog((B, "+CME ERROR: 568"))
+    bench.driver.submit(RawCommand("AT+CSQ"), None, bench.now)
+    assert bench.sent() == b"AT+CSQ\r"
+    bench.advance(1.5)
+    bench.say(*told("192.0.2.1"))
+    bench.say("+CSQ: 20,0", "OK")
+    bench.take(RequestDone)
+    bench.dialog((B, "OK", *told("192.0.2.2")))
+    assert bench.take(RequestDone).value == ["192.0.2.2"]
+
+
 def test_outcome_in_a_pause_leaves_the_earlier_answers_in_doubt(bench: Bench) -> None:
     """Two are owed: b.example's own may be the one that comes while it is asked again, the others both a.example's."""
     refuse(bench)

@@ -84,6 +84,7 @@ LATER_SEEDS = {
     9200256: "the same",
     9200323: "the same: the outcome was that the other name is unknown",
     9400181: "the same",
+    9201552: "it was taken while the question waited for its turn on the line (test_late: question_has_gone_out)",
     9003493: "model: a question that had lost a byte asked for another name, and was answered 50 s later",
     74000383: "a report inside the answer to a raw command was taken for part of it (at/test_chat: another maker)",
     9003189: "data lost with the outcome of an opening were not missed (test_links: data_lost_with_the_outcome)",
