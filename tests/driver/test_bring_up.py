@@ -198,6 +198,18 @@ def test_slow_module_is_not_taken_for_one_that_slept() -> None:
     assert bench.take(RequestDone).value == ["+CSQ: 20,0"]
 
 
+def test_module_whose_answer_is_lost_when_it_is_woken_is_woken_again() -> None:
+    bench = Bench(Settings(baudrate=115200, power="psm"))
+    bench.start()
+    bench.dialog(("AT+QSCLK=1", "OK"))
+    bench.driver.submit(RawCommand("AT+CSQ"), None, bench.now)
+    bench.dialog(("AT", "OK"))
+    bench.expect("AT+QSCLK=0")
+    bench.advance(5.1)
+    bench.dialog(("AT", "OK"), ("AT+QSCLK=0", "OK"), ("AT+CSQ", "+CSQ: 20,0", "OK"))
+    assert bench.take(RequestDone).value == ["+CSQ: 20,0"]
+
+
 def test_rates_are_searched() -> None:
     bench = Bench(Settings())
     bench.driver.port_opened(bench.now)
