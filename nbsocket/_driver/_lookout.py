@@ -120,7 +120,7 @@ class Lookout:
                 self.clear()
             return
         present = {row.socket_id: row for row in rows}
-        missing = frozenset(link.key for link in asked if link.socket_id not in present)
+        missing = frozenset(link.key for link in asked if not _is_listed(link, present))
         ended = frozenset(link.key for link in asked if link.key not in missing and _has_ended(link, present))
         if (missing - self._missing) | (ended - self._ended):
             self._missing, self._ended = missing, ended
@@ -136,6 +136,15 @@ class Lookout:
                 self._links.lost(link, error, now)
             elif link.key in ended and link.socket_id is not None:
                 self._links.peer_closed(link.socket_id, now)
+
+
+def _is_listed(link: Connection, rows: dict[int, SocketStatus]) -> bool:
+    """Whether the module has it: what it has under its number may be a socket of the user's, opened since."""
+    assert link.socket_id is not None
+    row = rows.get(link.socket_id)
+    if row is None or row.service not in ("TCP", "UDP"):
+        return row is not None  # a row in another form, of which only the id is certain
+    return row.service == link.service and (not row.remote_port or link.port in (row.remote_port, row.local_port))
 
 
 def _has_ended(link: Connection, rows: dict[int, SocketStatus]) -> bool:

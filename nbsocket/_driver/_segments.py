@@ -203,6 +203,8 @@ class Segments:
         waiting = [link for link in links if link.is_in_doubt and link.awaits_outcome]
         if text == "OK":
             for link in waiting:
+                if link.outcome_patience == LATE_OUTCOME:
+                    continue  # it has had its OK, as far as that can be known: another one is not its
                 # The command was not lost: this may be its OK.
                 link.outcome_patience = LATE_OUTCOME
                 if link.outcome_due is not None:
@@ -277,13 +279,13 @@ class Segments:
 
     def _not_there(self, link: Connection, account: Acknowledgement, now: float) -> None:
         """The module does not have the segment, or not all of it yet."""
+        if link.awaits_outcome and link.outcome_due is None:
+            link.outcome_due = now + link.outcome_patience
         if now >= self._limit(link) and not self._may_try_once_more(link, now):
             self._give_up(link, account, "the module took no more data", is_time_out=True)
-        elif link.awaits_outcome:
-            if link.outcome_due is None:
-                link.outcome_due = now + link.outcome_patience
+        elif link.outcome_due is not None:
             if now < link.outcome_due:
-                self._look_again(link, min(now + link.look_interval, link.outcome_due))
+                self._look_again(link, min(now + link.look_interval, link.outcome_due), now)
             elif account.sent != link.sent:
                 self._give_up(link, account, "the module lost count of the data sent")
             else:
@@ -292,18 +294,24 @@ class Segments:
             # Refused twice: the module may have lost the socket, and keep its entry.
             self._seek(link, now)
         elif now < link.retry_at:
-            self._look_again(link, link.retry_at)
+            self._look_again(link, link.retry_at, now)
         else:
             self._cleared = link
 
     def _may_try_once_more(self, link: Connection, now: float) -> bool:
-        """Whether it was refused long ago: an opening had the line since, so the module was not tried for so long."""
-        is_refused = bool(link.refusal) and not link.awaits_outcome
-        return link.is_tcp and is_refused and now >= link.refused_at + 2 * LONGEST_PAUSE
+        """Whether the module was not really tried for as long as the time-out says, so that once more is due.
 
-    def _look_again(self, link: Connection, at: float) -> None:
+        An opening had the line since it refused. Or the command may have been lost, and soon no outcome can come any
+        more; not a second time, for until it is known that there is none again, more than that passes.
+        """
+        if link.outcome_due is not None:
+            return link.is_tcp and link.outcome_due <= self._limit(link) + LONGEST_PAUSE
+        return link.is_tcp and bool(link.refusal) and now >= link.refused_at + 2 * LONGEST_PAUSE
+
+    def _look_again(self, link: Connection, at: float, now: float) -> None:
         link.look_interval = min(2 * link.look_interval, LONGEST_PAUSE)
-        link.look_at = min(at, self._limit(link))
+        limit = self._limit(link)
+        link.look_at = min(at, limit) if now < limit else at
 
     def _limit(self, link: Connection) -> float:
         """When the segment is given up."""
@@ -330,7 +338,7 @@ class Segments:
             return
         link.looks += 1
         if not (is_garbled and link.looks <= LOOKS):
-            self._look_again(link, now + link.look_interval)
+            self._look_again(link, now + link.look_interval, now)
 
     def _seek(self, link: Connection, now: float) -> None:
         """Ask whether the module has the UDP socket at all."""
@@ -357,7 +365,7 @@ class Segments:
                 # All that was asked about it was: once more, and it is taken for gone.
                 link.state_refusals = int(_is_nameless(result))
                 link.is_sought = not link.state_refusals
-                self._look_again(link, now + link.look_interval)
+                self._look_again(link, now + link.look_interval, now)
         elif link.unlisted and not link.is_tcp:
             self._reopen(link, now)
         elif link.unlisted:

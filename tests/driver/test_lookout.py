@@ -90,6 +90,42 @@ def test_row_that_was_hurt_on_the_line_is_asked_for_again(bench: Bench) -> None:
     bench.expect()
 
 
+OTHERS = [row(0, service="UDP"), row(0).replace(",80,", ",81,"), row(0).replace(",80,0,", ",81,5000,")]
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_socket_of_another_under_its_number_does_not_count(bench: Bench, other: str) -> None:
+    """The module restarted without a word, and the user has opened one since."""
+    keys = [bench.open(), bench.open()]
+    bench.say("+CFUN: 1")
+    bench.dialog(*[("AT+QISTATE?", other, row(1), "OK")] * 2)
+    reset = bench.take(ConnectionReset)
+    assert reset.key == keys[0]
+    bench.dialog(("AT+QICLOSE=0", "OK", "CLOSE OK"))
+    assert bench.take(ConnectionEnded).key == keys[0]
+
+
+OWN_FORMS = ["+QISTATE: 0", "+QISTATE: 0,TCP,10.0.0.9,x,0,2", '+QISTATE: 0,"TCP CLIENT","10.0.0.9",7,0,"CONNECTED",1']
+OWN_FORMS += [row(0).replace(",80,0,", ",0,80,"), row(0).replace(",80,0,", ",4000,80,")]
+
+
+@pytest.mark.parametrize("own", OWN_FORMS)
+def test_row_in_another_form_counts(bench: Bench, own: str) -> None:
+    bench.open()
+    bench.say("+CFUN: 1")
+    bench.dialog(("AT+QISTATE?", own, "OK"))
+    bench.expect()
+    bench.no_events()
+
+
+def test_row_of_another_that_was_hurt_on_the_line_is_asked_for_again(bench: Bench) -> None:
+    bench.open()
+    bench.say("+CFUN: 1")
+    bench.dialog(("AT+QISTATE?", row(0).replace(",80,", ",8,"), "OK"), ("AT+QISTATE?", row(0), "OK"))
+    bench.no_events()
+    bench.expect()
+
+
 def test_question_that_is_refused_is_asked_again_and_given_up_in_the_end(bench: Bench) -> None:
     bench.open()
     bench.say("+CFUN: 1")

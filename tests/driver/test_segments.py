@@ -492,6 +492,67 @@ def test_ok_that_comes_late_means_that_the_outcome_may_too(bench: Bench) -> None
     bench.expect('AT+QISEND=0,3,"74776F"')
 
 
+def look_on(bench: Bench, *answer: str) -> bytes:
+    """Answer the questions for the count until something else is said, or the connection ends."""
+    while not bench.events:
+        line = bench.sent()
+        if line not in (b"", b"AT+QISEND=0,0\r"):
+            return line
+        if line:
+            bench.say(*answer)
+        else:
+            bench.advance(0.25)
+    return b""
+
+
+def ignore(bench: Bench, *said: str) -> None:
+    """The module ignores the command that is out; this is what it says when it is looked for."""
+    while not bench.sent():
+        bench.advance(0.25)
+    bench.say(*said)
+    bench.dialog(MARKER)
+
+
+@pytest.mark.parametrize("takes_it", [True, False])
+@pytest.mark.parametrize("strange", [0, 1])
+def test_segment_that_may_have_been_ignored_goes_out_once_more(bench: Bench, takes_it: bool, strange: int) -> None:
+    """TCP_USER_TIMEOUT ends just before it is certain that its outcome does not come.
+
+    The OK too many may be its own; it has only one, so those that come later put nothing off.
+    """
+    source = Pile()
+    key = bench.open(source)
+    bench.driver.set_option(key, "user_timeout", 20.0)
+    bench.write(key, source, b"one")
+    bench.expect(ONE)
+    ignore(bench, "OK", "OK")
+    began = bench.now
+    answer = ("+QISEND: 0,0,0", "OK", *["OK"] * strange)
+    assert look_on(bench, *answer).decode() == ONE + "\r"
+    assert 20.0 <= bench.now - began <= 20.0 + LONGEST_PAUSE
+    if takes_it:
+        bench.say("OK", "SEND OK")
+        bench.no_events()
+        return
+    ignore(bench, "OK")
+    bench.dialog((COUNT, *answer))
+    error = bench.take(ConnectionReset).error
+    assert error.errno == errno.ETIMEDOUT and "no outcome" in str(error)
+
+
+def test_outcome_that_comes_just_after_tcp_user_timeout_is_taken(bench: Bench) -> None:
+    source = Pile()
+    key = bench.open(source)
+    bench.driver.set_option(key, "user_timeout", 18.0)
+    bench.write(key, source, b"one")
+    bench.expect(ONE)
+    ignore(bench, "OK", "OK")
+    wait_for_outcome(bench, "+QISEND: 0,0,0", "OK", until=bench.now + 19.0)
+    bench.say("SEND OK")
+    bench.dialog((COUNT, "+QISEND: 3,0,3", "OK"))
+    bench.no_events()
+
+
 def test_garbled_ok_may_be_followed_by_a_late_outcome(bench: Bench) -> None:
     source = Pile()
     key = bench.open(source)

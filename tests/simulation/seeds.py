@@ -98,4 +98,7 @@ LATER_SEEDS = {
     9200400: "datagrams came while a closed application's socket was opened again (test_datagrams: are_not_told)",
     9200595: "a busy module refused its count, so a refused data-mode send was given up (test_segments: silence)",
     9201056: "a line before the answer to a raw command was taken for part of it (at/test_chat: a line before)",
+    204: "a segment that a module had ignored was never given again (test_segments: may_have_been_ignored)",
+    1181: "the same",
+    9202860: "a socket of the user's was taken for the lost stream (test_lookout: another_under_its_number)",
 }
