@@ -466,6 +466,7 @@ class Chat:
             text=line,
             code=error_code(line),
             responses=tuple(self._responses),
+            is_misplaced=line not in SEND_OUTCOMES and self._state is State.AWAITING_OUTCOME,
         )
         self._advance(_Step.RESULT)
         self._forget_command(State.IDLE)

@@ -59,6 +59,8 @@ class FinalResult:
     code: int | None = None
     #: What the command's ``parse`` takes.
     responses: tuple[InfoResponse, ...] = ()
+    #: An error after OK, where only SEND OK and SEND FAIL are outcomes (BC260Y-CN TCP/IP guide 1.1 §2.3.5).
+    is_misplaced: bool = False
 
 
 @dataclass(frozen=True, slots=True)

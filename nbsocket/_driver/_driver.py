@@ -680,6 +680,9 @@ class Driver:
             self._bring_up_tries = 0
             for socket_id in script.value or ():
                 self._links.claim(socket_id)
+            if self._line.has_orphans:
+                self._line.has_orphans = False
+                self._links.expect_late_outcome(now)
             self._chat.receives_hex = self._settings.is_hex
             self._tell_of_echo()
             self._tasks.module_is_up()

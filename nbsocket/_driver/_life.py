@@ -171,6 +171,8 @@ class LineState:
     is_numeric: bool = False
     #: Lines that came and were none of the module's, or garbled.
     strange_lines: int = 0
+    #: An earlier program left sockets open: what it sent last may not have had its outcome yet.
+    has_orphans: bool = False
     #: The sleep mode that the module was found in, where it is to be restored.
     sleep_mode: int | None = None
 
@@ -554,6 +556,7 @@ def _close_orphans(is_wanted: bool, line: LineState) -> Steps[frozenset[int]]:
     """Sockets survive a restart of the host: close what an earlier program left open, or return what it was."""
     for _ in range(ORPHAN_ROUNDS):
         ids = yield from _ask_sockets(line)
+        line.has_orphans |= bool(ids)
         if not is_wanted:
             return frozenset(ids)
         are_closed = True

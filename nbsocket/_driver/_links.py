@@ -727,6 +727,10 @@ class Links:
         """A command had no final result in time; what waits for it is told next."""
         self._segments.timed_out(timeout, now)
 
+    def expect_late_outcome(self, now: float) -> None:
+        """Another program may have sent just now, and not had its outcome."""
+        self._segments.expect_late_outcome(now)
+
     def late_outcome(self, text: str, now: float) -> None:
         """``SEND OK``, ``SEND FAIL`` or ``OK`` came that nothing waited for."""
         self._segments.late_outcome(text, self._order, now)

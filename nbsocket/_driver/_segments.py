@@ -9,6 +9,7 @@ settles that:
 the segment is tried again after a pause that grows, until the connection's time-out.
 * It has not grown, and the outcome is only late: modules were seen to say SEND OK 8 s and more after OK, while the
 count said the old value and other commands were answered. The count is looked at until no outcome can come any more.
+An error after OK is no outcome of a send: it belongs to something else, and the outcome is still to come.
 
 In each case the count is looked at again *just before* the segment goes out again; nothing else is said in between.
 """
@@ -168,7 +169,11 @@ class Segments:
         """A command had no final result in time; if it was a segment, :meth:`answered` comes next."""
         self._timeout = timeout
         if timeout.command.awaits_outcome:
-            self._late.append(now + LATE_OUTCOME)
+            self.expect_late_outcome(now)
+
+    def expect_late_outcome(self, now: float) -> None:
+        """A SEND OK or SEND FAIL may come that is that of no segment sent from now on."""
+        self._late.append(now + LATE_OUTCOME)
 
     def answered(self, link: Connection, result: FinalResult | None, now: float) -> None:
         """Take the outcome of a segment; None: there was none in time."""
@@ -177,7 +182,9 @@ class Segments:
         if link.phase not in (Phase.OPEN, Phase.JUDGING):
             return
         self._late = [until for until in self._late if now < until]
-        is_own = not self._late or (result is not None and "ERROR" in result.text)
+        is_error = result is not None and "ERROR" in result.text
+        is_stray = result is not None and result.is_misplaced
+        is_own = not is_stray and (is_error or not self._late)
         if result is not None and result.ok and is_own:
             self._confirmed(link, now)
             return
@@ -194,7 +201,9 @@ class Segments:
         elif is_own:
             self._refused(link, result, now)
         else:
-            # It may be the outcome of an earlier send, and this one's still to come.
+            # It is an error after OK, or may be the outcome of an earlier send; this one's is still to come.
+            if is_stray:
+                self.expect_late_outcome(now)
             link.awaits_outcome, link.outcome_patience = True, LATE_OUTCOME
 
     def late_outcome(self, text: str, links: Iterable[Connection], now: float) -> None:

@@ -65,6 +65,10 @@ def done(command: Command[Any], text: str = "OK", *responses: InfoResponse, code
     return FinalResult(command, text in ("OK", "SEND OK"), text, code, responses)
 
 
+def misplaced(command: Command[Any], text: str, code: int) -> FinalResult:
+    return FinalResult(command, False, text, code, is_misplaced=True)
+
+
 @dataclass(frozen=True)
 class Case:
     name: str
@@ -193,7 +197,7 @@ CASES = [
     Case("send fails", HEX, b"\r\nOK\r\n\r\nSEND FAIL\r\n", [done(HEX, "SEND FAIL")]),
     Case("send fails, no ok", HEX, b"\r\nSEND FAIL\r\n", [done(HEX, "SEND FAIL")]),
     Case("send, error", HEX, b"\r\nERROR\r\n", [done(HEX, "ERROR")]),
-    Case("send, error after ok", HEX, b"\r\nOK\r\n\r\n+CME ERROR: 558\r\n", [done(HEX, "+CME ERROR: 558", code=558)]),
+    Case("send, error after ok", HEX, b"\r\nOK\r\n\r\n+CME ERROR: 558\r\n", [misplaced(HEX, "+CME ERROR: 558", 558)]),
     Case("send, two oks", HEX, b"OK\r\nOK\r\nSEND OK\r\n", [StrayResult("OK"), done(HEX, "SEND OK")]),
     Case("no prompt for hex", HEX, b"\r\n> \r\n", [UnknownLine(">")], State.PENDING),
     Case("URC between", HEX, b"\r\nOK\r\n" + TRAILING + b"\r\nSEND OK\r\n", [PeerClosed(4), done(HEX, "SEND OK")]),

@@ -432,3 +432,69 @@ def test_user_timeout_of_0_is_the_default() -> None:
             bench.say("+QISEND: 3,0,3", "OK")
     assert 49.0 < waited < 52.0
     bench.take(ConnectionReset)
+
+
+# -- twice is once too often
+
+
+def answer_looks(bench: Bench, until: float) -> None:
+    """Let time pass; the module answers only questions about its count, which does not grow."""
+    while bench.now < until:
+        bench.advance(min(0.5, until - bench.now))
+        if line := bench.sent():
+            assert line == b"AT+QISEND=0,0\r", "nothing else is said, and nothing sent again"
+            bench.say("+QISEND: 0,0,0", "OK")
+
+
+def test_error_after_ok_is_no_refusal(bench: Bench) -> None:
+    """After OK only SEND OK and SEND FAIL are outcomes (guide 1.1 §2.3.5): it is somebody else's, ours is to come."""
+    key, source = datagrams(bench)
+    bench.write(key, source, b"one")
+    bench.dialog(
+        ('AT+QISEND=0,3,"6F6E65"', "OK", "+CME ERROR: 567"),
+        ("AT+QISEND=0,0", "+QISEND: 0,0,0", "OK"),
+    )
+    answer_looks(bench, until=bench.now + 8.0)
+    bench.say("SEND OK")
+    bench.dialog(("AT+QISEND=0,0", "+QISEND: 3,0,3", "OK"))
+    bench.write(key, source, b"two")
+    bench.dialog(('AT+QISEND=0,3,"74776F"', "OK", "SEND OK"))
+    bench.no_events()
+    assert dropped(bench) == 0
+
+
+def test_error_after_ok_and_a_restart(bench: Bench) -> None:
+    """The module has carried the send out, or not, before it restarted: its count of 0 tells nothing."""
+    key, source = datagrams(bench)
+    bench.write(key, source, b"one")
+    bench.dialog(('AT+QISEND=0,3,"6F6E65"', "OK", "+CME ERROR: 567"))
+    bench.say("RDY")
+    lost = bench.take(DatagramsLost)
+    assert (lost.key, lost.number) == (key, 1)
+    assert dropped(bench) == 1
+    assert bench.driver.counters["resent"] == 0
+
+
+def test_send_fail_may_be_that_of_an_earlier_program() -> None:
+    """It was killed while the module was at its send; the socket is closed, but the outcome is still to come."""
+    bench = Bench()
+    bench.driver.port_opened(bench.now)
+    bench.dialog(
+        *BRING_UP[:-1],
+        ("AT+QISTATE?", '+QISTATE: 0,"TCP","10.0.0.1",80,0,2,0,1', "OK"),
+        ("AT+QICLOSE=0", "OK", "CLOSE OK"),
+        *ATTACH,
+    )
+    bench.events.clear()
+    key, source = datagrams(bench)
+    bench.write(key, source, b"one")
+    bench.expect('AT+QISEND=0,3,"6F6E65"')
+    bench.say("OK", "SEND FAIL")
+    bench.dialog(("AT+QISEND=0,0", "+QISEND: 0,0,0", "OK"))
+    answer_looks(bench, until=bench.now + 8.0)
+    bench.say("SEND OK")
+    bench.dialog(("AT+QISEND=0,0", "+QISEND: 3,0,3", "OK"))
+    bench.advance(20.0)
+    bench.write(key, source, b"two")
+    bench.dialog(('AT+QISEND=0,3,"74776F"', "OK", "SEND OK"))
+    assert dropped(bench) == 0
