@@ -21,6 +21,7 @@ import socket as _socket_module
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from types import CellType, ModuleType, TracebackType
@@ -339,6 +340,17 @@ def _repoint_trio(state: _Installed) -> None:
 # ---- and taken away
 
 
+def _unwrap(owner: Any, name: str, handle: object) -> None:
+    """Take a wrapper away, until it is not found: a signal handler may do the same at any moment."""
+    import wrapt
+
+    is_found = True
+    while is_found:
+        # AttributeError: a handler has removed it between wrapt's look at the class and its own removal.
+        with suppress(AttributeError):
+            is_found = wrapt.unwrap_object(owner, name, handle, missing_ok=True) is not None
+
+
 def _remove(state: _Installed) -> None:
     import wrapt
 
@@ -352,9 +364,7 @@ def _remove(state: _Installed) -> None:
             setattr(module, attribute, old)
     for owner, name, handle in reversed([*state.wrappers.values()]):
         try:
-            # Until it is not found: meanwhile a signal handler may have removed the one that it was taken out of.
-            while wrapt.unwrap_object(owner, name, handle, missing_ok=True) is not None:
-                pass
+            _unwrap(owner, name, handle)
         except wrapt.WrapperNotOutermostError as error:
             # Left in place it calls through to what it wraps: see _route().
             _logger.warning("unpatch: %s", error)
