@@ -99,6 +99,8 @@ class Segments:
         self._service = 0
         #: Until when SEND OK or SEND FAIL lines may come for sends whose outcome was not there in time.
         self._late: list[float] = []
+        #: That of them which is a mere possibility: an earlier program may have sent something just before its end.
+        self._possible: float | None = None
         #: The command that timed out last, until its send knows.
         self._timeout: CommandTimeout | None = None
         #: Whose count has just been seen not to have grown: its segment is the next command.
@@ -169,11 +171,12 @@ class Segments:
         """A command had no final result in time; if it was a segment, :meth:`answered` comes next."""
         self._timeout = timeout
         if timeout.command.awaits_outcome:
-            self.expect_late_outcome(now)
+            self._late.append(now + LATE_OUTCOME)
 
     def expect_late_outcome(self, now: float) -> None:
-        """A SEND OK or SEND FAIL may come that is that of no segment sent from now on."""
-        self._late.append(now + LATE_OUTCOME)
+        """A SEND OK or SEND FAIL may come that is that of another program's segment; mostly none does."""
+        self._possible = now + LATE_OUTCOME
+        self._late.append(self._possible)
 
     def answered(self, link: Connection, result: FinalResult | None, now: float) -> None:
         """Take the outcome of a segment; None: there was none in time."""
@@ -202,8 +205,9 @@ class Segments:
             self._refused(link, result, now)
         else:
             # It is an error after OK, or may be the outcome of an earlier send; this one's is still to come.
+            link.has_late_ok = result.ok and self._late == [self._possible]
             if is_stray:
-                self.expect_late_outcome(now)
+                self._late.append(now + LATE_OUTCOME)
             link.awaits_outcome, link.outcome_patience = True, LATE_OUTCOME
 
     def late_outcome(self, text: str, links: Iterable[Connection], now: float) -> None:
@@ -225,13 +229,18 @@ class Segments:
         del self._late[:1]
         for link in waiting:
             link.look_at = now
-            if is_certain and text == "SEND FAIL":
-                self._refused(link, None, now)
+            if text == "SEND FAIL":
+                link.has_late_ok = False
+                if is_certain:
+                    self._refused(link, None, now)
             elif is_certain:
                 link.has_late_ok = True
 
     def believe_late_ok(self, link: Connection, now: float) -> None:
-        """The peer has closed, so that the count cannot confirm a segment any more: its late SEND OK must do."""
+        """The peer has closed, so that the count cannot confirm a segment any more: its SEND OK must do.
+
+        It came late, or is another program's only if that was killed at a send.
+        """
         if link.is_in_doubt and link.has_late_ok:
             self._confirmed(link, now)
 

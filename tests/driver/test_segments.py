@@ -16,9 +16,10 @@ from nbsocket._driver import (
     RawCommand,
     Settings,
 )
+from nbsocket._driver._links import END_DELAY
 from nbsocket._driver._opening import FIRST_LOOK
 from nbsocket._driver._segments import DATAGRAM_TIMEOUT, LONGEST_PAUSE
-from tests.driver.bench import Bench, Pile
+from tests.driver.bench import ATTACH, BRING_UP, Bench, Pile
 
 ONE = 'AT+QISEND=0,3,"6F6E65"'
 COUNT = "AT+QISEND=0,0"
@@ -618,3 +619,67 @@ def test_late_outcome_of_a_users_own_send_is_not_taken_for_that_of_a_segment(ben
     assert bench.take(DataReceived).data == b"1"
     bench.write(key, source, b"two")
     bench.expect('AT+QISEND=0,3,"74776F"')
+
+
+def after_orphans(settings: Settings | None = None) -> tuple[Bench, int, Pile]:
+    """A stream of a program that found an earlier one's socket, whose last send may not have had its outcome."""
+    bench = Bench(settings)
+    bench.driver.port_opened(bench.now)
+    bench.dialog(
+        *BRING_UP[:-1],
+        ("AT+QISTATE?", '+QISTATE: 0,"TCP","10.0.0.1",80,0,2,0,1', "OK"),
+        ("AT+QICLOSE=0", "OK", "CLOSE OK"),
+        *ATTACH,
+    )
+    bench.events.clear()
+    source = Pile()
+    key = bench.open(source)
+    bench.write(key, source, b"one")
+    bench.expect(ONE)
+    return bench, key, source
+
+
+@pytest.mark.parametrize("is_count_asked", [False, True])
+def test_send_ok_is_believed_when_closed_after_orphans(is_count_asked: bool) -> None:
+    """The peer answered and closed, and the count is gone: that SEND OK is hardly a dead program's."""
+    bench, key, _ = after_orphans()
+    end = ('+QIURC: "recv",0,3,"74776F"', '+QIURC: "closed",0')
+    if is_count_asked:
+        bench.say("OK", "SEND OK")
+        bench.expect(COUNT)
+        bench.say(*end, "+QISEND: 0,0,0", "OK")
+    else:
+        bench.feed("".join(f"\r\n{line}\r\n" for line in ("OK", "SEND OK", *end)).encode())
+    bench.advance(END_DELAY)
+    bench.dialog(("AT+QICLOSE=0", "OK", "CLOSE OK"))
+    assert bench.take(DataReceived).data == b"two"
+    assert bench.take(PeerClosed).key == key
+
+
+@pytest.mark.parametrize("is_refused", [False, True])
+def test_send_ok_after_orphans_is_looked_into(is_refused: bool) -> None:
+    """It may be a dead program's: what the count does not show was not sent, and SEND FAIL is our own then."""
+    bench, key, _ = after_orphans()
+    bench.say("OK", "SEND OK")
+    bench.dialog((COUNT, "+QISEND: 0,0,0", "OK"))
+    if is_refused:
+        bench.say("SEND FAIL")
+        bench.say('+QIURC: "closed",0')
+        assert bench.take(ConnectionReset).key == key
+    else:
+        bench.say("SEND OK")
+        bench.dialog((COUNT, "+QISEND: 3,3,0", "OK"))
+        bench.no_events()
+
+
+def test_send_ok_that_a_segment_without_an_outcome_may_have_had_is_not_believed() -> None:
+    """That one is owed, not a mere possibility: closed without a count is a reset."""
+    bench, key, source = after_orphans()
+    while not bench.sent():
+        bench.advance(0.5)
+    bench.say("OK")  # to AT
+    bench.dialog(MARKER, (COUNT, "+QISEND: 3,3,0", "OK"))
+    bench.write(key, source, b"two")
+    bench.expect('AT+QISEND=0,3,"74776F"')
+    bench.say("OK", "SEND OK", '+QIURC: "closed",0')
+    assert bench.take(ConnectionReset).key == key

@@ -103,5 +103,7 @@ LATER_SEEDS = {
     9202860: "a socket of the user's was taken for the lost stream (test_lookout: another_under_its_number)",
     1545: "an error after OK was taken for a refusal: a datagram came twice (test_datagrams: error_after_ok)",
     8500143: "the same, and a restart",
+    774: "a SEND OK was not believed after orphans, and closed took the count (test_segments: closed_after_orphans)",
+    891: "the same",
     9401141: "a killed program's SEND FAIL was taken for a refusal (test_datagrams: earlier_program)",
 }
