@@ -203,6 +203,11 @@ class Connection:
         self.phase = phase
 
     @property
+    def is_about_to_end(self) -> bool:
+        """The application or the peer has closed it: its socket becomes free without anybody's doing."""
+        return self.is_released or self.is_finished or self.is_ending or self.phase is Phase.JUDGING
+
+    @property
     def is_tcp(self) -> bool:
         """A stream, with acknowledgement and an end."""
         return self.service == "TCP"

@@ -205,8 +205,8 @@ class Links:
         return in_use + len(self._claimed_ids) >= len(SOCKET_IDS)
 
     def _has_socket_besides(self, links: Iterable[Connection]) -> bool:
-        """Whether these and the user's own leave a socket, as soon as those that are being closed are free."""
-        in_use = sum(not (link.is_released or link.is_finished) for link in links)
+        """Whether these and the user's own leave a socket, as soon as those that end are free."""
+        in_use = sum(not link.is_about_to_end for link in links)
         return in_use + len(self._claimed_ids) < len(SOCKET_IDS)
 
     def _check_local_port(self, service: str, local_port: int, now: float) -> None:

@@ -127,6 +127,21 @@ def test_sixth_connection_is_refused_until_one_is_closed(bench: Bench) -> None:
     assert bench.take(Connected).key == sixth
 
 
+def test_sixth_connection_waits_for_the_socket_of_one_that_its_peer_has_closed(bench: Bench) -> None:
+    keys = [bench.open() for _ in range(5)]
+    bench.say('+QIURC: "closed",2')
+    sixth = bench.driver.open("TCP", "10.0.0.9", 81, 0, Pile(), bench.now)
+    bench.advance(END_DELAY)
+    bench.dialog(("AT+QICLOSE=2", "OK", "CLOSE OK"))
+    assert bench.take(PeerClosed).key == keys[2]
+    assert bench.take(ConnectionEnded).key == keys[2]
+    bench.advance(2.0)
+    bench.dialog(('AT+QIOPEN=0,2,"TCP","10.0.0.9",81', "OK", "+QIOPEN: 2,0"))
+    assert bench.take(Connected).key == sixth
+    with pytest.raises(OSError, match="only 5 sockets"):
+        bench.driver.open("TCP", "10.0.0.9", 82, 0, Pile(), bench.now)
+
+
 def test_wait_for_a_socket_ends_when_there_is_one_and_only_the_line_is_not_free() -> None:
     bench = Bench(Settings(baudrate=115200, wait_for_socket=10.0))
     bench.start()
