@@ -20,8 +20,8 @@ class Reason(Enum):
     URGENT = "out-of-band data (MSG_OOB), which the module neither sends nor tells apart"
     RESET = "needs a reset (SO_LINGER of 0) to reach the peer: the module can only close in order"
     RESET_UNTOLD = (
-        "a reset by the peer, with nothing outstanding, reads as an end of file: the module tells both by the same line "
-        "and its state afterwards is no proof"
+        "a reset by the peer, with nothing outstanding, reads as an end of file: the module says the same line for "
+        "both, and its state afterwards is no proof"
     )
     DATAGRAM_SIZE = "a datagram is longer than one send of the module (512 bytes, 1024 with data_format=raw): EMSGSIZE"
     PEER_ADDRESS = "compares the client's own address with what the server sees: the module does not tell its port"

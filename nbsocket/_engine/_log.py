@@ -5,9 +5,9 @@ So none runs on a thread of the library's. A message of such a thread goes into 
 thread hands it to the handlers; what other threads say goes to the handlers at once, as ever.
 
 That other thread is one of ``threading``'s, for handlers ask for ``threading.current_thread()``, and it lives only
-while there is something to hand out: who joins all threads of ``threading.enumerate()`` is not held up. It is started
-by the postman, a thread that waits for the first message. The engine's thread starts none itself: ``threading`` takes
-a lock for it that the program may hold.
+while there is something to hand out: who joins all threads of ``threading.enumerate()``, or counts threads, is not held
+up. Another short-lived thread starts it: the engine's own does not, because ``threading`` takes a lock for it that the
+program may hold.
 
 What a handler sends over the modem makes messages of its own, which must not be the next to be sent. While the modem
 is busy with anything of a handler's (:func:`hush_while`) messages go to no handler, but for one warning a minute.
@@ -25,7 +25,6 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from queue import SimpleQueue
 from types import CodeType
 from typing import Any
 
@@ -108,9 +107,9 @@ class _Post:
     def __init__(self) -> None:
         self.waiting: deque[_Message] = deque()
         self.dropped = 0
-        #: One token while there is no postman.
+        #: One token while no thread hands anything out.
         self.licence: deque[object] = deque([self])
-        self.bell: SimpleQueue[None] = SimpleQueue()
+        self.is_known_at_exit = False
         #: Hands out what is waiting.
         self.helper: threading.Thread | None = None
         #: Messages that went to no handler because they were about a handler's own traffic.
@@ -135,30 +134,43 @@ def _post(message: _Message) -> None:
         office.dropped += 1
         return
     office.waiting.append(message)
-    if office.licence:
-        with suppress(OSError):  # without a thread it waits: the next message tries again, or the end hands it out
-            _threads.start(_deliver_for_ever)
+    if not office.is_known_at_exit:
+        office.is_known_at_exit = True
         _exit.at_end(_deliver_the_last, _exit.LOG)
-    office.bell.put(None)
+    if _take_licence(office):
+        try:
+            _threads.start(_deliver_all)
+        except OSError:
+            # It waits: the next message tries again, or the end hands it out.
+            office.licence.append(office)
 
 
-def _deliver_for_ever() -> None:
-    office = _post_office
+def _take_licence(office: _Post) -> bool:
+    """Become the only one that hands out; who gives the licence back looks once more for what came meanwhile."""
     try:
         office.licence.pop()
     except IndexError:
-        return
+        return False
+    return True
+
+
+def _deliver_all() -> None:
+    """Hand out what is waiting, on a thread that ``threading`` knows: handlers ask for it."""
+    office = _post_office
     mask = _threads.mask_before()
-    while True:
-        office.bell.get()
-        if office.waiting:
-            done: Outcome[None] = Outcome()
-            helper = threading.Thread(target=_help, args=(done, mask), name="nbsocket log", daemon=True)
-            with suppress(RuntimeError):  # no thread now: with the next message, or at the end
-                office.helper = helper
-                helper.start()
-                # Not join(), which asks for current_thread().
-                done.wait_anywhere()
+    goes_on = True
+    while goes_on:
+        done: Outcome[None] = Outcome()
+        helper = threading.Thread(target=_help, args=(done, mask), name="nbsocket log", daemon=True)
+        try:
+            office.helper = helper
+            helper.start()
+            # Not join(), which asks for current_thread().
+            done.wait_anywhere()
+        except RuntimeError:  # no thread now: with the next message, or at the end
+            goes_on = False
+        office.licence.append(office)
+        goes_on = goes_on and bool(office.waiting) and _take_licence(office)
 
 
 def _help(done: Outcome[None], mask: frozenset[int]) -> None:
