@@ -10,7 +10,7 @@ import pytest
 
 from nbsocket import Modem
 from nbsocket.sim import Fault, Simulator
-from tests.faults.load import connect, load, wait_until, words_of
+from tests.faults.load import SIZE, connect, load, wait_until, words_of
 from tests.helpers import receive_exactly, tcp_server
 
 
@@ -23,9 +23,12 @@ def test_reset_of_one_leaves_the_others(make_simulator: Callable[..., Simulator]
         cut = next(connection for connection in busy if connection.is_over)
         others = [connection for connection in busy if connection is not cut]
         sizes = [len(connection.got) for connection in others]
-        wait_until(lambda: all(len(one.got) > size + 50_000 for one, size in zip(others, sizes, strict=True)))
+        # On a busy line the end is told up to two seconds later, and by then the others may have got everything.
+        wait_until(
+            lambda: all(len(one.got) > min(size + 50_000, SIZE - 1) for one, size in zip(others, sizes, strict=True))
+        )
         cut.check()
-        assert not any(connection.is_over for connection in others)
+        assert not any(connection.is_over and len(connection.got) < SIZE for connection in others)
         busy.try_again()
     busy.check()
 
