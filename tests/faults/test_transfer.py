@@ -10,7 +10,7 @@ import pytest
 
 from nbsocket import Modem
 from nbsocket.sim import Fault, Simulator
-from tests.faults.load import SIZE, connect, load, wait_until, words_of
+from tests.faults.load import connect, load, wait_until, words_of
 from tests.helpers import receive_exactly, tcp_server
 
 
@@ -24,11 +24,11 @@ def test_reset_of_one_leaves_the_others(make_simulator: Callable[..., Simulator]
         others = [connection for connection in busy if connection is not cut]
         sizes = [len(connection.got) for connection in others]
         # On a busy line the end is told up to two seconds later, and by then the others may have got everything.
-        wait_until(
-            lambda: all(len(one.got) > min(size + 50_000, SIZE - 1) for one, size in zip(others, sizes, strict=True))
-        )
+        whole = [len(words_of(2 * connection.number + 1)) for connection in others]
+        enough = [min(size + 50_000, most) for size, most in zip(sizes, whole, strict=True)]
+        wait_until(lambda: all(len(one.got) >= least for one, least in zip(others, enough, strict=True)))
         cut.check()
-        assert not any(connection.is_over and len(connection.got) < SIZE for connection in others)
+        assert not any(one.is_over and len(one.got) < most for one, most in zip(others, whole, strict=True))
         busy.try_again()
     busy.check()
 
