@@ -1,6 +1,6 @@
-"""Runs every program of ``libraries.py`` both ways and writes README's table: ``python -m compat_tests.report``.
+"""Runs every program of ``libraries.py`` both ways and writes the table of docs/libraries.md: ``python -m compat_tests.report``.
 
-With ``--check`` README is left alone; the exit code tells whether it names every library.
+With ``--check`` the page is left alone; the exit code tells whether it names every library.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from compat_tests.libraries import HOST, LIBRARIES, WAYS, Library, program_envir
 from nbsocket._cli._demo_servers import make_certificates
 
 HOME = Path(__file__).parents[1]
-README = HOME / "README.md"
+PAGE = HOME / "docs" / "libraries.md"
 BEGIN, END = "<!-- libraries: made by python -m compat_tests.report -->\n", "<!-- libraries: end -->\n"
 TIMEOUT = 150.0
 
@@ -82,17 +82,17 @@ def table(rows: Iterable[Row]) -> str:
 
 
 def main(argv: list[str]) -> int:
-    """Write the table into README, or check that it is complete."""
-    before, begin, rest = README.read_text().partition(BEGIN)
+    """Write the table into the page, or check that it is complete."""
+    before, begin, rest = PAGE.read_text().partition(BEGIN)
     old, end, after = rest.partition(END)
     if not begin or not end:
-        raise SystemExit(f"{README} lacks the marks of the table")
+        raise SystemExit(f"{PAGE} lacks the marks of the table")
     if "--check" in argv:
         missing = {library.name for library in LIBRARIES if f"\n| {library.name} |" not in old}
-        print("\n".join(f"README.md lacks {name}" for name in sorted(missing)) or "every library is there")
+        print("\n".join(f"docs/libraries.md lacks {name}" for name in sorted(missing)) or "every library is there")
         return int(bool(missing))
     rows = run_all()
-    README.write_text(before + begin + table(rows) + end + after)
+    PAGE.write_text(before + begin + table(rows) + end + after)
     failed = [row.library.name for row in rows if row.failures]
     print(f"{len(rows)} libraries", *(f"see {name}" for name in failed), sep="\n")
     return int(bool(failed))

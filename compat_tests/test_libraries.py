@@ -26,6 +26,6 @@ def test_library(run: Callable[..., str], ca_file: Path, servers: Servers, libra
     assert run(*WAYS[way](port, arguments), environment=library.environment).splitlines()
 
 
-def test_readme_names_every_library() -> None:
+def test_the_documents_name_every_library() -> None:
     """Its table is made by ``python -m compat_tests.report``."""
     assert report.main(["--check"]) == 0

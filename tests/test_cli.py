@@ -347,14 +347,14 @@ def test_sentence_is_one_line_without_errno() -> None:
     assert sentence_of(RuntimeError()) == "RuntimeError"
 
 
-def test_readme_has_the_exit_codes() -> None:
-    readme = (ROOT / "README.md").read_text()
-    assert all(f"| {code.value} | {meaning} |" in readme for code, meaning in MEANINGS.items())
+def test_the_documents_have_the_exit_codes() -> None:
+    page = (ROOT / "docs" / "command-line.md").read_text()
+    assert all(f"| {code.value} | {meaning} |" in page for code, meaning in MEANINGS.items())
 
 
-def test_readme_names_every_subcommand() -> None:
-    readme = (ROOT / "README.md").read_text()
-    assert all(re.search(rf"\| `nbsocket {name}\b", readme) for name in SUBCOMMANDS)
+def test_the_documents_name_every_subcommand() -> None:
+    page = (ROOT / "docs" / "command-line.md").read_text()
+    assert all(re.search(rf"\| `nbsocket {name}\b", page) for name in SUBCOMMANDS)
 
 
 def test_ci_runs_readmes_commands() -> None:

@@ -63,8 +63,8 @@ ELSEWHERE = {
 
 #: Case: why nothing can be tested.
 WITHOUT_A_TEST = {
-    "libraries that connect in C (libpq, libcurl, gRPC)": "Python sees nothing of it; README's limits name them",
-    "time-outs too short for NB-IoT": "they are the libraries' own; README's table of libraries says which to raise",
+    "libraries that connect in C (libpq, libcurl, gRPC)": "Python sees nothing of it; docs/limits.md names them",
+    "time-outs too short for NB-IoT": "they are the libraries' own; the table of docs/libraries.md says which to raise",
 }
 
 

@@ -16,7 +16,7 @@ def main() -> int:
 
     import nbsocket
 
-    # As README says for aiocoap; `nbsocket run` does it by itself.
+    # As docs/libraries.md says for aiocoap; `nbsocket run` does it by itself.
     os.environ["AIOCOAP_CLIENT_TRANSPORT"] = "simple6:tcpclient"
 
     with nbsocket.configure(port) as modem, nbsocket.patch(modem, bypass="none"):

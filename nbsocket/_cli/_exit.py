@@ -23,7 +23,7 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
-#: One row a code: README's table and the help's last paragraph say the same.
+#: One row a code: the table of docs/command-line.md and the help's last paragraph say the same.
 MEANINGS: dict[ExitCode, str] = {
     ExitCode.SUCCESS: "success",
     ExitCode.FAILURE: "the command failed in a way that has no code of its own",
