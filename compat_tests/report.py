@@ -1,4 +1,4 @@
-"""Runs every program of ``libraries.py`` both ways and writes the table of docs/libraries.md: ``python -m compat_tests.report``.
+"""Runs every program of ``libraries.py`` both ways and writes docs/libraries.md: ``python -m compat_tests.report``.
 
 With ``--check`` the page is left alone; the exit code tells whether it names every library.
 """
