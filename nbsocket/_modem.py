@@ -206,8 +206,7 @@ class Modem:
         Args:
             timeout: seconds; None is enough for a module that boots. Registration to the network is not waited for.
         Raises:
-            OSError: the port cannot be opened (ENOENT, EACCES, EBUSY, ...), or the module does not answer (ETIMEDOUT,
-            ...).
+            OSError: the port cannot be opened (ENOENT, EACCES, EBUSY, ...), or the module does not answer (ETIMEDOUT).
         """
         _check_timeout(timeout)
         self._engine.open()
