@@ -10,11 +10,11 @@ import errno
 import operator
 import os
 import socket as _socket_module
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from socket import AF_INET, AF_INET6, EAI_NONAME, gaierror, inet_aton, inet_ntop
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from ._dataclass import dataclass
 from ._parameter import MAX_HOST_SIZE, check_host
 
 __all__ = [

@@ -15,7 +15,6 @@ import sys
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from socket import SOCK_DGRAM, SOCK_STREAM
 from types import FrameType
 from typing import Any
@@ -35,6 +34,7 @@ from ._audit import audit
 from ._bypass import LOOPBACK, NOTHING
 from ._channel import Channel, DatagramChannel, State, StreamChannel, lookup
 from ._clock import monotonic
+from ._dataclass import dataclass
 from ._resolver import local_address, resolve_one
 from ._route import Route, is_local_name
 from ._stdlib import GenuineSocket, StdlibSocket, own_traffic

@@ -7,9 +7,9 @@ servers for them where the table has no line. Source: RFC 6761 §6.3, hosts(5).
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from ipaddress import ip_address
 
+from ._dataclass import dataclass
 from ._stdlib import genuine_os as os
 
 __all__ = ["HOSTS_FILE", "IPV6_FILE", "LocalHost", "find", "is_local_name"]

@@ -22,7 +22,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from types import CellType, ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any
@@ -31,6 +30,7 @@ from . import _aiohttp, _calls, _exit, _options, _resolver, _stdlib, _transfer
 from ._address import INET_FAMILIES
 from ._bypass import Bypass
 from ._captured import replace_look_up, watch_past_patch
+from ._dataclass import dataclass, field
 from ._route import Route
 from ._socket import attach_datagrams, known_kind, socket
 from ._stdlib import GenuineSocket, StdlibSocket

@@ -11,8 +11,9 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
+
+from nbsocket._dataclass import dataclass
 
 __all__ = ["STARTS", "Program", "find_programs"]
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from ._bypass import NOTHING, Bypass
 from ._clock import monotonic
+from ._dataclass import dataclass, field
 from ._errors import copy_of
 from ._hosts import is_local_name
 from ._outcome import Outcome

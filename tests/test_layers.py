@@ -53,11 +53,12 @@ LAYERS = [
     "_waker",
     "_parameter",
     "_stdlib",
+    "_dataclass",
     "_version",
 ]
 
 #: The far end of the wire stands apart: nothing but the genuine functions, and only these may import it.
-SIM_IMPORTS = {"_clock", "_exit", "_outcome", "_stdlib", "_threads", "_version", "_waker"}
+SIM_IMPORTS = {"_clock", "_dataclass", "_exit", "_outcome", "_stdlib", "_threads", "_version", "_waker"}
 SIM_USERS = {"_cli", "_port", "pytest_plugin"}
 
 #: Modules that do I/O, wait, or read a clock.

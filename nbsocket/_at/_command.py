@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar, Generic, TypeVar
 
 from nbsocket._at._errors import RemoteProtocolError
 from nbsocket._at._syntax import split_fields
+from nbsocket._dataclass import dataclass
 
 __all__ = ["MAX_COMMAND_SIZE", "REGISTRATION_ANSWER_RE", "Command", "InfoResponse", "Raw", "TestForm", "last_fields"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
@@ -20,6 +19,7 @@ from nbsocket._at._syntax import (
     read_text,
 )
 from nbsocket._at._values import PdpAddress, PdpContext, RegistrationStatus, SignalQuality
+from nbsocket._dataclass import dataclass
 from nbsocket._parameter import check_parameter
 
 __all__ = [

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, Literal
 
 from nbsocket._at._command import Command, InfoResponse
+from nbsocket._dataclass import dataclass
 
 __all__ = [
     "NEED_DATA",

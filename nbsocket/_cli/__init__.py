@@ -12,12 +12,12 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol, cast
 
 from nbsocket._cli._exit import CommandError, ExitCode, describe_exit_codes, exit_code_of, sentence_of
 from nbsocket._cli._options import Parser, add_common_options, set_up_logging, show_warnings
 from nbsocket._cli._standard_streams import open_missing, show_missing
+from nbsocket._dataclass import dataclass
 from nbsocket._version import __version__
 
 

@@ -14,12 +14,13 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TextIO
 
 from nbsocket._cli._demo_servers import Server, make_certificates, start_broker, start_http
 from nbsocket._cli._exit import CommandError, ExitCode
+from nbsocket._dataclass import dataclass
 from nbsocket.sim import Options, Simulator, SocketStats
 
 PROGRAMS = Path(__file__).parent / "demo_programs"

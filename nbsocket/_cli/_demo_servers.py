@@ -8,9 +8,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from nbsocket._dataclass import dataclass
 from nbsocket._stdlib import GenuineSocket
 
 START_TIMEOUT = 20.0

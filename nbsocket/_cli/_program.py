@@ -13,11 +13,11 @@ import pkgutil
 import runpy
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib.machinery import SourceFileLoader, SourcelessFileLoader
 from types import CodeType, ModuleType, TracebackType
 
 from nbsocket._cli._exit import CommandError, ExitCode
+from nbsocket._dataclass import dataclass
 
 #: The ``__main__`` modules that a program's own has replaced: their code is still running, so they are kept alive.
 _replaced_mains: list[ModuleType | None] = []

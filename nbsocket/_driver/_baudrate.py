@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from errno import EINVAL, EIO, ENODEV, EOPNOTSUPP
 from typing import ClassVar
 
 from nbsocket._at import IPR, FinalResult
+from nbsocket._dataclass import dataclass
 from nbsocket._driver._life import PROBES_FIXED, PROBES_SEARCHING, catch_up, probe
 from nbsocket._driver._requests import Plain, Surroundings, checked
 from nbsocket._driver._script import Pause, SetRate, Steps, Unanswered, Write

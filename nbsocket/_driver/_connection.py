@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Protocol
+
+from nbsocket._dataclass import dataclass
 
 __all__ = ["Connection", "Phase", "Source"]
 

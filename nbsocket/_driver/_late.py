@@ -11,7 +11,8 @@ came.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from nbsocket._dataclass import dataclass
 
 __all__ = ["LateOutcomes"]
 

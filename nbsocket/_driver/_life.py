@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
-from dataclasses import dataclass
 from errno import EIO, ENODEV
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -37,6 +36,7 @@ from nbsocket._at import (
     RegistrationStatus,
     SocketStatus,
 )
+from nbsocket._dataclass import dataclass
 from nbsocket._driver._network import SIM_ERRORS
 from nbsocket._driver._requests import checked
 from nbsocket._driver._script import Await, Pause, SetRate, Steps, Unanswered, Write

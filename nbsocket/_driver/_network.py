@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from nbsocket._at import CEREGRead, CPINRead, FinalResult, Registration, RegistrationStatus, RemoteProtocolError
+from nbsocket._dataclass import dataclass
 from nbsocket._driver._script import Steps
 
 __all__ = ["DENIED", "REGISTERED", "REGISTRATION", "SIM_ERRORS", "NetworkState", "ask_registration", "look_at_sim"]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from errno import EINVAL, ETIMEDOUT
 from typing import ClassVar
 
 from nbsocket._at import CGMR, QPING, FinalResult, PingSummary
 from nbsocket._at import PingReply as PingLine
+from nbsocket._dataclass import dataclass
 from nbsocket._driver._requests import OUTCOME_TIMEOUT, Plain, Surroundings, asked_twice, checked
 from nbsocket._driver._script import Await, Report, Steps
 from nbsocket._driver._values import PingReply, PingResult

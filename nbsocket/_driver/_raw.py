@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 from nbsocket._at import (
@@ -24,6 +23,7 @@ from nbsocket._at import (
     Raw,
     Received,
 )
+from nbsocket._dataclass import dataclass
 from nbsocket._driver._requests import OUTCOME_TIMEOUT, Surroundings, carried_out, checked
 from nbsocket._driver._script import Await, Report, Steps
 

@@ -8,7 +8,6 @@ them apart).
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from datetime import datetime
 from errno import EINVAL, EIO, ETIMEDOUT
 from typing import Any, ClassVar, Protocol
@@ -37,6 +36,7 @@ from nbsocket._at import (
     RemoteProtocolError,
     parse_time,
 )
+from nbsocket._dataclass import dataclass
 from nbsocket._driver._late import LateOutcomes
 from nbsocket._driver._network import REGISTERED, NetworkState, ask_registration, look_at_sim
 from nbsocket._driver._script import Await, Steps, Unanswered

@@ -8,12 +8,12 @@ yet, or that has ignored the command, says nothing of the name: it is asked agai
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from ipaddress import ip_address
 from socket import gaierror
 from typing import ClassVar, NamedTuple
 
 from nbsocket._at import QIDNSGIP, DnsAddress, DnsResult, FinalResult
+from nbsocket._dataclass import dataclass
 from nbsocket._driver._late import LateOutcomes
 from nbsocket._driver._opening import CHECKED_TRIES, NETWORK_RESULTS
 from nbsocket._driver._requests import OUTCOME_TIMEOUT, Plain, Surroundings, carried_out

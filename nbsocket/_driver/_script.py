@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator
-from dataclasses import dataclass
 from errno import EIO, ETIMEDOUT
 from typing import Any, Generic, TypeVar
 
 from nbsocket._at import Command, FinalResult
+from nbsocket._dataclass import dataclass
 from nbsocket._errors import make_error
 
 __all__ = ["Await", "Pause", "Report", "Script", "SetRate", "Step", "Steps", "Unanswered", "Write"]

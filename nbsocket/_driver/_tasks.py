@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from copy import copy
-from dataclasses import dataclass
 from errno import ENETDOWN, ETIMEDOUT
 from functools import partial
 from itertools import count
@@ -12,6 +11,7 @@ from socket import EAI_AGAIN, gaierror
 from typing import Any
 
 from nbsocket._at import DnsAddress, DnsResult, FinalResult, NtpResult, PingReply, PingSummary
+from nbsocket._dataclass import dataclass
 from nbsocket._driver._events import Event, RequestDone, RequestFailed, RequestProgress
 from nbsocket._driver._late import LateOutcomes
 from nbsocket._driver._links import Turn

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from nbsocket._dataclass import dataclass
 
 __all__ = ["DnsServers", "ModuleInfo", "ModuleSettings", "NetworkStatus", "PingReply", "PingResult", "SocketState"]
 

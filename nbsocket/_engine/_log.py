@@ -24,12 +24,12 @@ from _thread import get_ident
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from types import CodeType
 from typing import Any
 
 from nbsocket import _child_mask, _exit, _threads
 from nbsocket._clock import monotonic
+from nbsocket._dataclass import dataclass
 from nbsocket._outcome import Outcome
 
 __all__ = ["QUEUE_LIMIT", "Log", "deliver_now", "hush_while", "is_idle"]

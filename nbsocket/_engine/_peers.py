@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
 
 from nbsocket._channel import DatagramChannel
 from nbsocket._clock import monotonic
+from nbsocket._dataclass import dataclass, field
 from nbsocket._engine._stats import ConnectionStats
 
 __all__ = ["DATAGRAM_COST", "MAX_WAITING", "MAX_WAITING_SIZE", "Backlog", "DatagramSocket", "Peer"]

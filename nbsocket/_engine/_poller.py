@@ -9,9 +9,10 @@ from __future__ import annotations
 import select
 import selectors
 from contextlib import suppress
-from dataclasses import dataclass
 from time import sleep
 from typing import Protocol
+
+from nbsocket._dataclass import dataclass
 
 __all__ = ["Poller", "Ready", "SelectorPoller", "make_poller"]
 

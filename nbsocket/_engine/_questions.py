@@ -5,12 +5,12 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from nbsocket._clock import monotonic
+from nbsocket._dataclass import dataclass, field
 from nbsocket._driver import Request, RequestDone, RequestFailed, RequestProgress
 from nbsocket._engine._hub import Hub
 from nbsocket._engine._last_resort import run_every

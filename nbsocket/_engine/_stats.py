@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from nbsocket._dataclass import dataclass
 
 __all__ = ["KEPT_ACCOUNTS", "Accounts", "ConnectionStats", "Stats"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import errno
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from functools import partial
 
 from nbsocket._channel import State, StreamChannel
 from nbsocket._clock import monotonic
+from nbsocket._dataclass import dataclass, field
 from nbsocket._driver import Connected, ConnectFailed, ConnectionEnded, ConnectionReset, DataReceived, Event, PeerClosed
 from nbsocket._engine._hub import Hub
 from nbsocket._engine._last_resort import run_every

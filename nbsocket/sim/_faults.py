@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+
+from nbsocket._dataclass import dataclass, field
 
 #: What each action does; see :class:`Fault`.
 ACTIONS = {

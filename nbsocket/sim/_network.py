@@ -6,8 +6,8 @@ Handles are numbers the module chooses; a handle is used once. Nothing blocks, n
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 
+from .._dataclass import dataclass
 from ._hosts import Target
 
 

@@ -11,8 +11,9 @@ Grammar (V.250 §5.2, BC260Y-CN TCP/IP guide 1.1 §2.1.2)::
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum
+
+from nbsocket._dataclass import dataclass
 
 #: Longest command line kept: AT+QISEND with 1024 characters of text, all of them escaped, fits twice.
 MAX_LINE_SIZE = 4096

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
 from types import TracebackType
 
 from nbsocket import _exit
 from nbsocket._clock import monotonic
+from nbsocket._dataclass import dataclass, field
 
 from ._faults import Fault
 from ._link import Line, PairLine, PtyLine
