@@ -10,7 +10,7 @@ import pytest
 import nbsocket.sim
 
 #: What every part of nbsocket stands on: no protocol in it.
-FOUNDATION = {"_clock", "_exit", "_outcome", "_stdlib", "_threads", "_waker"}
+FOUNDATION = {"_clock", "_dataclass", "_exit", "_outcome", "_stdlib", "_threads", "_waker"}
 
 FILES = sorted(Path(nbsocket.sim.__file__).parent.glob("*.py"))
 PURE = {path.name for path in FILES} - {"_link.py", "_loopback.py", "_runner.py", "_simulator.py", "__init__.py"}
