@@ -191,7 +191,11 @@ class Segments:
         if result is not None and result.ok and is_own:
             self._confirmed(link, now)
             return
+        is_believable = result is not None and result.ok and self._late == [self._possible]
         if link.phase is Phase.JUDGING:
+            if is_believable:
+                # The count went with the socket: see believe_late_ok.
+                self._confirmed(link, now)
             return  # what is unsent then makes the end a reset
         if result is None and not self._is_hex and not (timeout is not None and timeout.was_accepted):
             # Whatever brings the module back may become payload first: its count proves nothing.
@@ -205,7 +209,7 @@ class Segments:
             self._refused(link, result, now)
         else:
             # It is an error after OK, or may be the outcome of an earlier send; this one's is still to come.
-            link.has_late_ok = result.ok and self._late == [self._possible]
+            link.has_late_ok = is_believable
             if is_stray:
                 self._late.append(now + LATE_OUTCOME)
             link.awaits_outcome, link.outcome_patience = True, LATE_OUTCOME

@@ -656,6 +656,18 @@ def test_send_ok_is_believed_when_closed_after_orphans(is_count_asked: bool) -> 
     assert bench.take(PeerClosed).key == key
 
 
+def test_send_ok_behind_closed_is_believed_after_orphans() -> None:
+    """The module said "closed" before SEND OK: the count is gone as well, and the SEND OK is hardly a dead program's."""
+    bench, key, _ = after_orphans()
+    bench.say("OK", '+QIURC: "recv",0,3,"74776F"', '+QIURC: "closed",0')
+    bench.advance(0.5)
+    bench.say("SEND OK")
+    bench.advance(END_DELAY)
+    bench.dialog(("AT+QICLOSE=0", "OK", "CLOSE OK"))
+    assert bench.take(DataReceived).data == b"two"
+    assert bench.take(PeerClosed).key == key
+
+
 @pytest.mark.parametrize("is_refused", [False, True])
 def test_send_ok_after_orphans_is_looked_into(is_refused: bool) -> None:
     """It may be a dead program's: what the count does not show was not sent, and SEND FAIL is our own then."""

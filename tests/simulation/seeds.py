@@ -106,4 +106,6 @@ LATER_SEEDS = {
     774: "a SEND OK was not believed after orphans, and closed took the count (test_segments: closed_after_orphans)",
     891: "the same",
     9401141: "a killed program's SEND FAIL was taken for a refusal (test_datagrams: earlier_program)",
+    9510492: "SEND OK behind closed was not believed after orphans (test_segments: behind_closed)",
+    14018857: "the same",
 }
