@@ -66,6 +66,9 @@ __all__ = [
 
 #: The module gives an outcome within 60 s of QIOPEN; look-ups and clock requests are given the same.
 OUTCOME_TIMEOUT = 60.0
+#: Seconds for which a clock request's outcome is owed after the command was refused with ERROR: a module that carried it
+#: out all the same may have taken a while to begin, and its server a while to answer.
+OWED_TIME_TIMEOUT = OUTCOME_TIMEOUT + 10.0
 
 
 class Surroundings(Protocol):
@@ -323,15 +326,15 @@ class SyncTime(Plain):
     def steps(self, surroundings: Surroundings) -> Steps[datetime]:
         late = surroundings.late_outcomes("ntp")
         command: Command[Any] = QNTP(self.server, self.port, self.set_clock)
-        answer = yield from asked_twice(command, late, self.server, OUTCOME_TIMEOUT)
+        answer = yield from asked_twice(command, late, self.server, OWED_TIME_TIMEOUT)
         if not answer.ok and answer.code is None:
             # The heading of §2.3.9 spells it QNTPT, its example QNTP: firmware may know either.
             command = QNTP(self.server, self.port, self.set_clock, spelling="QNTPT")
-            answer = yield from asked_twice(command, late, self.server, OUTCOME_TIMEOUT)
+            answer = yield from asked_twice(command, late, self.server, OWED_TIME_TIMEOUT)
         checked(answer)
         outcome: NtpResult | None = yield Await((NtpResult,), OUTCOME_TIMEOUT)
         if outcome is None:
-            late.owe(self.server, OUTCOME_TIMEOUT)
+            late.owe(self.server, OWED_TIME_TIMEOUT)
             raise make_error(ETIMEDOUT, f"no outcome of {command.line}", command=command.line)
         if outcome.result or outcome.time is None:
             raise error_from_result(outcome.result or None, command.line)

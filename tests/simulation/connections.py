@@ -146,7 +146,7 @@ class Connection:
         self.written = 0
         self.taken = 0
         self.read = 0
-        #: Something came since the driver took the last bytes: it may be the answer to them.
+        #: Something came since the last segment went out: it may be the answer to all that was written.
         self.has_heard = True
         self.waiting: list[bytes] = []
         self.datagrams: Counter[bytes] = Counter()
@@ -224,7 +224,6 @@ class Connection:
             return data
         data = self.up[self.taken : min(self.taken + max_bytes, self.written)]
         self.taken += len(data)
-        self.has_heard = self.has_heard and not data
         return data
 
     # -- checks

@@ -108,4 +108,6 @@ LATER_SEEDS = {
     9401141: "a killed program's SEND FAIL was taken for a refusal (test_datagrams: earlier_program)",
     9510492: "SEND OK behind closed was not believed after orphans (test_segments: behind_closed)",
     14018857: "the same",
+    9305004: "model: a segment went out after the last that was heard, and nothing confirmed it",
+    9402898: "a clock request's late outcome came after 62 s, to the next one (test_late: not_for_ever)",
 }

@@ -331,6 +331,8 @@ class World:
         # A question about another connection may become payload of a send that was denied and is under way.
         if data.startswith(b"AT+QISEND") and not data.startswith(b",0\r", len(b"AT+QISEND=0")):
             self._last_send = self._owner(data[:40].decode("latin-1"))
+            if self._last_send is not None:
+                self._last_send.has_heard = False
 
     def _count_commands(self) -> None:
         moment, number = self._commands_now
