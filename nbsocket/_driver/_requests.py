@@ -66,8 +66,8 @@ __all__ = [
 
 #: The module gives an outcome within 60 s of QIOPEN; look-ups and clock requests are given the same.
 OUTCOME_TIMEOUT = 60.0
-#: Seconds for which a clock request's outcome is owed after the command was refused with ERROR: a module that carried it
-#: out all the same may have taken a while to begin, and its server a while to answer.
+#: Seconds for which a clock request's outcome is owed after the command was refused with ERROR: a module that carried
+#: it out all the same may have taken a while to begin, and its server a while to answer.
 OWED_TIME_TIMEOUT = OUTCOME_TIMEOUT + 10.0
 
 

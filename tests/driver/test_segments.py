@@ -657,7 +657,7 @@ def test_send_ok_is_believed_when_closed_after_orphans(is_count_asked: bool) -> 
 
 
 def test_send_ok_behind_closed_is_believed_after_orphans() -> None:
-    """The module said "closed" before SEND OK: the count is gone as well, and the SEND OK is hardly a dead program's."""
+    """The module said "closed" before SEND OK: the count is gone, and the SEND OK is hardly a dead program's."""
     bench, key, _ = after_orphans()
     bench.say("OK", '+QIURC: "recv",0,3,"74776F"', '+QIURC: "closed",0')
     bench.advance(0.5)

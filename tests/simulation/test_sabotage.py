@@ -23,9 +23,12 @@ from tests.simulation.runner import run_seed
 MOST_SEEDS = 1000
 
 
-def first_failure(kinds: set[str]) -> int:
-    """The first seed that fails, which must be in one of these ways."""
-    for seed in range(MOST_SEEDS):
+def first_failure(kinds: set[str], seen_at: int) -> int:
+    """The first seed that fails, which must be in one of these ways.
+
+    The seed that failed when the test was written goes first: minutes are saved while the schedules stay the same.
+    """
+    for seed in (seen_at, *range(MOST_SEEDS)):
         for _, kind, sentence in run_seed(seed).failures:
             assert kind in kinds, sentence
             return seed
@@ -43,7 +46,7 @@ def test_segment_lost_on_send_fail(monkeypatch: pytest.MonkeyPatch) -> None:
             answered(self, link, result, now)
 
     monkeypatch.setattr(Segments, "answered", lose)
-    assert first_failure({"up", "gap", "lost", "eof"}) < MOST_SEEDS
+    assert first_failure({"up", "gap", "lost", "eof"}, seen_at=16) < MOST_SEEDS
 
 
 @pytest.mark.timeout(300)
@@ -56,14 +59,14 @@ def test_segment_sent_again_without_a_look(monkeypatch: pytest.MonkeyPatch) -> N
         return self.resend_turn()
 
     monkeypatch.setattr(Segments, "look_turn", send_blindly)
-    assert first_failure({"up", "datagram", "gap", "isolation"}) < MOST_SEEDS
+    assert first_failure({"up", "datagram", "gap", "isolation"}, seen_at=8) < MOST_SEEDS
 
 
 @pytest.mark.timeout(300)
 def test_late_outcome_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """The count says for 20 s what it said before, and is believed at once."""
     monkeypatch.setattr(_segments, "LATE_OUTCOME", 0.0)
-    assert first_failure({"up", "datagram", "gap", "isolation"}) < MOST_SEEDS
+    assert first_failure({"up", "datagram", "gap", "isolation"}, seen_at=86) < MOST_SEEDS
 
 
 @pytest.mark.timeout(300)
@@ -78,7 +81,7 @@ def test_data_delivered_after_a_reset(monkeypatch: pytest.MonkeyPatch) -> None:
             received(self, socket_id, data, now)
 
     monkeypatch.setattr(Links, "received", deliver)
-    assert first_failure({"order"}) < MOST_SEEDS
+    assert first_failure({"order"}, seen_at=34) < MOST_SEEDS
 
 
 @pytest.mark.timeout(300)
@@ -91,7 +94,7 @@ def test_data_after_closed_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
             received(self, socket_id, data, now)
 
     monkeypatch.setattr(Links, "received", drop)
-    assert first_failure({"eof"}) < MOST_SEEDS
+    assert first_failure({"eof"}, seen_at=20) < MOST_SEEDS
 
 
 @pytest.mark.timeout(300)
@@ -101,7 +104,7 @@ def test_end_of_file_without_a_look_at_what_was_acknowledged(monkeypatch: pytest
             self._verdict(link, is_clean=True)
 
     monkeypatch.setattr(Links, "_judge_turn", believe)
-    assert first_failure({"eof"}) < MOST_SEEDS
+    assert first_failure({"eof"}, seen_at=71) < MOST_SEEDS
 
 
 @pytest.mark.timeout(300)
@@ -110,7 +113,7 @@ def test_signs_of_a_loss_are_not_looked_into(monkeypatch: pytest.MonkeyPatch) ->
         return bool(self._links.open_socket_ids)
 
     monkeypatch.setattr(Lookout, "suspect", ignore)
-    assert first_failure({"untold"}) < MOST_SEEDS
+    assert first_failure({"untold"}, seen_at=289) < MOST_SEEDS
 
 
 @pytest.mark.timeout(300)
@@ -123,7 +126,7 @@ def test_id_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
             self._free_ids.remove(link.socket_id)
 
     monkeypatch.setattr(Links, "_gone", forget)
-    assert first_failure({"leak", "dead", "isolation", "hang"}) < MOST_SEEDS
+    assert first_failure({"leak", "dead", "isolation", "hang"}, seen_at=1) < MOST_SEEDS
 
 
 @pytest.mark.timeout(300)
@@ -135,25 +138,26 @@ def test_answer_matched_late(monkeypatch: pytest.MonkeyPatch) -> None:
             turn.finish(None, now)
 
     monkeypatch.setitem(_handlers(), CommandTimeout, go_on)
-    assert first_failure({"up", "answer", "gap", "isolation", "leak", "order", "eof", "dead", "lost"}) < MOST_SEEDS
+    kinds = {"up", "answer", "gap", "isolation", "leak", "order", "eof", "dead", "lost"}
+    assert first_failure(kinds, seen_at=12) < MOST_SEEDS
 
 
 @pytest.mark.timeout(300)
 def test_late_look_up_mistaken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LateOutcomes, "owe", lambda self, subject, seconds: None)
-    assert first_failure({"answer"}) < MOST_SEEDS
+    assert first_failure({"answer"}, seen_at=90) < MOST_SEEDS
 
 
 @pytest.mark.timeout(300)
 def test_refused_look_up_taken_for_an_unknown_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_errors, "_GAI_CODES", dict.fromkeys((None, *range(600)), EAI_NONAME))
-    assert first_failure({"answer"}) < MOST_SEEDS
+    assert first_failure({"answer"}, seen_at=52) < MOST_SEEDS
 
 
 @pytest.mark.timeout(300)
 def test_refused_look_up_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_resolve, "PATIENCE", 0.0)
-    assert first_failure({"lost"}) < MOST_SEEDS
+    assert first_failure({"lost"}, seen_at=514) < MOST_SEEDS
 
 
 @pytest.mark.timeout(300)
@@ -167,7 +171,7 @@ def test_line_read_inside_a_payload(monkeypatch: pytest.MonkeyPatch) -> None:
         return read_text(self, quotes, available)
 
     monkeypatch.setattr(Framer, "_read_text", read_line)
-    assert first_failure({"down", "gap", "lost", "eof", "isolation", "datagram", "dead"}) < MOST_SEEDS
+    assert first_failure({"down", "gap", "lost", "eof", "isolation", "datagram", "dead"}, seen_at=5) < MOST_SEEDS
 
 
 @pytest.mark.timeout(300)
@@ -178,7 +182,7 @@ def test_damage_to_one_connection_resets_the_others(monkeypatch: pytest.MonkeyPa
         damaged(self, socket_id, False, reason)
 
     monkeypatch.setattr(Links, "damaged", spread)
-    assert first_failure({"isolation"}) < MOST_SEEDS
+    assert first_failure({"isolation"}, seen_at=294) < MOST_SEEDS
 
 
 def _handlers() -> dict[type, Any]:
