@@ -98,6 +98,10 @@ QUESTION_TRIES = 3
 #: them off (ATQ1).
 QUIET_TRY = 5
 
+#: Times that a module which may be switching its radio on is asked for its mode; each takes 5 s while it is too busy to
+#: tell. Siblings of this module were seen to need 85 s.
+RADIO_TRIES = 15
+
 #: Seconds that the answer which ends those of many AT may take, and how often it is asked for. Not sooner: the second
 #: answer would be taken for that of the next command.
 MARKER_TIMEOUT = 20.0
@@ -322,15 +326,30 @@ def configure_again(settings: Settings, line: LineState, has_restarted: bool) ->
     yield from _set_data_format(settings, line, None)
     registration = yield from _ask(CEREGRead(), line)
     if registration is not None and registration.n == 0:
-        yield CEREG(1)
+        yield from _carry_out(CEREG(1))
     rows = (yield from _ask(QISTATERead(), line)) if has_restarted else None
     yield from _accept_echo(settings, line)
     return Found(registration, rows)
 
 
+def _carry_out(command: Command[Any], refusals: frozenset[int | None] | None = BUSY_RESULTS) -> Steps[FinalResult]:
+    """Give a command that does no harm when it is carried out twice; once more where the answer is missing.
+
+    A module that ignores what comes soon after an answer would otherwise ignore the same one of a series each time.
+    """
+    with suppress(Unanswered):
+        answer = yield from _insist(command, refusals)
+        return answer
+    answer = yield from _insist(command, refusals)
+    # It may have been the answer to the first one: then another is still to come.
+    yield Pause(IGNORING_TIME)
+    yield from _insist_on_marker()
+    return answer
+
+
 def _end_echo(line: LineState) -> Steps[None]:
     if line.has_echo:
-        yield from _insist(ATE0(), None)
+        yield from _carry_out(ATE0(), None)
         line.has_echo = False  # that of ATE0 itself does not count
 
 
@@ -339,7 +358,7 @@ def _accept_echo(settings: Settings, line: LineState) -> Steps[None]:
     if not line.has_echo:
         return
     yield from _end_echo(line)
-    yield AT()
+    yield from _carry_out(AT())
     line.echo_stays = line.has_echo
     if line.echo_stays and not settings.is_hex:
         raise make_error(
@@ -352,16 +371,16 @@ def _accept_echo(settings: Settings, line: LineState) -> Steps[None]:
 
 def _choose_errors(line: LineState) -> Steps[None]:
     if (yield from _ask(CMEERead(), line)) != 1:  # it is stored, so that it is not written for nothing
-        yield CMEE(1)
+        yield from _carry_out(CMEE(1))
 
 
 def _choose_sleep(settings: Settings, line: LineState) -> Steps[None]:
     if settings.restore_sleep and line.sleep_mode is None:
         line.sleep_mode = yield from _ask(QSCLKRead(), line)
-    yield QSCLK(0)
+    yield from _carry_out(QSCLK(0))
     if settings.power == "awake" and not settings.restore_sleep and (yield from _ask(CPSMSRead(), line)):
         # QSCLK=0 keeps the serial port awake, not the radio: with power saving the network cannot reach it.
-        yield CPSMS(0)
+        yield from _carry_out(CPSMS(0))
 
 
 def _switch_radio_on(line: LineState) -> Steps[None]:
@@ -372,10 +391,14 @@ def _switch_radio_on(line: LineState) -> Steps[None]:
         with suppress(Unanswered):
             answer = yield from _insist(command)
             break
-        # It, or its answer, may have been lost.
+        # It, or its answer, may have been lost; or it is still at work, and refuses everything else meanwhile.
         yield from _insist_on_marker()
-        if (yield from _ask(CFUNRead(), line)) == 1:
-            return
+        for _ in range(RADIO_TRIES):
+            mode = yield from _ask(CFUNRead(), line)
+            if mode == 1:
+                return
+            if mode is not None:
+                break
     if answer is None:
         raise make_error(EIO, "the module does not switch its radio on", command=CFUN(1).line)
     # Without a SIM card everything but the network can be used; what is the matter is told when somebody wants that.
@@ -526,7 +549,7 @@ def _set_data_format(settings: Settings, line: LineState, marker: FinalResult | 
     if have is None:
         have = yield from _ask_data_format(line)
     if (have.send_hex, have.receive_hex) != (settings.is_hex, settings.is_hex):
-        checked((yield from _insist(QICFG(settings.is_hex, settings.is_hex))))
+        checked((yield from _carry_out(QICFG(settings.is_hex, settings.is_hex))))
 
 
 def _ask_data_format(line: LineState) -> Steps[DataFormat]:

@@ -140,6 +140,8 @@ class Connection:
         self.down = Content(kind, f"{seed} {number} down")
         self.key = 0
         self.opened_at = 0.0
+        #: As the application asked; 0: any.
+        self.local_port = 0
         #: Everything that the driver said, and what the application did: "open", "connected", "failed", "closed",
         #: "reset", "ended", "finished" (by end_of_data), "aborted", "gone" (its process is).
         self.told: list[str] = []

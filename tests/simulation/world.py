@@ -452,6 +452,8 @@ class World:
         is_excused = has_no_socket or has_cause or self._may_time_out(link)
         # A radio that has more to send first than goes through in the time that the module gives an opening.
         is_excused |= bool(self.plan.module_options.radio_rate) and event.error.errno == ETIMEDOUT and not link.peers
+        # The module has lost the socket while it was opened, and keeps its port busy.
+        is_excused |= event.error.errno == EADDRINUSE and bool(link.local_port) and link.number in self._forgotten
         # The peer has ended it before the module told that it was there.
         is_excused |= any(peer.ended or peer.link.is_vanished for peer in link.peers)
         if link.manner not in ("refuse", "silent") and not is_excused:
@@ -900,7 +902,7 @@ class World:
         **choices: Any,
     ) -> None:
         link = Connection(self.plan.seed, number, service, peer, kind)
-        link.opened_at = self.now
+        link.opened_at, link.local_port = self.now, local_port
         link.has_keepalive = bool(choices.get("keepalive"))
         self.connections[number] = link
         if peer in ("refuse", "silent"):
