@@ -183,6 +183,10 @@ class Segments:
         """A SEND OK or SEND FAIL may come that is that of another program's segment; mostly none does."""
         self._late.append(_Late(now + LATE_OUTCOME, None))
 
+    def owes_outcome(self, now: float) -> bool:
+        """Whether the outcome of a segment that was sent may still come."""
+        return any(now < late.until and late.payload is not None for late in self._late)
+
     def answered(self, link: Connection, result: FinalResult | None, now: float) -> None:
         """Take the outcome of a segment; None: there was none in time."""
         timeout, self._timeout = self._timeout, None

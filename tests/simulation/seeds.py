@@ -120,4 +120,11 @@ LATER_SEEDS = {
     14000259: "model: a socket lost while it was opened keeps its local port busy",
     14004851: "SEND OK of a segment given twice was not believed when closed (test_segments: given_twice)",
     9304553: "a ping that was carried out twice left lines to the next (test_late: carried_out_twice)",
+    14006610: "an echo went on behind the late outcome of an earlier send (at/test_chat: result_in_the_middle)",
+    15100590: "model: the module was found late and had an earlier program's sockets closed slowly",
+    15102211: "model: at 9600 baud each answer waited behind a report",
+    15102599: "a strict module refused QICLOSE before its late SEND OK (test_links: refuses_everything_before)",
+    15103556: "the answer behind closed did not count while the end was judged (test_links: makes_it_clean)",
+    15101605: "model: a stray SEND FAIL after a restart that nobody had seen",
+    15105251: "a push came just when the id's rest was over",
 }

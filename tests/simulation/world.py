@@ -475,6 +475,9 @@ class World:
         options = self.plan.module_options
         needed = options.attach_delay + options.boot_time + 40 * options.answer_delay
         needed += options.address_delay + options.sim_busy + options.cfun_time
+        needed += options.orphans * options.close_delay + (12.0 if options.results == "none" else 0.0)
+        if any(link.manner == "flood" for link in self.connections.values()):
+            needed += 10 * 2 * 1100 * 10 / (self.module.uart.rate or 115200)  # each answer waits behind a report
         return needed > self.plan.settings.attach_timeout - 15.0
 
     def _may_time_out(self, link: Connection) -> bool:
@@ -861,6 +864,10 @@ class World:
             self._left_behind += 2  # the same
         self.causes.add(self.now, f"stray {data!r}")
         pending = self.driver._chat.pending
+        if b"SEND FAIL" in data:
+            # Where it is taken for that of a datagram under way, the datagram goes out again.
+            for link in self.connections.values():
+                link.may_double |= not link.is_tcp
         if pending is not None and pending.awaits_outcome and b"SEND OK" in data and self._last_send is not None:
             # Nothing tells it from the outcome of the send that is under way, whose own is then that of the next.
             for link in self.connections.values():
