@@ -8,6 +8,7 @@ may ask; ``_tasks`` keeps those requests, ``_late`` what the module still owes t
 
 from __future__ import annotations
 
+from nbsocket._driver._access import SimPin
 from nbsocket._driver._baudrate import ChangeBaudrate, check_baudrate
 from nbsocket._driver._connection import Source
 from nbsocket._driver._driver import SAID, Driver
@@ -91,6 +92,7 @@ __all__ = [
     "SetBaudrate",
     "SetDnsServers",
     "Settings",
+    "SimPin",
     "SocketState",
     "Source",
     "Stopped",

@@ -741,7 +741,8 @@ class Driver:
 
     def _begin_attach(self, now: float) -> None:
         self._attach_began = now
-        self._attach = Script(attach(self._network), (_at.Registration, _at.IpAssigned))
+        steps = attach(self._network, self._settings.pin, self._settings.dns)
+        self._attach = Script(steps, (_at.Registration, _at.IpAssigned))
         self._attach.start(now)
 
     def _back(self, script: Script[Any], now: float) -> None:

@@ -18,11 +18,13 @@ from nbsocket._at import (
     CCLK,
     CEREG,
     CFUN,
+    CGAUTH,
     CGDCONT,
     CGMR,
     CGPADDR,
     CGSN,
     CMEE,
+    CPIN,
     CPSMS,
     CSQ,
     IPR,
@@ -44,10 +46,12 @@ from nbsocket._at import (
     CEREGRead,
     CFUNRead,
     CGATTRead,
+    CGAUTHRead,
     CGDCONTRead,
     CMEERead,
     Command,
     CPINRead,
+    CPINRRead,
     CPSMSRead,
     DataFormat,
     DnsServers,
@@ -63,6 +67,7 @@ from nbsocket._at import (
     QISENDQuery,
     QISTATEContext,
     QISTATERead,
+    QPINCRead,
     QSCLKRead,
     Raw,
     RegistrationStatus,
@@ -105,6 +110,11 @@ LINES: list[tuple[Command[Any], str]] = [
     (CGDCONT(1, "IP", "my.apn"), 'AT+CGDCONT=1,"IP","my.apn"'),
     (CGDCONT(0, "IPV4V6", ""), 'AT+CGDCONT=0,"IPV4V6",""'),
     (CGDCONTRead(), "AT+CGDCONT?"),
+    (CPIN("1234"), 'AT+CPIN="1234"'),
+    (CPINRRead(), 'AT+CPINR="SIM PIN"'),
+    (QPINCRead(), "AT+QPINC?"),
+    (CGAUTH(1, "me", "secret"), 'AT+CGAUTH=1,1,"me","secret"'),
+    (CGAUTHRead(), "AT+CGAUTH?"),
     (IPR(115200), "AT+IPR=115200"),
     (IPRRead(), "AT+IPR?"),
     (QRST(), "AT+QRST=1"),
@@ -208,6 +218,10 @@ REFUSED: list[Any] = [
     *(lambda value=value: IPR(value) for value in (0, 300, 921600)),
     lambda: QNBIOTEVENT(2, 1),
     lambda: CGDCONT(-1, "IP", "x"),
+    *(lambda pin=pin: CPIN(pin) for pin in ["", "123", "123456789", "12a4", '1"34', "1234\r"]),
+    *(lambda word=word: CGAUTH(1, word, "x") for word in [*BAD_NAMES[1:], "x" * 65]),
+    *(lambda word=word: CGAUTH(1, "x", word) for word in [*BAD_NAMES[1:], "x" * 65]),
+    lambda: CGAUTH(16, "x", "x"),
     lambda: CGDCONT(1, "PPP", "x"),
     lambda: CCLK(datetime(2026, 1, 1)),
     lambda: CCLK(datetime(1999, 12, 31, 23, tzinfo=UTC)),
@@ -272,6 +286,11 @@ PARSED: list[tuple[Command[Any], list[InfoResponse], Any]] = [
     (QSCLKRead(), info("+QSCLK: 1"), 1),
     (CCLKRead(), info('+CCLK: "26/01/02,03:04:05+32"'), datetime(2026, 1, 1, 19, 4, 5, tzinfo=UTC)),
     (CCLKRead(), info("+CCLK: 26/01/02,03:04:05+00"), datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
+    (CPINRRead(), info("+CPINR: SIM PIN,3,3"), 3),
+    (CPINRRead(), info("+CPINR: SIM PUK,10,10", '+CPINR: "SIM PIN",2,3'), 2),
+    (QPINCRead(), info('+QPINC: "SC",1,10', '+QPINC: "P2",3,10'), 1),
+    (CGAUTHRead(), [], {}),
+    (CGAUTHRead(), info('+CGAUTH: 1,1,"me","secret"', "+CGAUTH: 2,0"), {1: ("me", "secret"), 2: ("", "")}),
     (CGDCONTRead(), [], []),
     (CGDCONTRead(), info('+CGDCONT: 1,"IP","my.apn","",0,0'), [PdpContext(1, "IP", "my.apn")]),
     (IPRRead(), info("+IPR: 115200"), 115200),
@@ -353,7 +372,7 @@ def test_malformed(command: Command[Any], responses: list[InfoResponse]) -> None
 @pytest.mark.parametrize("command", [command for command, _ in LINES], ids=lambda command: command.line[:40])
 def test_needs_info_means_that_nothing_cannot_be_parsed(command: Command[Any]) -> None:
     if not command.needs_info:
-        assert command.parse([]) in (None, [], DnsServers())
+        assert command.parse([]) in (None, [], {}, DnsServers())
     elif not isinstance(command, ATI):
         with pytest.raises(RemoteProtocolError):
             command.parse([])
