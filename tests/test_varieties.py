@@ -37,6 +37,7 @@ _NO_VARIETY = {
     "sleep_delay", "wake_delay", "wake_answer", "sleep_events", "clock", "time_zone", "idle_timeout",
     "context_reports", "stores_settings",
     "dead_after", "connect_timeout", "port_hold", "ping_times", "grain", "sim_card", "deaf_time",
+    "pin", "pin_attempts", "pdp_type",
 }  # fmt: skip
 
 CASES = [(name, data_format) for name, variety in VARIETIES.items() for data_format in variety.formats]
