@@ -121,6 +121,16 @@ VARIETIES: dict[str, Variety] = {
     "sim_busy": Variety({"sim_busy": 6.0}, rb"(\+CME ERROR: 14\r.*){6}"),
     "radio_off": Variety({"radio_off": True, "cfun_time": 30.0}, rb"\+CFUN: 0\r"),
     "radio_saves_power": Variety({"psm": True, "active_time": 2.0}, rb'\+CPSMS: 1,,,"01000001","00000001"\r'),
+    **{
+        f"lacks_commands_{answer}": Variety(
+            {"unknown_commands": ("CPSMS", "CMEE", "IPR"), "unknown_answer": answer, "cmee": 1}, shows
+        )
+        for answer, shows in {
+            "100": rb"\+CME ERROR: 100\r",
+            "4": rb"\+CME ERROR: 4\r",
+            "error": rb"\r\nERROR\r",
+        }.items()
+    },
     "short_rows": Variety({"state_rows": "short", "orphans": 2}, rb'\+QISTATE: 1,"UDP","[^"]*",7,0,2\r'),
     # Many at once, for runs of the whole suite.
     "mixture_1": Variety(
@@ -171,6 +181,7 @@ _UNSUITED = (
     "sim_busy",
     "radio_",
     "short_rows",
+    "lacks_",
     "booting",
     "far_away",
     "slow_line",

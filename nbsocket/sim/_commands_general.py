@@ -321,23 +321,6 @@ def set_ipr(module: Module, tail: str, now: float) -> Sequence[str]:
     return LATER
 
 
-# ---- settings that are only kept
-
-
-def _kept(name: str, default: str, ranges: str) -> dict[Form, Handler]:
-    """Return the forms of a command whose setting has no effect here."""
-
-    def read(module: Module, tail: str, now: float) -> Sequence[str]:
-        return [f"{name}: {module.life.stored.get(name, default)}"]
-
-    def write(module: Module, tail: str, now: float) -> Sequence[str]:
-        Arguments(tail, _PARAMETERS).number(0, 0, 5)
-        module.life.stored[name] = tail
-        return []
-
-    return {Form.TEST: constant(f"{name}: {ranges}"), Form.READ: read, Form.SET: write}
-
-
 _QSCLK: dict[Form, Handler] = {
     Form.TEST: constant("+QSCLK: (0-2)"),
     Form.READ: read_qsclk,
@@ -377,8 +360,6 @@ GENERAL: dict[str, dict[Form, Handler]] = {
     "+CGMM": {Form.TEST: constant(), Form.EXECUTE: constant(MODEL)},
     "+CGMR": {Form.TEST: constant(), Form.EXECUTE: execute_cgmr},
     "+CGSN": {Form.TEST: constant("+CGSN: (0-3)"), Form.EXECUTE: execute_cgsn, Form.SET: set_cgsn},
-    "+CIMI": {Form.TEST: constant(), Form.EXECUTE: constant("460040000000001")},
-    "+QCCID": {Form.TEST: constant(), Form.EXECUTE: constant("+QCCID: 89860400000000000001")},
     "+QSCLK": _QSCLK,
     "+QSCCLK": _QSCLK,  # as BC260Y-CN TCP/IP guide 1.1 §4.3.9 spells it
     "+QNBIOTEVENT": {
@@ -394,5 +375,4 @@ GENERAL: dict[str, dict[Form, Handler]] = {
         Form.READ: read_cpsms,
         Form.SET: set_cpsms,
     },
-    "+CEDRXS": _kept("+CEDRXS", '0,5,"0000"', '(0-3),(5),("0000"-"1111")'),
 }

@@ -17,7 +17,7 @@ DEFAULT_CLOCK = 1618272000.0
 _STATS = {"home": 1, "roaming": 5, "no": 0, "searching": 2, "denied": 3, "unknown": 4}
 
 #: Commands that a busy SIM card keeps from being carried out; seen of all that are not about the line itself.
-_NEEDS_SIM = frozenset({"+CFUN", "+CPIN", "+CGDCONT", "+CGATT", "+CEREG", "+CGPADDR", "+QICFG"})
+_NEEDS_SIM = frozenset({"+CFUN", "+CPIN", "+CGDCONT", "+CGATT", "+CEREG", "+CGPADDR", "+QICFG", "+CIMI", "+QCCID"})
 _NOISE = b"\x00\xfe\xf8\x00\x80F1: 0000 0000\r\n\xff\x00"
 
 
@@ -52,6 +52,10 @@ class Life:
         self.qsclk = 0
         self.reports_sleep = options.sleep_events
         self.stored: dict[str, str] = {}
+        #: How AT+COPS? tells the operator: 0 and 1 by name, 2 by number.
+        self.operator_form = 2
+        #: AT+QCFG="wakeupRXD": what comes over the serial line ends deep sleep.
+        self.wakes_by_line = options.wakes_by_line
         self._last_touch = now
         self._attach_timer: Timer | None = None
         base = DEFAULT_CLOCK if options.clock is None else options.clock
@@ -76,6 +80,8 @@ class Life:
         if not options.stores_settings:
             module.is_echoing, module.cmee, self.cereg = True, options.cmee, options.cereg
         module.says_results = module.says_words = True
+        module.connection.reset()
+        self.operator_form = 2
         self.qsclk, self.cfun = 0, 0 if options.radio_off else 1
         if self.sim_card == "ready":
             self.sim_card = options.sim_card  # a card that wants a PIN wants it after each start
@@ -180,13 +186,14 @@ class Life:
 
     def registration_fields(self) -> str:
         """Return stat and what AT+CEREG=n asks to follow it (3GPP TS 27.007 §10.1.22)."""
+        options = self._module.options
         fields = [str(self.stat), "", "", "", "", "", "", ""]
         if self.cereg >= 2 and self.stat in (1, 5):
-            fields[1:4] = ['"3C5E"', '"0A1B2C3D"', "9"]
+            fields[1:4] = [f'"{options.tac}"', f'"{options.cell}"', "9"]
         if self.cereg in (3, 5) and self.stat == 3:
-            fields[4:6] = ["0", "13"]
+            fields[4:6] = ["0", str(options.reject_cause)]
         if self.cereg in (4, 5) and self.stat in (1, 5):
-            fields[6:8] = ['"00000001"', '"00100110"']
+            fields[6:8] = [f'"{bits}"' for bits in self._module.saving.granted()]
         while not fields[-1]:
             fields.pop()
         return ",".join(fields)
@@ -256,7 +263,7 @@ class Life:
 
     def wake(self, data: bytes, now: float) -> None:
         """Wake up on what the host sent, which is lost (§4.3.9)."""
-        if self.is_waking or not data:
+        if self.is_waking or not data or not self.wakes_by_line:
             return
         self.is_waking = True
         self._module.timers.add(now + self._module.options.wake_delay, self._awake)

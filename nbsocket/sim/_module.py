@@ -24,6 +24,7 @@ from ._network_commands import NETWORK_COMMANDS
 from ._options import Options
 from ._parser import CommandLine, parse_line
 from ._radio import Radio
+from ._radio_connection import RadioConnection
 from ._reader import Reader
 from ._saving import PowerSaving
 from ._sockets import Sockets
@@ -44,6 +45,9 @@ AFTER_ANSWER_DELAY = 0.01
 
 #: Final results, and their numbers where they have one (V.250 §5.7.1).
 _RESULTS = {"OK": 0, "ERROR": 4, "SEND OK": None, "SEND FAIL": None}
+
+#: What a command gets that the firmware lacks, by the option: a bare ERROR, or these numbers as AT+CMEE asks for it.
+_UNKNOWN = {"error": None, "100": 100, "4": 4}
 
 _COLON_RE = re.compile(rb"^(\+[A-Z]+:) ")
 
@@ -76,6 +80,7 @@ class Module:
         self.radio = Radio(options.latency, options.radio_rate, options.loss, options.seed)
         self.uart = Uart(options.baudrate or 115200, options.baudrate is not None, options.grain)
         self.sockets = Sockets(self)
+        self.connection = RadioConnection(self)
         self.saving = PowerSaving(self, now)
         self.life = Life(self, now)
         self.is_echoing = options.echo
@@ -441,6 +446,8 @@ class Module:
         if not command.name.startswith("+"):
             lines = run_basic(self, command.name, now)
         else:
+            if command.name.removeprefix("+") in self.options.unknown_commands:
+                raise CommandError(_UNKNOWN[self.options.unknown_answer])
             handlers = COMMANDS.get(command.name)
             handler = None if handlers is None else handlers.get(command.form)
             if handler is None:

@@ -118,6 +118,16 @@ def _check_dns(name: str, address: str) -> str | None:
     return None if is_address(address) else f"needs an IP address after {name}=, not {address!r}"
 
 
+def _names() -> tuple[Reader, Check, tuple[str, ...]]:
+    sentence = "must be names of commands separated by commas, such as CESQ,QENG"
+
+    def check(value: Any) -> str | None:
+        is_good = isinstance(value, tuple) and all(re.fullmatch(r"[A-Z][A-Z0-9]*", str(item)) for item in value)
+        return None if is_good else sentence
+
+    return lambda text: tuple(item.strip().lstrip("+").upper() for item in text.split(",") if item), check, ()
+
+
 def _option(default: Any, spec: tuple[Reader, Check, tuple[str, ...]], text: str) -> Any:
     metadata = {"read": spec[0], "check": spec[1], "choices": spec[2], "help": text}
     if isinstance(default, dict):
@@ -173,6 +183,26 @@ class Options:
     firmware: str = _option("A03", _choice("A02", "A03"), "firmware BC260YCNAAR01...")
     imei: str = _option("869000000000001", _text(r"\d{15}", "must be 15 digits"), "what AT+CGSN=1 tells")
     rssi: int = _option(20, _number(0, 99), "signal as AT+CSQ tells it: 0 to 31, 99 unknown")
+    rsrp: int | None = _option(
+        None, _number(-140, -44, optional=True), "power of the reference signal in dBm (none: as rssi has it)"
+    )
+    rsrq: int = _option(-11, _number(-20, -3), "quality of the reference signal in dB")
+    sinr: int = _option(9, _number(-20, 40), "signal to noise and interference in dB")
+    ecl: int = _option(0, _number(0, 2), "coverage enhancement level")
+    band: int = _option(8, _number(1, 88), "band of the serving cell")
+    earfcn: int = _option(3736, _number(0, 262143), "channel of the serving cell")
+    pci: int = _option(95, _number(0, 503), "physical cell id of the serving cell")
+    cell: str = _option("0A1B2C3D", _text(r"[0-9A-F]{1,8}", "must be 1 to 8 hex digits"), "id of the serving cell")
+    tac: str = _option("3C5E", _text(r"[0-9A-F]{1,4}", "must be 1 to 4 hex digits"), "tracking area of that cell")
+    operator: str = _option("46004", _text(r"\d{5,6}", "must be 5 or 6 digits"), "number of the operator")
+    operator_name: str = _option(
+        "CHINA MOBILE", _text(r'[^"\r\n]{1,32}', "must be 1 to 32 characters without quotes"), "name of the operator"
+    )
+    imsi: str = _option("460040000000001", _text(r"\d{6,15}", "must be 6 to 15 digits"), "what AT+CIMI tells")
+    iccid: str = _option(
+        "89860400000000000001", _text(r"[0-9A-F]{18,20}", "must be 18 to 20 digits"), "what AT+QCCID tells"
+    )
+    voltage: int = _option(3600, _number(0, 6000), "supply in millivolts, as AT+CBC tells it")
     address: str = _option("10.18.237.42", _address(), "the module's own IP address")
     apn: str = _option(
         "cmnbiot", _text(r'[^"\r\n]{0,100}', "must be at most 100 characters without quotes"), "the APN that is set"
@@ -202,6 +232,7 @@ class Options:
         _choice("home", "roaming", "no", "searching", "denied", "unknown"),
         "what becomes of the registration",
     )
+    reject_cause: int = _option(13, _number(0, 255), "EMM cause of a registration that is denied")
     sim_card: str = _option("ready", _choice("ready", "none", "pin", "puk"), "state of the SIM card")
     pin: str = _option(
         "1234", _text(r"[0-9]{4,8}", "must be 4 to 8 digits"), "the SIM card's PIN, where it wants one (sim_card=pin)"
@@ -216,6 +247,21 @@ class Options:
         "AT+CPSMS=1 is stored: what comes later than active_time after the last traffic waits for the next uplink",
     )
     active_time: float = _option(10.0, _seconds, "T3324 of AT+CPSMS, rounded up to 2 s or minutes")
+    granted_active_time: float | None = _option(
+        None, _number(0, _INFINITE, float, optional=True), "T3324 that the network grants (none: as asked)"
+    )
+    granted_periodic_time: float | None = _option(
+        None, _number(0, _INFINITE, float, optional=True), "T3412 extended that the network grants (none: 6 hours)"
+    )
+    edrx: str = _option(
+        "", _text(r"[01]{4}|", "must be 4 bits"), "eDRX cycle that is stored, as AT+CEDRXS takes it (empty: off)"
+    )
+    granted_edrx: str = _option(
+        "", _text(r"[01]{4}|none|", "must be 4 bits or none"), "eDRX cycle that the network grants (empty: as asked)"
+    )
+    connected_time: float = _option(
+        10.0, _seconds, "seconds after the last traffic at which the network releases the radio connection (AT+CSCON)"
+    )
     boot_time: float = _option(0.0, _seconds, "seconds from power on to RDY")
     boot_noise: bool = _option(False, _flag(), "noise on the line before RDY")
     boot_answer: str = _option("ERROR", _choice("ERROR", "nothing"), "what commands get before RDY")
@@ -239,6 +285,7 @@ class Options:
     wake_answer: str = _option(
         "nothing", _choice("nothing", "blank", "ERROR"), "what the command gets that wakes it up"
     )
+    wakes_by_line: bool = _option(True, _flag(), 'AT+QCFG="wakeupRXD": the serial line ends deep sleep')
     sleep_events: bool = _option(True, _flag(), "tell about deep sleep without AT+QNBIOTEVENT=1,1")
     sleep_spelling: str = _option("QNBIOEVENT", _choice("QNBIOEVENT", "QNBIOTEVENT"), "spelling of that URC")
     clock: float | None = _option(
@@ -266,6 +313,10 @@ class Options:
     send_buffer: int = _option(16384, _number(1024, 1 << 20), "bytes not yet acknowledged that a TCP connection holds")
 
     # how its kind differ
+    unknown_commands: tuple[str, ...] = _option((), _names(), "commands that the firmware lacks, such as CESQ,QENG")
+    unknown_answer: str = _option(
+        "100", _choice("100", "4", "error"), "what they get: that number as AT+CMEE says, or ERROR whatever it says"
+    )
     open_in_use: str = _option(
         "error", _choice("error", "urc"), "opening an id in use: ERROR, or OK and +QIOPEN: id,563"
     )

@@ -6,6 +6,7 @@ Sources: 3GPP TS 27.007 §7.38 (AT+CPSMS), TS 23.682 §4.5.4; coding of the time
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ._arguments import Arguments
@@ -23,6 +24,12 @@ _OFF = 7
 
 #: <Requested_Periodic-TAU> that is told; it has no effect here.
 _PERIODIC = "01000001"
+
+#: What the network grants where no power saving is asked for, which says nothing then: T3324 of 2 s, T3412 of 6 h.
+_GRANTED_ACTIVE, _GRANTED_PERIODIC = "00000001", "00100110"
+
+#: Seconds of a unit of T3412 extended, by its three upper bits, the finest first.
+_PERIODIC_UNITS = {3: 2.0, 4: 30.0, 5: 60.0, 0: 600.0, 1: 3600.0, 2: 36000.0, 6: 1152000.0}
 
 
 class PowerSaving:
@@ -48,6 +55,7 @@ class PowerSaving:
 
     def traffic(self, now: float) -> None:
         """Something goes over the air: the module can be reached from now on, for a while."""
+        self._module.connection.traffic(now)
         is_over = self.is_unreachable(now)
         self._reachable_until = max(self._reachable_until, now + (self.active_time or 0.0))
         if is_over:
@@ -62,6 +70,16 @@ class PowerSaving:
     def hold(self, event: NetworkEvent) -> None:
         """Let it wait."""
         self._held.append(event)
+
+    def granted(self) -> tuple[str, str]:
+        """Return T3324 and T3412 extended as the network grants them: T3324 as asked, unless an option says other."""
+        options = self._module.options
+        active = self._active_bits if self.mode == 1 else _GRANTED_ACTIVE
+        if options.granted_active_time is not None:
+            active = encode_timer(options.granted_active_time)
+        if options.granted_periodic_time is None:
+            return active, _GRANTED_PERIODIC
+        return active, encode_timer(options.granted_periodic_time, _PERIODIC_UNITS)
 
     def read(self) -> str:
         """Return the line that AT+CPSMS? is answered with."""
@@ -82,9 +100,9 @@ class PowerSaving:
             self.release(now)
 
 
-def encode_timer(seconds: float) -> str:
-    """Write seconds as T3324, rounded up to what it can say."""
-    for unit, size in _UNITS.items():
+def encode_timer(seconds: float, units: Mapping[int, float] = _UNITS) -> str:
+    """Write seconds as T3324 (or by the units of another timer), rounded up to what it can say."""
+    for unit, size in units.items():
         count = -int(-seconds // size)
         if count < 32:
             return f"{unit << 5 | count:08b}"

@@ -95,3 +95,9 @@ def test_values_are_checked_in_python_too(values: dict[str, Any]) -> None:
 def test_another_scheme_is_refused() -> None:
     with pytest.raises(ValueError, match="sim://"):
         Options.from_url("http://x")
+
+
+def test_names_of_commands() -> None:
+    assert Options.from_url("sim://?unknown_commands=%2Bcesq,QENG").unknown_commands == ("CESQ", "QENG")
+    with pytest.raises(ValueError, match="'unknown_commands' must be names of commands"):
+        Options.from_url("sim://?unknown_commands=AT%2BCESQ?")
