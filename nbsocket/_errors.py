@@ -13,6 +13,8 @@ import os
 from copy import copy
 from socket import EAI_AGAIN, EAI_FAIL, EAI_NONAME, gaierror, herror
 
+from nbsocket._privacy import mask_secrets
+
 #: result code: (errno, meaning). Source: BC260Y-CN TCP/IP guide 1.1 §3, table 2.
 RESULT_CODES: dict[int, tuple[int, str]] = {
     0: (0, "operation successful"),
@@ -119,6 +121,8 @@ for _native in (
 
 def make_error(number: int, message: str, *, command: str | None = None, result: int | None = None) -> ModemError:
     """Return the error of errno ``number``, with the module's own words attached."""
+    if command is not None:
+        message, command = mask_secrets(message), mask_secrets(command)
     error = _CLASSES[type(OSError(number, ""))](number, message)
     error.command, error.result = command, result
     return error

@@ -53,6 +53,7 @@ LAYERS = [
     "_clock",
     "_waker",
     "_parameter",
+    "_privacy",
     "_stdlib",
     "_dataclass",
     "_version",

@@ -15,7 +15,8 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 
 from nbsocket._cli._exit import CommandError, ExitCode, describe_exit_codes, exit_code_of, sentence_of
-from nbsocket._cli._options import Parser, add_common_options, set_up_logging, show_warnings
+from nbsocket._cli._logging import set_up_logging, show_warnings
+from nbsocket._cli._options import Parser, add_common_options
 from nbsocket._cli._standard_streams import open_missing, show_missing
 from nbsocket._dataclass import dataclass
 from nbsocket._modem_options import closest
@@ -124,7 +125,7 @@ def _run_subcommand(options: argparse.Namespace) -> int | Callable[[], int]:
     if options.subcommand not in WITHOUT_MODEM:
         add_common_options(parser, is_behind=True)
     chosen = parser.parse_args(options.arguments, options)
-    set_up_logging(chosen.verbosity)
+    set_up_logging(chosen.verbosity, chosen.log, shows_identities=chosen.show_identities)
     return module.main(chosen)
 
 

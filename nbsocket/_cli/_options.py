@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import re
 import sys
@@ -62,6 +61,8 @@ def add_common_options(parser: argparse.ArgumentParser, *, is_behind: bool = Fal
             add(flag, dest=name, metavar=option.metavar, choices=option.choices or None, help=text)
     add("--pin-file", metavar="FILE", help="a file that holds the SIM card's PIN; - for the standard input")
     add("--wait-port", type=_seconds, metavar="SECONDS", help="wait so long for the port to be there")
+    add("--log", metavar="FILE", help="append everything to a file, whatever -v says")
+    add("--show-identities", action="store_true", default=False, help="do not mask IMEI, IMSI and addresses in it")
     add("--json", action="store_true", help="print results as JSON")
     add("-v", dest="verbosity", action="count", default=0, help="log to stderr; -vv shows every line on the wire")
 
@@ -120,22 +121,3 @@ def _wait_for(port: str, seconds: float) -> None:
             print(f"nbsocket: waiting up to {seconds:g} s for {port}", file=sys.stderr, flush=True)
             is_told = True
         time.sleep(min(PORT_INTERVAL, max(0.0, end - time.monotonic())))
-
-
-def set_up_logging(verbosity: int) -> None:
-    """Send the library's log to stderr: with ``-v`` its steps, with ``-vv`` the wire.
-
-    Without either, nothing: a failure is told by its one line alone.
-    """
-    logger = logging.getLogger("nbsocket")
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(name)s: %(message)s"))
-    logger.addHandler(handler)
-    logger.propagate = False
-    logger.setLevel({0: logging.CRITICAL, 1: logging.INFO}.get(verbosity, logging.DEBUG))
-
-
-def show_warnings() -> None:
-    """From here on a program runs, whose user wants to know what becomes of its connections."""
-    logger = logging.getLogger("nbsocket")
-    logger.setLevel(min(logger.level, logging.WARNING))

@@ -39,6 +39,7 @@ from nbsocket._errors import make_error
 from nbsocket._handlers import is_in_handler
 from nbsocket._outcome import Outcome, fail, fulfil
 from nbsocket._port import Port, load
+from nbsocket._privacy import mask_secrets
 
 __all__ = ["Engine"]
 
@@ -618,7 +619,7 @@ class Engine:
             self._pace.set_rate(event.rate)
 
     def _log(self, event: _driver.Log) -> None:
-        message = event.message if self._wire.log_payload else without_payload(event.message)
+        message = mask_secrets(event.message if self._wire.log_payload else without_payload(event.message))
         logger.log(event.level, "%s", message)
 
     def _stopped(self, event: _driver.Stopped) -> None:

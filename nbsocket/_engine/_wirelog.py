@@ -1,5 +1,6 @@
-"""The log of the serial line: every chunk as it was written or read, payload as its length only.
+"""The log of the serial line: every line as it was written or read, payload as its length only.
 
+A line that is being read is logged when its end has come: a secret in it (see ``_privacy``) can be seen only then.
 Payload may be the application's secrets; ``log_payload`` shows it all the same. It is found by the lengths that the
 lines themselves state (BC260Y-CN TCP/IP guide 1.1 §2.3.5, §2.4.2), over several chunks, in every form that the codec
 takes: text or hex digits, quoted or not, and echoed commands.
@@ -11,6 +12,7 @@ import logging
 import re
 
 from nbsocket._engine._log import Log
+from nbsocket._privacy import mask_secrets
 
 __all__ = ["WireLog", "without_payload"]
 
@@ -34,6 +36,9 @@ _RECEIVE_RE = re.compile(
 _BEGINNING_RE = re.compile(rb"\+(?:Q(?:I(?:U(?:R(?:C(?::[^\r\n]*)?)?)?|S(?:E(?:N(?:D(?:=[^\r\n]*)?)?)?)?)?)?)?\Z")
 _LONGEST_BEGINNING = 64
 
+#: Longest line that is waited for: more than any with payload in hex digits.
+_LONGEST_LINE = 5000
+
 _HEX_DIGITS = frozenset(b"0123456789abcdefABCDEF")
 _LINE_END_RE = re.compile(rb"[\r\n]")
 
@@ -44,6 +49,12 @@ _SENTENCE_RE = re.compile(r'("?recv"?\s*,[^,]*,[^,]*,|AT\+QISEND=[^,]*,[^,]*,).*
 def without_payload(sentence: str) -> str:
     """Cut off a sentence where a line that it quotes comes to its payload."""
     return _SENTENCE_RE.sub(r"\1<payload>", sentence)
+
+
+def _shown(line: bytes) -> str:
+    """A line as text without its end, other than printable characters as escapes, and without secrets."""
+    text = mask_secrets(line.decode("latin-1").rstrip())
+    return text if text.isascii() and text.isprintable() else repr(text.encode("latin-1"))[2:-1]
 
 
 class WireLog:
@@ -62,6 +73,8 @@ class WireLog:
     def clear(self) -> None:
         """Start afresh: the port was reopened."""
         self._tail = b""
+        #: What was read of a line whose end has not come, payload left out.
+        self._line = b""
         #: Bytes of a received payload that are still to come, and as many again if it turns out to be hex digits.
         self._hidden = self._doubled = 0
         #: The rest of the line is hidden.
@@ -76,11 +89,11 @@ class WireLog:
         if not self.is_on:
             return
         if self.log_payload:
-            logger.log(logging.DEBUG, ">> %r", data)
+            logger.log(logging.DEBUG, ">> %s", _shown(data))
         elif self._is_payload(data):
             logger.log(logging.DEBUG, ">> <%d bytes>", len(data))
         else:
-            logger.log(logging.DEBUG, ">> %r", _SEND_RE.sub(rb"\1<\2 bytes>\4", data))
+            logger.log(logging.DEBUG, ">> %s", _shown(_SEND_RE.sub(rb"\1<\2 bytes>\4", data)))
 
     def _is_payload(self, data: bytes) -> bool:
         """Whether this is no command line; payload may look like one."""
@@ -100,10 +113,14 @@ class WireLog:
         """Log what was read."""
         if not self.is_on:
             return
-        if self.log_payload:
-            logger.log(logging.DEBUG, "<< %r", data)
-        elif shown := self._masked_receive(data):
-            logger.log(logging.DEBUG, "<< %r", shown)
+        self._line += data if self.log_payload else self._masked_receive(data)
+        *lines, self._line = _LINE_END_RE.split(self._line)
+        if self._line in (b">", b"> ") or len(self._line) > _LONGEST_LINE:
+            lines.append(self._line)  # the prompt has no end
+            self._line = b""
+        for line in lines:
+            if line:
+                logger.log(logging.DEBUG, "<< %s", _shown(line))
 
     def _masked_receive(self, data: bytes) -> bytes:
         shown = bytearray()

@@ -1,0 +1,86 @@
+"""What must not be seen in a log: secrets, never; what names a person or a device, not in what leaves the desk.
+
+PIN, PUK and passwords are masked wherever a command, its echo or an answer is shown. IMEI, IMSI, ICCID, telephone
+numbers and addresses are masked in what is handed on to others (``--log``, doctor's report): the last characters stay,
+so that two of them can be told apart, and so does the length.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import AnyStr
+
+__all__ = ["mask_identities", "mask_secrets"]
+
+#: What a secret becomes: its length is one, too.
+_MASK = "****"
+
+#: Commands and answers with a secret, and how many of their parameters come before the first one.
+#: Sources: 3GPP TS 27.007 §7.4, §7.5, §8.3, §10.1.31; Quectel's AT+QICSGP and AT+QMTCONN on siblings of this module.
+_SECRETS = {
+    "CPIN": 0,
+    "CPIN2": 0,
+    "CLCK": 2,
+    "CPWD": 1,
+    "CGAUTH": 3,
+    "QICSGP": 4,
+    "QCGDEFCONT": 3,
+    "QMTCONN": 3,
+    "QHTTPAUTH": 1,
+}
+_PARAMETER = r'(?:"[^"\r\n]*"?|[^,"\r\n]*)'
+_SECRET_RES = tuple(
+    re.compile(rf"(\+{name}\s*[=:]\s*(?:{_PARAMETER},){{{before}}}\s*)(?!\?)([^\r\n'\\]+)", re.IGNORECASE)
+    for name, before in _SECRETS.items()
+)
+#: Answers that tell a state, and no secret.
+_STATE_RE = re.compile(r"\+CPIN2?\s*:", re.IGNORECASE)
+_HINT_RE = re.compile(r"\+C(PIN|LCK|PWD|GAUTH)|\+Q(ICSGP|CGDEFCONT|MTCONN|HTTPAUTH)", re.IGNORECASE)
+
+#: IMEI and IMSI (15 digits, 16 with the software version), ICCID (19 or 20), telephone numbers with their plus sign.
+_NUMBER_RE = re.compile(r"(?<![0-9A-Za-z.])(?:89[0-9]{17,18}|[0-9]{15,16}|\+[0-9]{7,15})(?![0-9A-Za-z.])")
+_ADDRESS_RE = re.compile(r"(?<![0-9.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![0-9.])")
+_ADDRESS6_RE = re.compile(r"(?<![0-9A-Za-z:.])(?=[0-9A-Fa-f:]*:[0-9A-Fa-f:]*:)[0-9A-Fa-f:]{6,39}(?![0-9A-Za-z:])")
+#: Addresses that name nobody.
+_NOBODYS = ("127.", "0.0.0.0", "255.255.255.")
+#: Digits that stay.
+_KEPT = 4
+
+
+def mask_secrets(text: AnyStr) -> AnyStr:
+    """Return a line, or a sentence that quotes one, without PIN, PUK and passwords."""
+    if isinstance(text, bytes):
+        return mask_secrets(text.decode("latin-1")).encode("latin-1")
+    shown = str(text)
+    if _HINT_RE.search(shown) is None:
+        return text
+    for expression in _SECRET_RES:
+        shown = expression.sub(_masked, shown)
+    return shown
+
+
+def _masked(found: re.Match[str]) -> str:
+    if _STATE_RE.match(found[0]) or found[2].startswith("?"):
+        return found[0]
+    return f"{found[1]}{_MASK}"
+
+
+def mask_identities(text: str) -> str:
+    """Return a text without whole IMEI, IMSI, ICCID, telephone numbers and addresses."""
+    text = _NUMBER_RE.sub(lambda found: "*" * (len(found[0]) - _KEPT) + found[0][-_KEPT:], text)
+    text = _ADDRESS_RE.sub(_masked_address, text)
+    return _ADDRESS6_RE.sub(_masked_address6, text)
+
+
+def _masked_address(found: re.Match[str]) -> str:
+    address = found[0]
+    if address.startswith(_NOBODYS):
+        return address
+    return f"*.*.*.{address.rpartition('.')[2]}"
+
+
+def _masked_address6(found: re.Match[str]) -> str:
+    address = found[0]
+    groups = address.split(":")
+    is_time = all(len(group) == 2 and group.isdigit() for group in groups)
+    return address if is_time or address.strip(":0") in ("", "1") else f"*:{groups[-1]}"
