@@ -14,6 +14,7 @@ from ipaddress import ip_address
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from nbsocket._clock import monotonic
 from nbsocket._driver import (
     ChangeBaudrate,
     DnsServers,
@@ -490,7 +491,16 @@ class Modem:
 
 def look_up(engine: Engine, name: str, timeout: float | None) -> list[str]:
     """Return the addresses of ``name``, within ``timeout`` seconds; None stands for the modem's look_up_timeout."""
-    return list(engine.ask(Resolve(name), engine.settings.look_up_timeout if timeout is None else timeout))
+    began = monotonic()
+    try:
+        found = list(engine.ask(Resolve(name), engine.settings.look_up_timeout if timeout is None else timeout))
+    except OSError as error:
+        _logger.log(logging.INFO, "%s not found after %.1f s: %s", name, monotonic() - began, error.strerror or error)
+        raise
+    _logger.log(logging.INFO, "%s is %s (%.1f s)", name, ", ".join(found), monotonic() - began)
+    for address in found:
+        engine.accounts.note_name(address, name)
+    return found
 
 
 def _check_command(text: str, payload: bytes | None = None) -> str:

@@ -827,6 +827,10 @@ class Driver:
         """A command failed as it does without a network: have registration and address looked at."""
         self._links.is_network_doubted = True
 
+    def socket_id(self, key: int) -> int | None:
+        """The module's number of a connection's socket; None while it has none."""
+        return self._links.socket_id(key)
+
     @property
     def network_trouble(self) -> str | None:
         """Why the network cannot be used, in words; None when nothing is known to be the matter."""

@@ -315,6 +315,11 @@ class Links:
 
     # -- what the table tells
 
+    def socket_id(self, key: int) -> int | None:
+        """The module's number of a connection's socket; None while it has none."""
+        link = self._by_key.get(key)
+        return link.socket_id if link is not None else None
+
     @property
     def is_at_rest(self) -> bool:
         """Nothing is open or on its way."""

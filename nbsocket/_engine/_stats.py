@@ -12,6 +12,9 @@ __all__ = ["KEPT_ACCOUNTS", "Accounts", "ConnectionStats", "Stats"]
 #: Ended connections whose account is kept.
 KEPT_ACCOUNTS = 100
 
+#: Addresses whose name is remembered.
+KEPT_NAMES = 256
+
 
 @dataclass(frozen=True, slots=True)
 class ConnectionStats:
@@ -26,6 +29,8 @@ class ConnectionStats:
     #: Bytes received for it.
     bytes_down: int
     is_open: bool
+    #: The name that was looked up last and gave ``host``; None where it was no name.
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,7 @@ class Accounts:
         """Start with none."""
         self._open: dict[object, Callable[[bool], ConnectionStats]] = {}
         self._ended: deque[ConnectionStats] = deque(maxlen=KEPT_ACCOUNTS)
+        self._names: dict[str, str] = {}
         self._published: tuple[tuple[ConnectionStats, ...], tuple[Callable[[bool], ConnectionStats], ...]] = ((), ())
 
     def begin(self, owner: object, account: Callable[[bool], ConnectionStats]) -> None:
@@ -71,11 +77,22 @@ class Accounts:
         self._open[owner] = account
         self._publish()
 
+    def note_name(self, address: str, name: str) -> None:
+        """Remember which name gave an address. Thread: any; each step on the dictionary is atomic."""
+        self._names.pop(address, None)
+        self._names[address] = name
+        while len(self._names) > KEPT_NAMES:
+            self._names.pop(next(iter(tuple(self._names))), None)
+
+    def name_of(self, address: str) -> str | None:
+        """Return the name that gave an address last."""
+        return self._names.get(address.removeprefix("::ffff:"))
+
     def end(self, owner: object) -> None:
         """The connection is over; nothing happens when it was before."""
         account = self._open.pop(owner, None)
         if account is not None:
-            self._ended.append(account(False))
+            self._ended.append(self._named(account(False)))
             self._publish()
 
     def _publish(self) -> None:
@@ -84,4 +101,10 @@ class Accounts:
     def read(self) -> tuple[ConnectionStats, ...]:
         """Return them all, the ended ones first."""
         ended, is_open = self._published
-        return (*ended, *(account(True) for account in is_open))
+        return (*ended, *(self._named(account(True)) for account in is_open))
+
+    def _named(self, one: ConnectionStats) -> ConnectionStats:
+        name = self.name_of(one.host)
+        if name is None:
+            return one
+        return ConnectionStats(one.service, one.host, one.port, one.bytes_up, one.bytes_down, one.is_open, name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from nbsocket._channel import State, StreamChannel
@@ -35,6 +35,12 @@ class _Link:
     key: int
     channel: StreamChannel
     outcome: Outcome[None]
+    #: Gives the name that an address was looked up by.
+    name_of: Callable[[str], str | None]
+    #: When it was asked for.
+    begun: float
+    #: It was made, and its end has not been told yet.
+    is_told: bool = False
     #: The driver knows that the application has data; the descriptor is not watched for more.
     is_announced: bool = False
     #: The application writes no more.
@@ -64,6 +70,15 @@ class _Link:
         """Give the account of the connection."""
         host, port = (self.channel.peername or ("", 0))[:2]
         return ConnectionStats("TCP", str(host), int(port), self.channel.bytes_up, self.channel.bytes_down, is_open)
+
+    def __str__(self) -> str:
+        host, port = (self.channel.peername or ("?", 0))[:2]
+        return f"TCP {self.name_of(str(host)) or host}:{port}"
+
+    @property
+    def traffic(self) -> str:
+        """What the application has sent and received."""
+        return f"{self.channel.bytes_up} B up, {self.channel.bytes_down} B down"
 
 
 class _Source:
@@ -125,7 +140,7 @@ class Streams:
             channel.failed(failure)
             fail(outcome, failure)
             return
-        link = source.link = _Link(key, channel, outcome)
+        link = source.link = _Link(key, channel, outcome, self._hub.accounts.name_of, monotonic())
         self._links[key] = link
         self._keys[channel] = key
         self._hub.accounts.begin(link, link.account)
@@ -238,12 +253,19 @@ class Streams:
         """The connection is there."""
         link = self._links[event.key]
         link.channel.opened(self._hub.driver.local_address)
+        link.is_told = True
+        if logger.is_on(logging.INFO):
+            number = self._hub.driver.socket_id(event.key)
+            logger.log(logging.INFO, "%s connected in %.1f s (socket %s)", link, monotonic() - link.begun, number)
         self._watch(link)
         fulfil(link.outcome, None)
 
     def connect_failed(self, event: ConnectFailed) -> None:
         """It could not be made."""
         link = self._links[event.key]
+        if logger.is_on(logging.INFO):
+            seconds, reason = monotonic() - link.begun, event.error.strerror
+            logger.log(logging.INFO, "%s not connected after %.1f s: %s", link, seconds, reason)
         self._let_go(link)
         link.channel.failed(event.error)
         fail(link.outcome, event.error)
@@ -372,6 +394,9 @@ class Streams:
         self._ended.discard(link)
 
     def _cut(self, link: _Link, error: OSError) -> None:
+        if link.is_told:
+            link.is_told = False
+            logger.log(logging.INFO, "%s cut, %s: %s", link, link.traffic, error.strerror)
         self._let_go(link)
         if link.channel.state is State.CONNECTING:
             link.channel.failed(error)
@@ -384,6 +409,9 @@ class Streams:
             self._hub.forget(link.fd)
 
     def _forget(self, link: _Link) -> None:
+        if link.is_told:
+            link.is_told = False
+            logger.log(logging.INFO, "%s closed, %s", link, link.traffic)
         self._links.pop(link.key, None)
         self._keys.pop(link.channel, None)
         if not link.channel.is_over():
