@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
+import select
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
 
 import nbsocket
 from nbsocket import Modem
+from nbsocket._driver import Settings
 from nbsocket._modem import look_up
+from tests.driver.bench import BRING_UP, Bench, Pile
+from tests.driver.responder import Responder
 from tests.faults.load import wait_until
 from tests.helpers import echo, logs_delivered, sim_url, tcp_server, unused_port
 
@@ -72,3 +79,75 @@ def test_name_that_is_not_found(steps: Callable[[], list[str]]) -> None:
     with Modem(sim_url()) as modem, pytest.raises(OSError, match="565"):
         look_up(modem.engine, "no.such.invalid", None)
     assert any(line.startswith("no.such.invalid not found after T s: ") for line in steps())
+
+
+def test_waiting_for_the_network_is_warned_of_once() -> None:
+    bench = Bench()
+    bench.driver.port_opened(bench.now)
+    bench.dialog(*BRING_UP, ("AT+CEREG?", "+CEREG: 1,2", "OK"))
+    module = Responder(bench, {"AT+CEREG?": ("+CEREG: 1,2", "OK")})
+    module.run(60.0)
+    assert not bench.logs, "nobody waits"
+    assert bench.driver.describe_wait() == "waiting for the network: not registered, searching"
+    bench.driver.open("TCP", "10.0.0.9", 80, 0, Pile(), bench.now)
+    module.run(60.0)
+    assert bench.logs == ["waiting for the network: not registered, searching"]
+    module.answers["AT+CEREG?"] = ("+CEREG: 1,1", "OK")
+    module.say("+CEREG: 1")
+    module.run(1.0)
+    assert bench.logs[1].startswith("the network is there after 1")
+    assert bench.driver.describe_wait() is None
+    module.answers["AT+CEREG?"] = ("+CEREG: 1,2", "OK")
+    module.say("+CEREG: 2")
+    module.run(30.0)
+    assert bench.logs[-1] == "the network is lost: not registered, searching"
+
+
+def test_what_is_waited_for_while_the_module_is_looked_for() -> None:
+    bench = Bench(Settings())
+    assert bench.driver.describe_wait() is None
+    bench.driver.port_opened(bench.now)
+    assert bench.driver.describe_wait() == "no answer from the module yet, trying 115200 baud"
+    Responder(bench, rate=57600).run(4.0)
+    assert bench.driver.describe_wait() == "no answer from the module yet, trying 9600 baud"
+
+
+def run_on_a_terminal(words: list[str], columns: int) -> tuple[bytes, bytes]:
+    """Run the command line with stderr on a terminal of that width; return what stdout and the terminal got."""
+    leader, follower = os.openpty()
+    os.set_blocking(leader, False)
+    environment = {**os.environ, "COLUMNS": str(columns), "TERM": "xterm"}
+    command = [sys.executable, "-m", "nbsocket", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=follower, env=environment) as process:
+        os.close(follower)
+        shown = b""
+        while True:
+            try:
+                shown += os.read(leader, 4096)
+            except BlockingIOError:
+                if process.poll() is not None:
+                    break
+                select.select([leader], [], [], 0.1)
+            except OSError:
+                break
+        assert process.stdout is not None
+        output = process.stdout.read()
+    os.close(leader)
+    return output, shown
+
+
+@pytest.mark.parametrize("columns", [60, 120])
+def test_live_line_on_a_terminal(columns: int) -> None:
+    words = ["--port", sim_url(attach_delay=1.5, attached=False), "resolve", "127.0.0.1"]
+    output, shown = run_on_a_terminal(words, columns)
+    assert output.strip() and b"\r" not in output
+    lines = shown.replace(b"\n", b"").split(b"\r")
+    assert any(b"waiting for the network: not registered, searching ..." in line for line in lines), shown
+    assert lines[-1] == b"" and not lines[-2].strip(), "it is taken away"
+    assert max(map(len, lines)) < columns
+
+
+def test_nothing_live_in_a_pipe() -> None:
+    words = ["--port", sim_url(attach_delay=1.5, attached=False), "resolve", "127.0.0.1"]
+    done = subprocess.run([sys.executable, "-m", "nbsocket", *words], capture_output=True, timeout=60, check=False)
+    assert done.stdout.strip() and not done.stderr

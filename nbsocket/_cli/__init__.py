@@ -126,7 +126,12 @@ def _run_subcommand(options: argparse.Namespace) -> int | Callable[[], int]:
         add_common_options(parser, is_behind=True)
     chosen = parser.parse_args(options.arguments, options)
     set_up_logging(chosen.verbosity, chosen.log, shows_identities=chosen.show_identities)
-    return module.main(chosen)
+    if options.subcommand in WITHOUT_MODEM or chosen.verbosity:
+        return module.main(chosen)  # the steps are told as they come
+    from nbsocket._cli._progress import Progress
+
+    with Progress():
+        return module.main(chosen)
 
 
 def _report(error: BaseException) -> ExitCode:

@@ -58,6 +58,9 @@ BRING_UP_TRIES = 4
 #: Restarts within so many seconds after which the module is left alone until somebody wants it again.
 MOST_RESTARTS, RESTARTS_TIME = 8, 60.0
 
+#: Seconds for which somebody waits for the network before a warning says so.
+NETWORK_PATIENCE = 5.0
+
 #: Times that an echo which comes back is looked into; then the line is taken for one that echoes now and then.
 ECHO_LOOKS = 3
 
@@ -107,6 +110,8 @@ class Driver:
         )
         #: The module's IP address, None while unknown.
         self.local_address: str | None = None
+        #: A warning has told that the network is not there.
+        self._is_wait_told = False
         self._chat = Chat()
         self._pace = Pace()
         self._events: deque[Event] = deque()
@@ -318,6 +323,7 @@ class Driver:
             script.handle_timeout(now)
         self._tasks.handle_timeout(now, self.is_ready, self._why_not_attached())
         self._links.handle_timeout(now, self.is_ready, self._why_not_attached())
+        self._tell_of_waiting(now)
         self._sum_up_log(now)
         self._pump(now)
 
@@ -326,7 +332,8 @@ class Driver:
         yield from (moment for moment in moments if moment is not None)
         yield from self._tasks.deadlines()
         yield from self._links.deadlines()
-        yield from (moment for moment in (self._lookout.deadline(), self._pace.ready_at) if moment is not None)
+        others = (self._lookout.deadline(), self._pace.ready_at, self._warning_due)
+        yield from (moment for moment in others if moment is not None)
         yield from (limit.deadline for limit in (self._warnings, self._strange_lines) if limit.deadline is not None)
 
     def _scripts(self) -> list[Script[Any]]:
@@ -546,12 +553,14 @@ class Driver:
             self._network.note(event)
         if self._attach is not None:
             self._attach.offer(event, now)
-        elif self._mode is Mode.RUNNING and is_news:
+        elif self._mode is Mode.RUNNING and is_news and event.stat in REGISTERED:
             self._emit(Log(INFO, f"network: {self._network.describe()}"))
-            if event.stat not in REGISTERED:
-                self._links.network_gone()
-                self._network.is_attached = False
-                self._begin_attach(now)
+        elif self._mode is Mode.RUNNING and is_news:
+            self._emit(Log(WARNING, f"the network is lost: {self._network.describe()}"))
+            self._is_wait_told = True
+            self._links.network_gone()
+            self._network.is_attached = False
+            self._begin_attach(now)
 
     def _on_sleep(self, event: _at.Sleep, now: float) -> None:
         if event.is_entered:
@@ -789,7 +798,7 @@ class Driver:
 
     def _why_not_attached(self) -> str:
         if self._mode is not Mode.RUNNING:
-            return "the module is not ready yet"
+            return f"the module is not ready yet: {self.describe_wait() or 'its port is not open'}"
         return f"the module is not attached to the network: {self._network.describe()}"
 
     def _reap(self, now: float) -> bool:
@@ -818,8 +827,38 @@ class Driver:
         if before is not None and _is_another(before, self.local_address):
             why = f"the module's address was {before} and is {self.local_address}"
             self._links.reset_streams(make_error(ECONNRESET, why))
-        if self._links.network_came(now, now - self._attach_began):
+        is_news = self._links.network_came(now, now - self._attach_began)
+        if self._is_wait_told:
+            self._is_wait_told = False
+            seconds = now - self._attach_began
+            self._emit(Log(WARNING, f"the network is there after {seconds:.0f} s: {self._network.describe()}"))
+        if is_news:
             self._emit(Log(INFO, f"network: {self._network.describe()}, address {self.local_address}"))
+
+    def _tell_of_waiting(self, now: float) -> None:
+        """Warn, once, of a network that somebody waits for and that does not come."""
+        due = self._warning_due
+        if due is not None and now >= due:
+            self._is_wait_told = True
+            self._emit(Log(WARNING, f"waiting for the network: {self._network.describe()}"))
+
+    @property
+    def _warning_due(self) -> float | None:
+        if self._attach is None or self._is_wait_told or self._mode is not Mode.RUNNING:
+            return None
+        is_wanted = self._links.is_anybody_queued or self._tasks.waits_for_network
+        return self._attach_began + NETWORK_PATIENCE if is_wanted else None
+
+    def describe_wait(self) -> str | None:
+        """Say in words what is waited for before anything can be sent; None where nothing is. Thread: any."""
+        if self._mode is Mode.RUNNING:
+            is_there = self.is_ready or self._attach is None
+            return None if is_there else f"waiting for the network: {self._network.describe()}"
+        if self._life is None:
+            return None
+        if not self._is_rate_proven:
+            return f"no answer from the module yet, trying {self._baudrate} baud"
+        return "setting the module up"
 
     # -- what requests may know
 

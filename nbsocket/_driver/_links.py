@@ -315,6 +315,11 @@ class Links:
 
     # -- what the table tells
 
+    @property
+    def is_anybody_queued(self) -> bool:
+        """Whether an application waits for its connection to be opened."""
+        return any(link.phase is Phase.QUEUED for link in self._order)
+
     def socket_id(self, key: int) -> int | None:
         """The module's number of a connection's socket; None while it has none."""
         link = self._by_key.get(key)

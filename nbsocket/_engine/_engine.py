@@ -363,6 +363,10 @@ class Engine:
         if self._loop.is_running and not self._is_closed:
             self.call(lambda: None)
 
+    def describe_wait(self) -> str | None:
+        """Say in words what is waited for before anything can be sent; None where nothing is."""
+        return self._driver.describe_wait()
+
     @property
     def is_closed(self) -> bool:
         """Whether it was closed, and not opened since."""
