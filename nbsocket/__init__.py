@@ -44,12 +44,15 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from ._driver import (
+        DiscontinuousReception,
         DnsServers,
+        ModuleDetails,
         ModuleInfo,
         ModuleSettings,
         NetworkStatus,
         PingReply,
         PingResult,
+        PowerSaving,
         SocketState,
     )
     from ._engine import ConnectionStats, Stats
@@ -60,13 +63,16 @@ __all__ = [
     "NB_UNACKED",
     "SOL_NB",
     "ConnectionStats",
+    "DiscontinuousReception",
     "DnsServers",
     "Modem",
+    "ModuleDetails",
     "ModuleInfo",
     "ModuleSettings",
     "NetworkStatus",
     "PingReply",
     "PingResult",
+    "PowerSaving",
     "SocketState",
     "Stats",
     "__version__",
@@ -101,12 +107,15 @@ else:
         **dict.fromkeys(("ConnectionStats", "Stats"), "_engine"),
         **dict.fromkeys(
             (
+                "DiscontinuousReception",
                 "DnsServers",
+                "ModuleDetails",
                 "ModuleInfo",
                 "ModuleSettings",
                 "NetworkStatus",
                 "PingReply",
                 "PingResult",
+                "PowerSaving",
                 "SocketState",
             ),
             "_driver",

@@ -90,6 +90,14 @@ from nbsocket._at._events import (
     StrayResult,
     UnknownLine,
 )
+from nbsocket._at._network_timers import (
+    is_deactivated,
+    read_active_time,
+    read_drx_cycle,
+    read_paging_window,
+    read_periodic_time,
+)
+from nbsocket._at._queries import QUERIES, Query
 from nbsocket._at._syntax import parse_time, quote
 from nbsocket._at._values import (
     Acknowledgement,
@@ -138,6 +146,7 @@ __all__ = [
     "QPING",
     "QRST",
     "QSCLK",
+    "QUERIES",
     "Acknowledgement",
     "CCLKRead",
     "CEREGRead",
@@ -183,6 +192,7 @@ __all__ = [
     "QISTATEContext",
     "QISTATERead",
     "QSCLKRead",
+    "Query",
     "Raw",
     "Ready",
     "Received",
@@ -196,6 +206,11 @@ __all__ = [
     "StrayResult",
     "TestForm",
     "UnknownLine",
+    "is_deactivated",
     "parse_time",
     "quote",
+    "read_active_time",
+    "read_drx_cycle",
+    "read_paging_window",
+    "read_periodic_time",
 ]

@@ -1,15 +1,17 @@
 """The driver: the module's brain, sans-IO.
 
 ``_driver`` decides what is sent next; ``_links`` knows the connections (``_connection`` is one of them), ``_life`` the
-scripts of bring-up and recovery, ``_requests``, ``_resolve``, ``_ping``, ``_raw`` and ``_baudrate`` what else the host
-may ask; ``_tasks`` keeps those requests, ``_late`` what the module still owes to ended ones, ``_script`` runs scripts;
-``_events`` and ``_values`` are what comes out.
+scripts of bring-up and recovery, ``_requests``, ``_details``, ``_resolve``, ``_ping``, ``_raw`` and ``_baudrate`` what
+else the host may ask; ``_tasks`` keeps those requests, ``_late`` what the module still owes to ended ones, ``_script``
+runs scripts; ``_events``, ``_values`` and ``_detail_values`` are what comes out.
 """
 
 from __future__ import annotations
 
 from nbsocket._driver._baudrate import ChangeBaudrate, check_baudrate
 from nbsocket._driver._connection import Source
+from nbsocket._driver._detail_values import DiscontinuousReception, ModuleDetails, PowerSaving
+from nbsocket._driver._details import GetDetails
 from nbsocket._driver._driver import SAID, Driver
 from nbsocket._driver._events import (
     Connected,
@@ -64,10 +66,12 @@ __all__ = [
     "ConnectionReset",
     "DataReceived",
     "DatagramsLost",
+    "DiscontinuousReception",
     "DnsServers",
     "Driver",
     "Event",
     "GetClock",
+    "GetDetails",
     "GetDnsServers",
     "GetInfo",
     "GetSettings",
@@ -75,6 +79,7 @@ __all__ = [
     "GetStatus",
     "GetUnacked",
     "Log",
+    "ModuleDetails",
     "ModuleInfo",
     "ModuleSettings",
     "NetworkStatus",
@@ -82,6 +87,7 @@ __all__ = [
     "Ping",
     "PingReply",
     "PingResult",
+    "PowerSaving",
     "RawCommand",
     "Request",
     "RequestDone",

@@ -102,6 +102,8 @@ class Driver:
             ),
             0,
         )
+        #: Command lines that the firmware was found to lack: they are not asked again.
+        self.lacking_commands: set[str] = set()
         #: The module's IP address, None while unknown.
         self.local_address: str | None = None
         self._chat = Chat()

@@ -64,6 +64,7 @@ from nbsocket._at import (
     QISTATEContext,
     QISTATERead,
     QSCLKRead,
+    Query,
     Raw,
     RegistrationStatus,
     RemoteProtocolError,
@@ -148,6 +149,7 @@ LINES: list[tuple[Command[Any], str]] = [
     (Raw('AT+QISEND=0,3,"313233"'), 'AT+QISEND=0,3,"313233"'),
     (Raw("AT+QISEND=0,0"), "AT+QISEND=0,0"),
     (Raw("AT+QISEND=?"), "AT+QISEND=?"),
+    (Query("QENG"), "AT+QENG=0"),
 ]
 
 
@@ -353,7 +355,7 @@ def test_malformed(command: Command[Any], responses: list[InfoResponse]) -> None
 @pytest.mark.parametrize("command", [command for command, _ in LINES], ids=lambda command: command.line[:40])
 def test_needs_info_means_that_nothing_cannot_be_parsed(command: Command[Any]) -> None:
     if not command.needs_info:
-        assert command.parse([]) in (None, [], DnsServers())
+        assert command.parse([]) in (None, [], {}, DnsServers())
     elif not isinstance(command, ATI):
         with pytest.raises(RemoteProtocolError):
             command.parse([])
