@@ -13,7 +13,7 @@ import socket
 import ssl
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 MQTT_PORT, HTTPS_PORT, HTTP_PORT, CLOSING_PORT, SINK_PORT, UDP_SINK_PORT, UDP_ECHO_PORT = (
     1883,
@@ -105,7 +105,7 @@ PROGRAMS: dict[str, Callable[[str, str], None]] = {
 }
 
 
-def _go_over_modem(port: str, data_format: str) -> None:
+def _go_over_modem(port: str, data_format: Literal["hex", "raw"]) -> None:
     import nbsocket
 
     modem = nbsocket.configure(port, baudrate=115200, data_format=data_format)
@@ -131,7 +131,8 @@ def _go_to_loopback(ports: dict[str, int]) -> None:
 def main(way: str, *arguments: str) -> None:
     """See the module."""
     if way == "modem":
-        _go_over_modem(*arguments)
+        port, data_format = arguments
+        _go_over_modem(port, "raw" if data_format == "raw" else "hex")
     else:
         _go_to_loopback(json.loads(arguments[0]))
     print(json.dumps("ready"), flush=True)

@@ -56,7 +56,8 @@ if TYPE_CHECKING:
         SocketState,
     )
     from ._engine import ConnectionStats, Stats
-    from ._modem import Modem, configure
+    from ._modem import Modem, configure, modem
+    from ._modem_options import ModemOptions
 
 __all__ = [
     "NB_RAI",
@@ -66,6 +67,7 @@ __all__ = [
     "DiscontinuousReception",
     "DnsServers",
     "Modem",
+    "ModemOptions",
     "ModuleDetails",
     "ModuleInfo",
     "ModuleSettings",
@@ -87,6 +89,7 @@ __all__ = [
     "gethostbyname_ex",
     "getnameinfo",
     "has_dualstack_ipv6",
+    "modem",
     "patch",
     "socket",
     "socketpair",
@@ -103,7 +106,8 @@ else:
 
     #: What is loaded when it is first asked for: the modem with engine and driver takes longer than all the rest.
     _LATER = {
-        **dict.fromkeys(("Modem", "configure"), "_modem"),
+        **dict.fromkeys(("Modem", "configure", "modem"), "_modem"),
+        "ModemOptions": "_modem_options",
         **dict.fromkeys(("ConnectionStats", "Stats"), "_engine"),
         **dict.fromkeys(
             (

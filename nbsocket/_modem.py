@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from ipaddress import ip_address
 from types import TracebackType
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from nbsocket._driver import (
     ChangeBaudrate,
@@ -34,6 +35,7 @@ from nbsocket._driver import (
     Resolve,
     SetDnsServers,
     Settings,
+    SimPin,
     SocketState,
     SyncTime,
     WaitAttached,
@@ -42,16 +44,36 @@ from nbsocket._driver import (
     check_raw_command,
 )
 from nbsocket._engine import Engine, Stats
+from nbsocket._engine._log import Log
 from nbsocket._errors import make_error
+from nbsocket._modem_options import ModemOptions, complete
 from nbsocket._parameter import MAX_HOST_SIZE, check_host
 from nbsocket._port import Port
 
-__all__ = ["MAX_HOST_SIZE", "Modem", "check_host", "check_ping", "configure", "default_modem", "look_up"]
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+__all__ = [
+    "MAX_HOST_SIZE",
+    "Modem",
+    "check_host",
+    "check_ping",
+    "configure",
+    "default_modem",
+    "look_up",
+    "modem",
+    "pin",
+]
+
+_logger = Log("nbsocket")
 
 T = TypeVar("T")
 
 #: Longest name server address in bytes. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.7.
 MAX_SERVER_SIZE = 64
+
+#: Name servers that the module keeps.
+MAX_SERVERS = 2
 
 #: Seconds beyond ``attach_timeout`` for bring-up: finding the rate of a module that boots, or one whose answers take as
 #: long as the manual allows (5 s each), or that switches its radio on (85 s on siblings).
@@ -62,9 +84,6 @@ OUTCOME_TIME = 60.0
 
 #: Seconds that the longest outcome may take: ten pings of 255 s each.
 LONGEST_OUTCOME = 2700.0
-
-#: Longest look-up without a timeout of its own, beyond the time to attach: to boot, and for the network's answer.
-LOOK_UP_TIME = 120.0
 
 #: Seconds in which any command is answered, with those before it. Source: BC260Y-CN TCP/IP guide 1.1 §2.3 (5 s each).
 ANSWER_TIME = 30.0
@@ -101,6 +120,14 @@ def _check_address(address: str) -> str:
     return address
 
 
+def _check_servers(servers: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(servers, str):
+        servers = (servers,)
+    if len(servers) > MAX_SERVERS:
+        raise ValueError(f"dns must be one or two addresses, not {len(servers)}")
+    return tuple(_check_address(server) for server in servers)
+
+
 def _check_timeout(timeout: float | None) -> float | None:
     if timeout is not None and not timeout >= 0:
         raise ValueError(f"timeout must be 0 or more seconds, or None, not {timeout!r}")
@@ -123,8 +150,15 @@ class Modem:
         baudrate: int | None = None,
         data_format: Literal["hex", "raw"] = "hex",
         apn: str | None = None,
+        apn_user: str | None = None,
+        apn_password: str | None = None,
+        pdp_type: Literal["IP", "IPV6", "IPV4V6"] | None = None,
+        pin: str | None = None,
+        dns: Sequence[str] = (),
+        dns_cache: float = 60.0,
         power: Literal["awake", "psm"] = "awake",
         attach_timeout: float = 180.0,
+        look_up_timeout: float = 60.0,
         ack_timeout: float = 120.0,
         close_orphans: bool = True,
         wait_for_socket: float = 0.0,
@@ -140,9 +174,21 @@ class Modem:
             baudrate: rate of the serial line; None tries 115200, 9600 and then the rest.
             data_format: ``"hex"`` is safe and documented; ``"raw"`` needs half the bytes on the serial line.
             apn: access point name, set in the module only when it has another one; None leaves it alone.
+            apn_user: user name for the access point (AT+CGAUTH of 3GPP TS 27.007 §10.1.31).
+            apn_password: its password.
+            pdp_type: the addresses that are asked for, ``"IP"`` (version 4), ``"IPV6"`` or ``"IPV4V6"``, set in the
+                module only when it has another one; None leaves it alone.
+            pin: 4 to 8 digits, entered when the SIM card wants its PIN (AT+CPIN). It is tried once, and not at all
+                when the card tells that only one attempt is left.
+            dns: one or two addresses of name servers, set in the module when it has others; none: left alone.
+                Source: BC260Y-CN TCP/IP guide 1.1 §2.3.7.
+            dns_cache: seconds that a looked up address is used again; the module does not tell how long it holds. All
+                are forgotten when the module gets another address of its own.
             power: ``"awake"``, where power saving of the radio (AT+CPSMS), with which the network cannot reach the
                 module, is switched off where it is on; or ``"psm"`` to let the module sleep whenever nothing needs it.
             attach_timeout: seconds that calls wait for the registration to the network.
+            look_up_timeout: seconds that the look-up of a name may take, registration included; a socket's own
+                time-out ends it sooner.
             ack_timeout: seconds without acknowledgement after which a TCP connection is given up (TCP_USER_TIMEOUT).
             close_orphans: whether sockets that an earlier program left open in the module are closed.
             wait_for_socket: seconds that ``connect()`` waits, when the module's five sockets are in use, for one to
@@ -160,12 +206,20 @@ class Modem:
             raise TypeError(f"port must be a str, not {type(port).__name__}")
         if not port or "\0" in port:
             raise ValueError("port must be a device such as /dev/ttyUSB0 or a URL such as sim://")
+        if not dns_cache >= 0:
+            raise ValueError(f"dns_cache must be 0 or more seconds, not {dns_cache!r}")
         settings = Settings(
             data_format=data_format,
             baudrate=baudrate,
             apn=apn,
+            apn_user=apn_user,
+            apn_password=apn_password,
+            pdp_type=pdp_type,
+            pin=None if pin is None else SimPin(pin),
+            dns=_check_servers(dns),
             power=power,
             attach_timeout=attach_timeout,
+            look_up_timeout=look_up_timeout,
             ack_timeout=ack_timeout,
             close_orphans=bool(close_orphans),
             wait_for_socket=wait_for_socket,
@@ -173,10 +227,10 @@ class Modem:
         )
         self.port = port
         self._settings = settings
+        self._others = {"hupcl": hupcl, "log_payload": bool(log_payload), "dns_cache": float(dns_cache)}
+        self._url = _url_of(port)
         open_port = partial(Port.open, hupcl=hupcl)
-        # The program may change its directory before the port is opened, or opened again.
-        url = port if "://" in port else os.path.abspath(port)
-        self._engine = Engine(url, settings, log_payload=log_payload, open_port=open_port)
+        self._engine = Engine(self._url, settings, log_payload=log_payload, open_port=open_port)
         # An engine whose modem was forgotten serves the connections that are left, and ends.
         weakref.finalize(self, self._engine.release).atexit = False
 
@@ -191,6 +245,28 @@ class Modem:
 
     def __repr__(self) -> str:
         return f"<nbsocket.Modem {self.port!r}>"
+
+    def _is_like(self, other: Modem) -> bool:
+        """Whether the other was made with the same port and options."""
+        return (self._url, self._settings, self._others) == (other._url, other._settings, other._others)
+
+    def _tell_differences(self, options: Mapping[str, Any]) -> None:
+        """Warn of options that this modem does not have: it was opened with others, and stays as it is."""
+        differing = [
+            f"{name}={value!r}"
+            for name, value in options.items()
+            if name not in ("pin", "apn_password") and value != self._option(name)
+        ]
+        if differing:
+            _logger.log(logging.WARNING, "%s is not used: nbsocket run has opened the modem", ", ".join(differing))
+
+    def _option(self, name: str) -> object:
+        return self._others[name] if name in self._others else getattr(self._settings, name)
+
+    @property
+    def dns_cache(self) -> float:
+        """Seconds that an address is used again without another look-up."""
+        return self._others["dns_cache"] or 0.0
 
     @property
     def engine(self) -> Engine:
@@ -426,9 +502,8 @@ class Modem:
 
 
 def look_up(engine: Engine, name: str, timeout: float | None) -> list[str]:
-    """Return the addresses of ``name``, within ``timeout`` seconds; None: as long as attaching and asking may take."""
-    limit = engine.settings.attach_timeout + LOOK_UP_TIME if timeout is None else timeout
-    return list(engine.ask(Resolve(name), limit))
+    """Return the addresses of ``name``, within ``timeout`` seconds; None stands for the modem's look_up_timeout."""
+    return list(engine.ask(Resolve(name), engine.settings.look_up_timeout if timeout is None else timeout))
 
 
 def _check_command(text: str, payload: bytes | None = None) -> str:
@@ -455,39 +530,50 @@ def _renew_lock_after_fork() -> None:
 os.register_at_fork(after_in_child=_renew_lock_after_fork)
 
 
-def configure(port: str | None = None, **options: Any) -> Modem:
+#: The modem that ``nbsocket run`` has opened: a program's own configure() gives it.
+_pinned: Modem | None = None
+
+
+def configure(port: str | None = None, **options: Unpack[ModemOptions]) -> Modem:
     """Make the process's default modem, which sockets use that name no other.
 
     Args:
         port: as for :class:`Modem`; None stands for the environment's NBSOCKET_PORT.
-        options: as for :class:`Modem`. NBSOCKET_BAUDRATE, NBSOCKET_DATA_FORMAT and NBSOCKET_HUPCL (0 or 1) count where
-            they are not given.
+        options: as for :class:`Modem`. Where one is not given the environment's counts (NBSOCKET_APN for ``apn``), then
+            that of ``~/.config/nbsocket/NAME.conf`` and of ``/etc/nbsocket/NAME.conf``, NAME being the device's.
     Returns:
-        The modem. An earlier default is closed.
+        The modem. With the same port and options as before it is the same one, otherwise the earlier default is closed.
+        Under ``nbsocket run`` the port that it uses gives its modem, whatever the options, and a warning tells of those
+        that differ.
     Raises:
         OSError: ENODEV, there is no port to use.
-        ValueError: an option, or a variable of the environment, is not allowed.
+        ValueError: an option, a variable of the environment or a line of a file is not allowed.
     """
     global _default
-    modem = Modem(*_with_environment(port, options), **options)
+    port, completed = complete(port, options)
+    if _pinned is not None and _same_port(_pinned, port):
+        _pinned._tell_differences(options)
+        with _lock:
+            _default = _pinned
+        return _pinned
+    modem = Modem(port, **completed)
     with _lock:
-        earlier, _default = _default, modem
-    if earlier is not None:
+        earlier = _default
+        if earlier is not None and earlier._is_like(modem) and not earlier.engine.is_closed:
+            return earlier
+        _default = modem
+    if earlier is not None and earlier is not _pinned:
         earlier.close()
     return modem
 
 
 def default_modem() -> Modem:
-    """Return the configured modem, or make it from NBSOCKET_PORT.
-
-    Raises:
-        OSError: ENODEV, there is none.
-    """
+    """Return the configured modem, or make it from NBSOCKET_PORT; see :func:`modem`."""
     global _default
     if _default is not None:
         return _default
-    options: dict[str, Any] = {}
-    made = Modem(*_with_environment(None, options), **options)
+    port, options = complete(None, {})
+    made = Modem(port, **options)
     with _lock:
         # Nothing is called between the look and the change, so nothing comes in between on this thread.
         if _default is None:
@@ -495,22 +581,28 @@ def default_modem() -> Modem:
         return _default
 
 
-def _with_environment(port: str | None, options: dict[str, Any]) -> tuple[str]:
-    """Complete the options from the environment and return the port."""
-    port = port if port is not None else os.environ.get("NBSOCKET_PORT") or None
-    if port is None:
-        raise make_error(errno.ENODEV, "no modem is configured: call nbsocket.configure(port) or set NBSOCKET_PORT")
-    rate = os.environ.get("NBSOCKET_BAUDRATE")
-    if rate and "baudrate" not in options:
-        if not rate.isdecimal():
-            raise ValueError(f"NBSOCKET_BAUDRATE must be a number, not {rate!r}")
-        options["baudrate"] = int(rate)
-    data_format = os.environ.get("NBSOCKET_DATA_FORMAT")
-    if data_format and "data_format" not in options:
-        options["data_format"] = data_format
-    hupcl = os.environ.get("NBSOCKET_HUPCL")
-    if hupcl and "hupcl" not in options:
-        if hupcl not in ("0", "1"):
-            raise ValueError(f"NBSOCKET_HUPCL must be 0 or 1, not {hupcl!r}")
-        options["hupcl"] = hupcl == "1"
-    return (port,)
+def modem() -> Modem:
+    """Return the process's default modem: the configured one, or one made from NBSOCKET_PORT.
+
+    Under ``nbsocket run`` it is the one that the program's sockets go over.
+
+    Raises:
+        OSError: ENODEV, there is none.
+        ValueError: a variable of the environment or a line of a file is not allowed.
+    """
+    return default_modem()
+
+
+def pin(modem: Modem) -> None:
+    """Make this the modem of the whole process: what ``nbsocket run`` has opened."""
+    global _pinned
+    _pinned = modem
+
+
+def _same_port(modem: Modem, port: str) -> bool:
+    return modem._url == _url_of(port)
+
+
+def _url_of(port: str) -> str:
+    # The program may change its directory before the port is opened, or opened again.
+    return port if "://" in port else os.path.abspath(port)

@@ -55,12 +55,27 @@ class NameCache:
     """
 
     def __init__(
-        self, look_up: Callable[[str, float | None], list[str]], clock: Callable[[], float] = monotonic
+        self,
+        look_up: Callable[[str, float | None], list[str]],
+        clock: Callable[[], float] = monotonic,
+        seconds: float = CACHE_SECONDS,
+        own_address: Callable[[], str | None] = lambda: None,
     ) -> None:
+        """Keep answers.
+
+        Args:
+            look_up: asks the module.
+            clock: gives seconds.
+            seconds: for which an answer holds.
+            own_address: gives the module's own address; with another one it may be in another network, where names
+                lead elsewhere.
+        """
         self._look_up = look_up
         self._clock = clock
+        self._seconds = seconds
+        self._own_address = own_address
         self._in_flight: dict[str, _Flight] = {}
-        self._answers: dict[str, tuple[float, list[str]]] = {}
+        self._answers: dict[str, tuple[float, str | None, list[str]]] = {}
 
     def resolve(self, name: str, timeout: float | None = None) -> list[str]:
         """Return the addresses of ``name``; failures are shared with those who ask meanwhile, but not kept.
@@ -118,12 +133,13 @@ class NameCache:
         return found
 
     def _cached(self, key: str) -> list[str] | None:
-        expiry, found = self._answers.get(key, (0.0, []))
-        return list(found) if found and self._clock() < expiry else None
+        expiry, own_address, found = self._answers.get(key, (0.0, None, []))
+        is_fresh = self._clock() < expiry and own_address == self._own_address()
+        return list(found) if found and is_fresh else None
 
     def _keep(self, key: str, found: list[str]) -> None:
         self._answers.pop(key, None)
-        self._answers[key] = (self._clock() + CACHE_SECONDS, list(found))
+        self._answers[key] = (self._clock() + self._seconds, self._own_address(), list(found))
         while len(self._answers) > MAX_CACHED_NAMES:
             # The oldest; tuple() takes them all in one step, whatever other threads do.
             self._answers.pop(next(iter(tuple(self._answers))), None)
@@ -147,7 +163,11 @@ def _cache_of(modem: Modem) -> NameCache:
         from ._modem import look_up
 
         # Of the engine, not of the modem: that one would never be let go. setdefault() decides between two threads.
-        cache = _caches.setdefault(modem, NameCache(partial(look_up, modem.engine)))
+        engine = modem.engine
+        made = NameCache(
+            partial(look_up, engine), seconds=modem.dns_cache, own_address=lambda: engine.local_address
+        )
+        cache = _caches.setdefault(modem, made)
     return cache
 
 

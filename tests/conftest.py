@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -55,6 +56,10 @@ def _audit(event: str, args: tuple[Any, ...]) -> None:
             if host not in _LOCAL_HOSTS and host.strip("0123456789abcdefx.") and "%" not in host:
                 raise AssertionError(f"{event} of {host!r} would ask a name server") from None
 
+
+# A shell's background job ignores SIGINT, and so would the tests of Ctrl-C and the programs that they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Audit hooks cannot be removed: this one is for the whole test run.
 sys.addaudithook(_audit)

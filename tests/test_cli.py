@@ -68,7 +68,6 @@ def test_help_of_subcommand(name: str) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        (),
         ("fly",),
         ("--speed", "9600", "info"),
         ("--baudrate", "fast", "info"),

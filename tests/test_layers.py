@@ -29,6 +29,7 @@ LAYERS = [
     "_resolver",
     "_route",
     "_modem",
+    "_modem_options",
     "_engine",
     "_guard",
     "_children",

@@ -249,6 +249,6 @@ def test_wrong_environment(no_default: None, monkeypatch: pytest.MonkeyPatch, na
 def test_wrong_options_leave_the_default_alone(no_default: None) -> None:
     modem = configure(sim_url())
     with pytest.raises(ValueError, match="power"):
-        configure(sim_url(), power="off")
+        configure(sim_url(), power="off")  # type: ignore[arg-type]  # it is wrong
     assert default_modem() is modem
     assert modem.command("AT") == []

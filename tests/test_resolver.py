@@ -42,6 +42,8 @@ class FakeModem:
     def __init__(self, table: dict[str, list[str] | OSError] | None = None) -> None:
         self.table = table or {}
         self.asked: list[str] = []
+        self.dns_cache = 60.0
+        self.local_address = "10.1.2.3"
 
     @property
     def engine(self) -> FakeModem:

@@ -39,7 +39,7 @@ _NO_VARIETY = {
     "dead_after", "connect_timeout", "port_hold", "ping_times", "grain", "sim_card", "deaf_time",
     "rsrp", "rsrq", "sinr", "ecl", "band", "earfcn", "pci", "cell", "tac", "operator", "operator_name", "imsi", "iccid",
     "voltage", "reject_cause", "granted_active_time", "granted_periodic_time", "edrx", "granted_edrx", "connected_time",
-    "wakes_by_line",
+    "wakes_by_line", "pin", "pin_attempts", "pdp_type",
 }  # fmt: skip
 
 CASES = [(name, data_format) for name, variety in VARIETIES.items() for data_format in variety.formats]

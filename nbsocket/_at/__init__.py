@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from nbsocket._at._chat import Chat, State
 from nbsocket._at._command import MAX_COMMAND_SIZE, Command, InfoResponse, Raw, TestForm
+from nbsocket._at._commands_access import CGAUTH, CPIN, CGAUTHRead, CPINRRead, QPINCRead, check_pin
 from nbsocket._at._commands_module import (
     AT,
     ATE0,
@@ -120,11 +121,13 @@ __all__ = [
     "CCLK",
     "CEREG",
     "CFUN",
+    "CGAUTH",
     "CGDCONT",
     "CGMR",
     "CGPADDR",
     "CGSN",
     "CMEE",
+    "CPIN",
     "CPSMS",
     "CSQ",
     "IPR",
@@ -152,8 +155,10 @@ __all__ = [
     "CEREGRead",
     "CFUNRead",
     "CGATTRead",
+    "CGAUTHRead",
     "CGDCONTRead",
     "CMEERead",
+    "CPINRRead",
     "CPINRead",
     "CPSMSRead",
     "Chat",
@@ -191,6 +196,7 @@ __all__ = [
     "QISENDQuery",
     "QISTATEContext",
     "QISTATERead",
+    "QPINCRead",
     "QSCLKRead",
     "Query",
     "Raw",
@@ -206,6 +212,7 @@ __all__ = [
     "StrayResult",
     "TestForm",
     "UnknownLine",
+    "check_pin",
     "is_deactivated",
     "parse_time",
     "quote",

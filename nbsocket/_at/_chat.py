@@ -136,6 +136,10 @@ class Chat:
         self._pending: Command[Any] | None = None
         self._responses: list[InfoResponse] = []
         self._sent_lines: deque[str] = deque(maxlen=REMEMBERED_COMMANDS)
+        #: What is missing of an echo that a report has come into, whose command it is of, and for how long it is
+        #: waited for: until the next command's result, because the report may have been taken for the command's own.
+        self._echo_rest = ""
+        self._echoed: Command[Any] | None = None
         self._forget_command(State.IDLE)
 
     @property
@@ -274,6 +278,8 @@ class Chat:
     # -- state
 
     def _forget_command(self, state: State) -> None:
+        if self._pending is None or self._pending is not self._echoed:
+            self._echo_rest = ""
         self._state = state
         self._pending = None
         self._responses = []
@@ -283,7 +289,6 @@ class Chat:
         self._was_prompted = False
         self._was_accepted = False
         self._was_garbled = False
-        self._echo_rest = ""
 
     def _advance(self, step: _Step) -> None:
         state = TRANSITIONS[self._state].get(step)
@@ -393,7 +398,7 @@ class Chat:
             return False
         command = self._pending.line.rstrip() if self._pending is not None else ""
         if command.startswith(line):
-            self._echo_rest = command[len(line) :]
+            self._echo_rest, self._echoed = command[len(line) :], self._pending
             return True
         return line in self._sent_lines
 

@@ -18,6 +18,7 @@ from nbsocket._cli._exit import CommandError, ExitCode, describe_exit_codes, exi
 from nbsocket._cli._options import Parser, add_common_options, set_up_logging, show_warnings
 from nbsocket._cli._standard_streams import open_missing, show_missing
 from nbsocket._dataclass import dataclass
+from nbsocket._modem_options import closest
 from nbsocket._version import __version__
 
 
@@ -56,11 +57,16 @@ SUBCOMMANDS = {
 }
 
 
+SUMMARY = "Python's socket over an NB-IoT modem (Quectel BC260Y-CN)."
+
+#: Their options describe a simulated module.
+WITHOUT_MODEM = frozenset({"sim", "demo"})
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line ``argv`` (default: ``sys.argv[1:]``) and return the exit code."""
     open_missing()
     options = _parse_common(list(sys.argv[1:] if argv is None else argv))
-    set_up_logging(options.verbosity)
     try:
         outcome = _run_subcommand(options)
         sys.stdout.flush()
@@ -85,16 +91,25 @@ def _parse_common(argv: list[str]) -> argparse.Namespace:
     parser = Parser(
         prog="nbsocket",
         usage="nbsocket [options] subcommand ...",
-        description="Python's socket over an NB-IoT modem (Quectel BC260Y-CN).",
-        epilog=f"subcommands (each has --help):\n{rows}\n\n{describe_exit_codes()}",
+        description=f"{SUMMARY}\n\nsubcommands (each has --help):\n{rows}",
+        epilog=describe_exit_codes(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     add_common_options(parser)
     parser.add_argument("--version", action="version", version=f"nbsocket {__version__}")
-    parser.add_argument("subcommand", choices=SUBCOMMANDS, metavar="subcommand", help="one of the list below")
+    parser.add_argument("subcommand", nargs="?", metavar="subcommand", help="one of the list below")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="...", help="the subcommand's own arguments")
-    return parser.parse_args(argv)
+    options = parser.parse_args(argv)
+    if options.subcommand is None or (options.subcommand == "help" and not options.arguments):
+        parser.print_help()
+        parser.exit()
+    if options.subcommand == "help":
+        options.subcommand, options.arguments = options.arguments[0], ["--help"]
+    if options.subcommand not in SUBCOMMANDS:
+        hint = closest(options.subcommand, SUBCOMMANDS)
+        parser.error(f"there is no subcommand {options.subcommand!r}{hint}")
+    return options
 
 
 def _run_subcommand(options: argparse.Namespace) -> int | Callable[[], int]:
@@ -106,7 +121,11 @@ def _run_subcommand(options: argparse.Namespace) -> int | Callable[[], int]:
         allow_abbrev=False,
     )
     module.add_arguments(parser)
-    return module.main(parser.parse_args(options.arguments, options))
+    if options.subcommand not in WITHOUT_MODEM:
+        add_common_options(parser, is_behind=True)
+    chosen = parser.parse_args(options.arguments, options)
+    set_up_logging(chosen.verbosity)
+    return module.main(chosen)
 
 
 def _report(error: BaseException) -> ExitCode:

@@ -5,13 +5,25 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import re
 import sys
+import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from nbsocket._cli._exit import CommandError, ExitCode
+from nbsocket._modem_options import OPTIONS, SECRET_FILES, closest, read_secret
 
 if TYPE_CHECKING:
     from nbsocket import Modem
+
+#: Seconds between two tries of a port that is not there yet.
+PORT_INTERVAL = 0.5
+
+#: Options that would show a secret in the process list; a file is named in their place.
+_SECRETS = frozenset({"pin"})
+
+#: Switches: the option that says yes, and no.
+_FLAGS = frozenset({"close_orphans", "hupcl", "log_payload"})
 
 
 class Parser(argparse.ArgumentParser):
@@ -19,29 +31,46 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print ``message`` on stderr and exit with the code for wrong usage."""
+        found = re.match(r"unrecognized arguments: (--[^\s=]+)", message)
+        if found is not None:
+            message += closest(found[1], self._option_string_actions)
         self.exit(ExitCode.USAGE, f"nbsocket: {message} (see: {self.prog} --help)\n")
 
 
-def add_common_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that stand before the subcommand."""
-    parser.add_argument("--port", help="serial device or URL of the module (default: $NBSOCKET_PORT)")
-    parser.add_argument("--baudrate", type=int, help="speed of the port (default: $NBSOCKET_BAUDRATE, else found out)")
-    parser.add_argument(
-        "--data-format",
-        choices=("hex", "raw"),
-        help="how payload crosses the serial line (default: $NBSOCKET_DATA_FORMAT, else hex)",
-    )
-    parser.add_argument(
-        "--no-hupcl",
-        dest="hupcl",
-        action="store_const",
-        const=False,
-        help="leave DTR and RTS raised when the port is closed (default: $NBSOCKET_HUPCL, else as the device is set)",
-    )
-    parser.add_argument("--json", action="store_true", help="print results as JSON")
-    parser.add_argument(
-        "-v", dest="verbosity", action="count", default=0, help="log to stderr; -vv shows every line on the wire"
-    )
+def add_common_options(parser: argparse.ArgumentParser, *, is_behind: bool = False) -> None:
+    """Add the options that may stand before the subcommand, and behind it where it has none of that name.
+
+    ``is_behind``: they are added to those of a subcommand, and change nothing when they are not given.
+    """
+    group = parser.add_argument_group("options of every subcommand" if is_behind else "options")
+
+    def add(*names: str, **keywords: Any) -> None:
+        names = tuple(name for name in names if name not in parser._option_string_actions)
+        if names:
+            if is_behind:
+                keywords["default"] = argparse.SUPPRESS
+            group.add_argument(*names, **keywords)
+
+    add("--port", help="serial device or URL of the module (default: $NBSOCKET_PORT)")
+    for name, option in OPTIONS.items():
+        flag = "--" + name.replace("_", "-")
+        text = f"{option.help}; $NBSOCKET_{name.upper()}".replace("%", "%%")
+        if name in _FLAGS:
+            add(flag, dest=name, action="store_true", default=None, help=text)
+            add(f"--no-{flag[2:]}", dest=name, action="store_false", default=None, help=f"do not ({flag})")
+        elif name not in _SECRETS:
+            add(flag, dest=name, metavar=option.metavar, choices=option.choices or None, help=text)
+    add("--pin-file", metavar="FILE", help="a file that holds the SIM card's PIN; - for the standard input")
+    add("--wait-port", type=_seconds, metavar="SECONDS", help="wait so long for the port to be there")
+    add("--json", action="store_true", help="print results as JSON")
+    add("-v", dest="verbosity", action="count", default=0, help="log to stderr; -vv shows every line on the wire")
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds < float("inf"):
+        raise argparse.ArgumentTypeError("must be 0 or more seconds")
+    return seconds
 
 
 def configure_modem(options: argparse.Namespace, **others: Any) -> Modem:
@@ -51,20 +80,46 @@ def configure_modem(options: argparse.Namespace, **others: Any) -> Modem:
 
     Raises:
         CommandError: no port is named at all.
-        ValueError: an option, or an environment variable, has a value that is not allowed.
+        OSError: a file cannot be read; the port was not there in time.
+        ValueError: an option, a variable of the environment or a line of a file has a value that is not allowed.
     """
-    if not (options.port or os.environ.get("NBSOCKET_PORT")):
+    port = options.port or os.environ.get("NBSOCKET_PORT")
+    if not port:
         raise CommandError("no port named: use --port or set NBSOCKET_PORT", ExitCode.USAGE)
+    chosen: dict[str, Any] = dict(others)
+    for name, option in OPTIONS.items():
+        given = getattr(options, name, None)
+        if given is not None:
+            chosen[name] = _read(name, given) if isinstance(given, str) else given
+            assert option
+    for file, name in SECRET_FILES.items():
+        if (path := getattr(options, file, None)) is not None:
+            chosen[name] = read_secret(path, "--" + file.replace("_", "-"))
+    if options.wait_port is not None:
+        _wait_for(port, options.wait_port)
     import nbsocket
 
-    chosen: dict[str, Any] = dict(others)
-    if options.baudrate is not None:
-        chosen["baudrate"] = options.baudrate
-    if options.data_format is not None:
-        chosen["data_format"] = options.data_format
-    if options.hupcl is not None:
-        chosen["hupcl"] = options.hupcl
     return nbsocket.configure(options.port, **chosen)
+
+
+def _read(name: str, text: str) -> Any:
+    try:
+        return OPTIONS[name].read(text)
+    except ValueError as error:
+        raise CommandError(f"--{name.replace('_', '-')} must be {error}, not {text!r}", ExitCode.USAGE) from None
+
+
+def _wait_for(port: str, seconds: float) -> None:
+    """Wait until a device is there and may be used: it may be plugged in, or get its rights, a moment later."""
+    if "://" in port:
+        return
+    end = time.monotonic() + seconds
+    is_told = False
+    while not os.access(port, os.R_OK | os.W_OK) and time.monotonic() < end:
+        if not is_told:
+            print(f"nbsocket: waiting up to {seconds:g} s for {port}", file=sys.stderr, flush=True)
+            is_told = True
+        time.sleep(min(PORT_INTERVAL, max(0.0, end - time.monotonic())))
 
 
 def set_up_logging(verbosity: int) -> None:

@@ -32,6 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--strict=all", dest="strict", action="store_const", const="all", help="and to start any other program"
     )
+    parser.add_argument("--print-unit", action="store_true", help="print a systemd unit that runs the program")
+    parser.add_argument("--print-udev", action="store_true", help="print a udev rule that gives the module a name")
     rest = argparse.REMAINDER
     parser.add_argument("-m", dest="module", nargs=rest, metavar="module", help="run a module, as python -m")
     parser.add_argument("script", nargs=rest, metavar="script.py", help="run a script, as python script.py")
@@ -39,11 +41,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> int | Callable[[], int]:
     """Open the modem, patch ``socket`` and return the function that runs the program."""
+    if options.print_udev:
+        from nbsocket._cli._unit import UDEV_RULE
+
+        print(UDEV_RULE, end="")
+        return ExitCode.SUCCESS
     program = _find_program(options)
+    if options.print_unit:
+        from nbsocket._cli._unit import describe_unit
+
+        print(describe_unit(options, program), end="")
+        return ExitCode.SUCCESS
     modem = configure_modem(options)
     # Sockets would open it at their first use; then a wrong port would be the program's problem, in its middle.
     modem.open()
     import nbsocket
+    from nbsocket._modem import pin
+
+    pin(modem)
 
     bypass = os.environ.get("NBSOCKET_BYPASS") if options.bypass is None else options.bypass
     nbsocket.patch(modem, bypass=bypass)

@@ -8,6 +8,7 @@ runs scripts; ``_events``, ``_values`` and ``_detail_values`` are what comes out
 
 from __future__ import annotations
 
+from nbsocket._driver._access import SimPin
 from nbsocket._driver._baudrate import ChangeBaudrate, check_baudrate
 from nbsocket._driver._connection import Source
 from nbsocket._driver._detail_values import DiscontinuousReception, ModuleDetails, PowerSaving
@@ -97,6 +98,7 @@ __all__ = [
     "SetBaudrate",
     "SetDnsServers",
     "Settings",
+    "SimPin",
     "SocketState",
     "Source",
     "Stopped",

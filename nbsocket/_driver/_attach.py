@@ -5,16 +5,21 @@ What is heard is noted in a :class:`NetworkState`, so that a call that gives up 
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from nbsocket._at import (
     CEREG,
     CFUN,
+    QIDNSCFG,
     CFUNRead,
     FinalResult,
     IpAssigned,
+    QIDNSCFGRead,
     Registration,
     RegistrationStatus,
     RemoteProtocolError,
 )
+from nbsocket._driver._access import SimPin, enter_pin
 from nbsocket._driver._network import DENIED, REGISTERED, NetworkState, ask_registration, look_at_sim
 from nbsocket._driver._requests import read_address
 from nbsocket._driver._script import Await, Steps, Unanswered
@@ -39,8 +44,34 @@ NOT_SEARCHING, RADIO_OFF = 0, 0
 DOUBTFUL = (0, 4)
 
 
-def attach(network: NetworkState) -> Steps[tuple[int | None, str | None]]:
-    """Wait until the network can be used; give the registration's state and the module's address."""
+def attach(
+    network: NetworkState, pin: SimPin | None = None, servers: tuple[str, ...] = ()
+) -> Steps[tuple[int | None, str | None]]:
+    """Wait until the network can be used; give the registration's state and the module's address.
+
+    Args:
+        network: where what is heard is noted.
+        pin: for a SIM card that wants it.
+        servers: the addresses of the name servers that the module is to have; none: it keeps its own.
+    """
+    state, address = yield from _attach(network, pin)
+    if servers:
+        with suppress(Unanswered):
+            yield from _set_name_servers(servers)
+    return state, address
+
+
+def _set_name_servers(servers: tuple[str, ...]) -> Steps[None]:
+    """Only when there is an address can they be set. BC260Y-CN TCP/IP guide 1.1 §2.3.7."""
+    answer: FinalResult = yield QIDNSCFGRead()
+    if answer.ok:
+        with suppress(RemoteProtocolError):
+            if set(servers) <= set(answer.command.parse(answer.responses)):
+                return
+    yield QIDNSCFG(*servers)
+
+
+def _attach(network: NetworkState, pin: SimPin | None) -> Steps[tuple[int | None, str | None]]:
     has_address = wants_cause = is_sim_ready = False
     interval = SECOND_QUERY
     while True:
@@ -63,9 +94,14 @@ def attach(network: NetworkState) -> Steps[tuple[int | None, str | None]]:
                     return network.stat, address
             if network.stat == NOT_SEARCHING and interval == QUERY_INTERVAL:
                 yield from _switch_radio_on()
+            if pin is not None and not (pin.is_tried or is_sim_ready):
+                is_sim_ready = yield from look_at_sim(network)
+                if (yield from enter_pin(pin, network)):
+                    continue
             is_searching = interval == SECOND_QUERY and network.stat not in (None, DENIED, *DOUBTFUL)
             if not (is_sim_ready or is_searching):
                 is_sim_ready = yield from look_at_sim(network)
+                yield from enter_pin(pin, network)
         except Unanswered:
             continue
         event: object = yield Await((Registration, IpAssigned), interval)

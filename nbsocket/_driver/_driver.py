@@ -41,6 +41,9 @@ DEBUG, INFO, WARNING = 10, 20, 30
 #: How the log tells of a line that nothing here waits for; the line itself follows, in quotes.
 SAID = "the module said "
 
+#: Why a module that answers with other settings than those given to it is taken for one that has restarted.
+FORGOTTEN = "it has forgotten its configuration"
+
 #: Bytes of payload a segment. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.5.
 HEX_SEGMENT, RAW_SEGMENT = 512, 1024
 
@@ -740,14 +743,18 @@ class Driver:
 
     def _begin_attach(self, now: float) -> None:
         self._attach_began = now
-        self._attach = Script(attach(self._network), (_at.Registration, _at.IpAssigned))
+        steps = attach(self._network, self._settings.pin, self._settings.dns)
+        self._attach = Script(steps, (_at.Registration, _at.IpAssigned))
         self._attach.start(now)
 
     def _back(self, script: Script[Any], now: float) -> None:
         if script.error is not None:
             self._give_up(script.error, now)
+        elif not script.value and self._wants_look:
+            # The user's own command may have changed it; whether it was a restart the sockets will tell.
+            self._suspicion = self._suspicion or FORGOTTEN
         elif not script.value:
-            self._restarted("it has forgotten its configuration", now)
+            self._restarted(FORGOTTEN, now)
 
     def _woken(self, script: Script[Any], now: float) -> None:
         self._may_sleep = False

@@ -14,14 +14,17 @@ from nbsocket._at import (
     ATV1,
     CEREG,
     CFUN,
+    CGAUTH,
     CGDCONT,
     CMEE,
     CPSMS,
     QICFG,
     QICLOSE,
+    QIDNSCFG,
     QSCLK,
     CEREGRead,
     CFUNRead,
+    CGAUTHRead,
     CGDCONTRead,
     CloseOk,
     CMEERead,
@@ -29,14 +32,14 @@ from nbsocket._at import (
     CPSMSRead,
     DataFormat,
     FinalResult,
-    PdpContext,
     QICFGRead,
     QISTATERead,
     QSCLKRead,
     RegistrationStatus,
     SocketStatus,
 )
-from nbsocket._dataclass import dataclass
+from nbsocket._dataclass import dataclass, field
+from nbsocket._driver._access import SimPin, wanted_context, wanted_credentials
 from nbsocket._driver._network import SIM_ERRORS
 from nbsocket._driver._requests import checked
 from nbsocket._driver._script import Await, Pause, SetRate, Steps, Unanswered, Write
@@ -98,6 +101,13 @@ QUESTION_TRIES = 3
 #: them off (ATQ1).
 QUIET_TRY = 5
 
+#: Times that a module which may be switching its radio on is asked for its mode; each takes 5 s while it is too busy to
+#: tell. Siblings of this module were seen to need 85 s.
+RADIO_TRIES = 15
+
+#: Times that results as words are asked for, once numbers were seen: the first may be ignored (see IGNORING_TIME).
+WORDS_TRIES = 2
+
 #: Seconds that the answer which ends those of many AT may take, and how often it is asked for. Not sooner: the second
 #: answer would be taken for that of the next command.
 MARKER_TIMEOUT = 20.0
@@ -124,10 +134,21 @@ class Settings:
     baudrate: int | None = None
     #: Access point name, set in the module only when different; None leaves it alone.
     apn: str | None = None
+    #: Name and password for the access point; None: none are set.
+    apn_user: str | None = None
+    apn_password: str | None = field(default=None, repr=False)
+    #: The kind of addresses, set only when different; None leaves it alone.
+    pdp_type: Literal["IP", "IPV6", "IPV4V6"] | None = None
+    #: For a SIM card that wants it.
+    pin: SimPin | None = None
+    #: Addresses of name servers, one or two, set only when different; none: they are left alone.
+    dns: tuple[str, ...] = ()
     #: ``"awake"``, or ``"psm"`` to let the module sleep when nothing needs it.
     power: Literal["awake", "psm"] = "awake"
     #: Seconds that calls which need the network wait for registration.
     attach_timeout: float = 180.0
+    #: Seconds that the look-up of a name may take, registration included.
+    look_up_timeout: float = 60.0
     #: Seconds without acknowledgement until a TCP connection is given up (TCP_USER_TIMEOUT overrides it).
     ack_timeout: float = 120.0
     #: Whether sockets that an earlier program left open in the module are closed.
@@ -146,12 +167,21 @@ class Settings:
             )
         if self.power not in ("awake", "psm"):
             raise ValueError(f"power must be 'awake' or 'psm', not {self.power!r}")
-        if not self.attach_timeout > 0 or not self.ack_timeout > 0:
-            raise ValueError("attach_timeout and ack_timeout must be positive numbers of seconds")
+        if not min(self.attach_timeout, self.ack_timeout, self.look_up_timeout) > 0:
+            raise ValueError("attach_timeout, look_up_timeout and ack_timeout must be positive numbers of seconds")
         if not self.wait_for_socket >= 0:
             raise ValueError(f"wait_for_socket must be 0 or more seconds, not {self.wait_for_socket!r}")
+        if self.pdp_type not in (None, "IP", "IPV6", "IPV4V6"):
+            raise ValueError(f"pdp_type must be 'IP', 'IPV6' or 'IPV4V6', not {self.pdp_type!r}")
+        if (self.apn_user is None) != (self.apn_password is None):
+            raise ValueError("apn_user and apn_password must be given both, or neither")
+        # These refuse what must not reach the wire.
         if self.apn is not None:
-            CGDCONT(1, "IP", self.apn)  # refuses what must not reach the wire
+            CGDCONT(1, "IP", self.apn)
+        if self.apn_user is not None and self.apn_password is not None:
+            CGAUTH(1, self.apn_user, self.apn_password)
+        if self.dns:
+            QIDNSCFG(*self.dns)
 
     @property
     def is_hex(self) -> bool:
@@ -294,8 +324,7 @@ def bring_up(
     yield from _choose_sleep(settings, line)
     yield from _set_data_format(settings, line, marker)
     yield from _switch_radio_on(line)
-    if settings.apn is not None:
-        yield from _set_apn(settings.apn, line)
+    yield from _set_access_point(settings, line)
     left = yield from _close_orphans(settings.close_orphans, line)
     yield from _accept_echo(settings, line)
     return left
@@ -322,15 +351,30 @@ def configure_again(settings: Settings, line: LineState, has_restarted: bool) ->
     yield from _set_data_format(settings, line, None)
     registration = yield from _ask(CEREGRead(), line)
     if registration is not None and registration.n == 0:
-        yield CEREG(1)
+        yield from _carry_out(CEREG(1))
     rows = (yield from _ask(QISTATERead(), line)) if has_restarted else None
     yield from _accept_echo(settings, line)
     return Found(registration, rows)
 
 
+def _carry_out(command: Command[Any], refusals: frozenset[int | None] | None = BUSY_RESULTS) -> Steps[FinalResult]:
+    """Give a command that does no harm when it is carried out twice; once more where the answer is missing.
+
+    A module that ignores what comes soon after an answer would otherwise ignore the same one of a series each time.
+    """
+    with suppress(Unanswered):
+        answer = yield from _insist(command, refusals)
+        return answer
+    answer = yield from _insist(command, refusals)
+    # It may have been the answer to the first one: then another is still to come.
+    yield Pause(IGNORING_TIME)
+    yield from _insist_on_marker()
+    return answer
+
+
 def _end_echo(line: LineState) -> Steps[None]:
     if line.has_echo:
-        yield from _insist(ATE0(), None)
+        yield from _carry_out(ATE0(), None)
         line.has_echo = False  # that of ATE0 itself does not count
 
 
@@ -339,7 +383,7 @@ def _accept_echo(settings: Settings, line: LineState) -> Steps[None]:
     if not line.has_echo:
         return
     yield from _end_echo(line)
-    yield AT()
+    yield from _carry_out(AT())
     line.echo_stays = line.has_echo
     if line.echo_stays and not settings.is_hex:
         raise make_error(
@@ -352,16 +396,16 @@ def _accept_echo(settings: Settings, line: LineState) -> Steps[None]:
 
 def _choose_errors(line: LineState) -> Steps[None]:
     if (yield from _ask(CMEERead(), line)) != 1:  # it is stored, so that it is not written for nothing
-        yield CMEE(1)
+        yield from _carry_out(CMEE(1))
 
 
 def _choose_sleep(settings: Settings, line: LineState) -> Steps[None]:
     if settings.restore_sleep and line.sleep_mode is None:
         line.sleep_mode = yield from _ask(QSCLKRead(), line)
-    yield QSCLK(0)
+    yield from _carry_out(QSCLK(0))
     if settings.power == "awake" and not settings.restore_sleep and (yield from _ask(CPSMSRead(), line)):
         # QSCLK=0 keeps the serial port awake, not the radio: with power saving the network cannot reach it.
-        yield CPSMS(0)
+        yield from _carry_out(CPSMS(0))
 
 
 def _switch_radio_on(line: LineState) -> Steps[None]:
@@ -372,10 +416,14 @@ def _switch_radio_on(line: LineState) -> Steps[None]:
         with suppress(Unanswered):
             answer = yield from _insist(command)
             break
-        # It, or its answer, may have been lost.
+        # It, or its answer, may have been lost; or it is still at work, and refuses everything else meanwhile.
         yield from _insist_on_marker()
-        if (yield from _ask(CFUNRead(), line)) == 1:
-            return
+        for _ in range(RADIO_TRIES):
+            mode = yield from _ask(CFUNRead(), line)
+            if mode == 1:
+                return
+            if mode is not None:
+                break
     if answer is None:
         raise make_error(EIO, "the module does not switch its radio on", command=CFUN(1).line)
     # Without a SIM card everything but the network can be used; what is the matter is told when somebody wants that.
@@ -482,7 +530,7 @@ def probe(
             one that sleeps, boots, or is slow.
         last: seconds that the last try may take, where it is not as many as for those before it.
     """
-    attempt = silent = 0
+    attempt = silent = words_wanted = 0
     is_heard = False
     while attempt < tries:
         attempt += 1
@@ -491,7 +539,9 @@ def probe(
             seconds = last
         command: Command[None] = _Probe(seconds)
         if line is not None and line.is_numeric:
-            line.is_numeric = False
+            line.is_numeric, words_wanted = False, WORDS_TRIES
+        if words_wanted:
+            words_wanted -= 1
             command = _ProbeNumeric(seconds)
             tries = max(tries, attempt + 1)
         elif (is_quiet and attempt == 1) or silent == QUIET_TRY - 1 or is_heard:
@@ -505,7 +555,7 @@ def probe(
                 is_heard, patience, last = True, max(patience, PATIENCE), LAST_PATIENCE
                 tries = max(tries, attempt + PROBES_SEARCHING)
             continue
-        silent = 0
+        silent = words_wanted = 0
         if answer.ok:
             if attempt > 1:
                 # Late answers to the earlier ones may still come.
@@ -526,7 +576,7 @@ def _set_data_format(settings: Settings, line: LineState, marker: FinalResult | 
     if have is None:
         have = yield from _ask_data_format(line)
     if (have.send_hex, have.receive_hex) != (settings.is_hex, settings.is_hex):
-        checked((yield from _insist(QICFG(settings.is_hex, settings.is_hex))))
+        checked((yield from _carry_out(QICFG(settings.is_hex, settings.is_hex))))
 
 
 def _ask_data_format(line: LineState) -> Steps[DataFormat]:
@@ -545,11 +595,17 @@ def _ask_data_format(line: LineState) -> Steps[DataFormat]:
     return last
 
 
-def _set_apn(apn: str, line: LineState) -> Steps[None]:
-    rows: list[PdpContext] | None = yield from _ask(CGDCONTRead(), line)
-    if any(row.cid == 1 and row.apn == apn for row in rows or ()):
-        return
-    checked((yield from _insist(CGDCONT(1, "IP", apn))))
+def _set_access_point(settings: Settings, line: LineState) -> Steps[None]:
+    if settings.apn is not None or settings.pdp_type is not None:
+        rows = yield from _ask(CGDCONTRead(), line)
+        context = wanted_context(rows, settings.apn, settings.pdp_type)
+        if context is not None:
+            checked((yield from _insist(context)))
+    if settings.apn_user is not None and settings.apn_password is not None:
+        have = yield from _ask(CGAUTHRead(), line)
+        credentials = wanted_credentials(have, settings.apn_user, settings.apn_password)
+        if credentials is not None:
+            checked((yield from _insist(credentials)))
 
 
 def _close_orphans(is_wanted: bool, line: LineState) -> Steps[frozenset[int]]:

@@ -104,8 +104,9 @@ STATE_REMOTE_CLOSING = 4
 #: Seconds that an opening waits for its outcome after "closed" has come: the two lines may have changed places.
 EARLY_CLOSE_TIME = 0.5
 #: Seconds in which the id of a connection that its peer has closed is not used again: a push that is late would be
-#: taken for the next connection's. The latter once this module has pushed anything after the end.
-ID_REST, LONG_ID_REST = 0.5, 5.0
+#: taken for the next connection's. More than the time in which pushes behind "closed" still count (END_PATIENCE). The
+#: latter once this module has pushed anything after the end.
+ID_REST, LONG_ID_REST = 0.75, 5.0
 #: A half-closed connection is given up after so many seconds without data, unless a longer linger time is set.
 HALF_CLOSED_IDLE = 60.0
 
@@ -899,7 +900,8 @@ class Links:
             return
         account = read_account(result, is_tcp=True)
         if account is not None and account.sent:
-            self._verdict(link, is_clean=account.sent == link.sent and account.unacked == 0)
+            is_acked = account.sent == link.sent and account.unacked == 0
+            self._verdict(link, is_clean=is_acked or link.has_heard)
         elif account is not None or not self._judges_again(link, result, now):
             # Set to 0 at the end of a connection (§4.2.6), or forgotten.
             link.is_count_gone, link.looks = True, 0
@@ -914,7 +916,8 @@ class Links:
         is_doubtful = rows is None or -1 in states or (not states and not link.looks)
         if is_doubtful and self._judges_again(link, result, now):
             return
-        self._verdict(link, is_clean=STATE_REMOTE_CLOSING in states)
+        # The answer to what was written may have come behind "closed".
+        self._verdict(link, is_clean=STATE_REMOTE_CLOSING in states or link.has_heard)
 
     def _judges_again(self, link: Connection, result: FinalResult | None, now: float) -> bool:
         """Ask once more where the answer is missing or garbled, or the module busy."""
@@ -981,6 +984,11 @@ class Links:
             self._close_overdue(link, now)
         elif result.ok:
             link.end_due = now + END_PATIENCE if link.is_ending else None
+        elif result.code is None and self._segments.owes_outcome(now):
+            # It may refuse everything until that has come.
+            self._tell_end(link)
+            link.close_tries, link.close_due, link.look_at = 0, None, now + CLOSE_RETRY_TIME
+            link.move(Phase.RELEASING)
         elif result.code in CLOSED_RESULTS or link.close_tries > 1 or (link.has_closed and result.code is None):
             # The bare ERROR of a module that has forgotten the socket at "closed".
             self._gone(link, now)

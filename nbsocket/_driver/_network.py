@@ -6,7 +6,16 @@ from nbsocket._at import CEREGRead, CPINRead, FinalResult, Registration, Registr
 from nbsocket._dataclass import dataclass
 from nbsocket._driver._script import Steps
 
-__all__ = ["DENIED", "REGISTERED", "REGISTRATION", "SIM_ERRORS", "NetworkState", "ask_registration", "look_at_sim"]
+__all__ = [
+    "DENIED",
+    "PIN_WANTED",
+    "REGISTERED",
+    "REGISTRATION",
+    "SIM_ERRORS",
+    "NetworkState",
+    "ask_registration",
+    "look_at_sim",
+]
 
 #: Words for the registration states of AT+CEREG (3GPP TS 27.007 §10.1.22).
 REGISTRATION = {
@@ -43,6 +52,9 @@ SIM_STATES = {
     "NOT INSERTED": SIM_ERRORS[10],
     "NOT READY": "the SIM card is not ready",
 }
+
+#: What is the matter when the PIN is to be entered.
+PIN_WANTED = SIM_ERRORS[11]
 
 #: EMM causes. TS 24.301 §9.9.3.9.
 EMM_CAUSES = {

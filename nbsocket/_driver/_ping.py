@@ -76,6 +76,9 @@ class Ping(Plain):
             yield Report(replies[-1])
             patience = self.timeout + SUMMARY_TIMEOUT
         line = yield Await((PingLine, PingSummary), SUMMARY_TIMEOUT)
+        while isinstance(line, PingLine) and late:
+            # Of the other run, where the command was given twice and carried out twice.
+            line = yield Await((PingLine, PingSummary), SUMMARY_TIMEOUT)
         return self._summary(line if isinstance(line, PingSummary) else None, replies)
 
     def _check_size(self) -> Steps[None]:

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from errno import ECONNRESET, ETIMEDOUT
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from nbsocket._at import (
     QISTATE,
@@ -64,6 +64,14 @@ USABLE_STATES = frozenset({1, 2})
 DATAGRAM_TIMEOUT = 90.0
 
 
+class _Late(NamedTuple):
+    """A SEND OK or SEND FAIL that may come for a send whose outcome was not there in time."""
+
+    until: float
+    #: What was sent; None: what an earlier program may have sent just before its end, a mere possibility.
+    payload: bytes | None
+
+
 class Segments:
     """Sends the segments of all connections."""
 
@@ -98,9 +106,7 @@ class Segments:
         #: Service, in bytes, at which the last segment was begun: see :meth:`turn`.
         self._service = 0
         #: Until when SEND OK or SEND FAIL lines may come for sends whose outcome was not there in time.
-        self._late: list[float] = []
-        #: That of them which is a mere possibility: an earlier program may have sent something just before its end.
-        self._possible: float | None = None
+        self._late: list[_Late] = []
         #: The command that timed out last, until its send knows.
         self._timeout: CommandTimeout | None = None
         #: Whose count has just been seen not to have grown: its segment is the next command.
@@ -171,12 +177,15 @@ class Segments:
         """A command had no final result in time; if it was a segment, :meth:`answered` comes next."""
         self._timeout = timeout
         if timeout.command.awaits_outcome:
-            self._late.append(now + LATE_OUTCOME)
+            self._late.append(_Late(now + LATE_OUTCOME, _payload_of(timeout.command)))
 
     def expect_late_outcome(self, now: float) -> None:
         """A SEND OK or SEND FAIL may come that is that of another program's segment; mostly none does."""
-        self._possible = now + LATE_OUTCOME
-        self._late.append(self._possible)
+        self._late.append(_Late(now + LATE_OUTCOME, None))
+
+    def owes_outcome(self, now: float) -> bool:
+        """Whether the outcome of a segment that was sent may still come."""
+        return any(now < late.until and late.payload is not None for late in self._late)
 
     def answered(self, link: Connection, result: FinalResult | None, now: float) -> None:
         """Take the outcome of a segment; None: there was none in time."""
@@ -184,14 +193,14 @@ class Segments:
         link.is_sending = False
         if link.phase not in (Phase.OPEN, Phase.JUDGING):
             return
-        self._late = [until for until in self._late if now < until]
+        self._late = [late for late in self._late if now < late.until]
         is_error = result is not None and "ERROR" in result.text
         is_stray = result is not None and result.is_misplaced
         is_own = not is_stray and (is_error or not self._late)
         if result is not None and result.ok and is_own:
             self._confirmed(link, now)
             return
-        is_believable = result is not None and result.ok and self._late == [self._possible]
+        is_believable = result is not None and result.ok and self._is_believable(link)
         if link.phase is Phase.JUDGING:
             if is_believable:
                 # The count went with the socket: see believe_late_ok.
@@ -211,12 +220,19 @@ class Segments:
             # It is an error after OK, or may be the outcome of an earlier send; this one's is still to come.
             link.has_late_ok = is_believable
             if is_stray:
-                self._late.append(now + LATE_OUTCOME)
+                self._late.append(_Late(now + LATE_OUTCOME, link.segment))
             link.awaits_outcome, link.outcome_patience = True, LATE_OUTCOME
+
+    def _is_believable(self, link: Connection) -> bool:
+        """Whether a SEND OK tells that the segment is in the module, where nothing else can tell it any more.
+
+        It may be that of an earlier try of the same segment, or a dead program's if that was killed at a send.
+        """
+        return [late.payload for late in self._late if late.payload is not link.segment] in ([], [None])
 
     def late_outcome(self, text: str, links: Iterable[Connection], now: float) -> None:
         """A result line came that nothing waited for; ``SEND OK``, ``SEND FAIL`` and ``OK`` may be a segment's."""
-        self._late = [until for until in self._late if now < until]
+        self._late = [late for late in self._late if now < late.until]
         waiting = [link for link in links if link.is_in_doubt and link.awaits_outcome]
         if text == "OK":
             for link in waiting:
@@ -419,6 +435,11 @@ class Segments:
         if number:
             self._counters["dropped_datagrams"] += number
             self._emit(DatagramsLost(link.key, number, why))
+
+
+def _payload_of(command: Command[Any]) -> bytes:
+    """What a send carries; empty for one that is the user's own."""
+    return command.data if isinstance(command, (QISENDHex, QISENDData)) else b""
 
 
 def _is_nameless(result: FinalResult | None) -> bool:

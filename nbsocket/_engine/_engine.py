@@ -362,6 +362,16 @@ class Engine:
         if self._loop.is_running and not self._is_closed:
             self.call(lambda: None)
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed, and not opened since."""
+        return self._is_closed
+
+    @property
+    def local_address(self) -> str | None:
+        """The module's own address as it was told last; None while it is not known."""
+        return self._driver.local_address
+
     def stats(self) -> Stats:
         """Return what was counted. Neither waits nor takes a lock, so that a signal handler may ask, too."""
         # Copies of dictionaries and tuples are not interrupted by other threads.

@@ -108,11 +108,26 @@ def set_qrst(module: Module, tail: str, now: float) -> Sequence[str]:
 
 def read_cpin(module: Module, tail: str, now: float) -> Sequence[str]:
     """Tell the SIM card's state; with the radio off it is not known."""
-    if module.options.sim_card == "none":
+    if module.life.sim_card == "none":
         raise CommandError(10)
     if module.life.cfun == 0:
         raise CommandError(3)
-    return [{"ready": "+CPIN: READY", "pin": "+CPIN: SIM PIN", "puk": "+CPIN: SIM PUK"}[module.options.sim_card]]
+    return [{"ready": "+CPIN: READY", "pin": "+CPIN: SIM PIN", "puk": "+CPIN: SIM PUK"}[module.life.sim_card]]
+
+
+def set_cpin(module: Module, tail: str, now: float) -> Sequence[str]:
+    """Enter the PIN."""
+    arguments = Arguments(tail, _PARAMETERS)
+    arguments.expect(1, 1)
+    module.life.enter_pin(arguments.text(0, 8), now)
+    return []
+
+
+def read_cpinr(module: Module, tail: str, now: float) -> Sequence[str]:
+    """Tell how often the PIN may still be entered wrongly (3GPP TS 27.007 §8.65)."""
+    if module.life.sim_card == "none":
+        raise CommandError(10)
+    return [f"+CPINR: SIM PIN,{module.life.pin_attempts},{module.options.pin_attempts}"]
 
 
 def execute_csq(module: Module, tail: str, now: float) -> Sequence[str]:
@@ -171,7 +186,24 @@ def set_cgpaddr(module: Module, tail: str, now: float) -> Sequence[str]:
 
 def read_cgdcont(module: Module, tail: str, now: float) -> Sequence[str]:
     """Tell the context that is defined."""
-    return [f'+CGDCONT: 1,"IP","{module.life.apn}",,0,0']
+    return [f'+CGDCONT: 1,"{module.life.pdp_type}","{module.life.apn}",,0,0']
+
+
+def read_cgauth(module: Module, tail: str, now: float) -> Sequence[str]:
+    """Tell name and password of the context (3GPP TS 27.007 §10.1.31)."""
+    user, password = module.life.credentials
+    return [f'+CGAUTH: 1,1,"{user}","{password}"' if user else "+CGAUTH: 1,0"]
+
+
+def set_cgauth(module: Module, tail: str, now: float) -> Sequence[str]:
+    """Set name and password; protocol 0 is none."""
+    arguments = Arguments(tail, _PARAMETERS)
+    arguments.expect(1, 4)
+    if arguments.number(0, 0, 10) not in (0, 1):
+        raise arguments.fail()
+    has_any = arguments.number(1, 0, 2, 0) != 0
+    module.life.credentials = (arguments.text(2, 64, ""), arguments.text(3, 64, "")) if has_any else ("", "")
+    return []
 
 
 def set_cgdcont(module: Module, tail: str, now: float) -> Sequence[str]:
@@ -189,7 +221,7 @@ def set_cgdcont(module: Module, tail: str, now: float) -> Sequence[str]:
         "NONIP",
     ):
         raise arguments.fail()
-    module.life.apn = arguments.text(2, 100, "")
+    module.life.pdp_type, module.life.apn = arguments.text(1, 6).upper(), arguments.text(2, 100, "")
     return []
 
 
@@ -307,7 +339,9 @@ GENERAL: dict[str, dict[Form, Handler]] = {
         Form.READ: read_cfun,
         Form.SET: set_cfun,
     },
-    "+CPIN": {Form.TEST: constant(), Form.READ: read_cpin},
+    "+CPIN": {Form.TEST: constant(), Form.READ: read_cpin, Form.SET: set_cpin},
+    "+CPINR": {Form.TEST: constant(), Form.EXECUTE: read_cpinr, Form.SET: read_cpinr},
+    "+CGAUTH": {Form.TEST: constant("+CGAUTH: (0-10),(0-2),(64),(64)"), Form.READ: read_cgauth, Form.SET: set_cgauth},
     "+CSQ": {Form.TEST: constant("+CSQ: (0-31,99),(0-7,99)"), Form.EXECUTE: execute_csq},
     "+CEREG": {Form.TEST: constant("+CEREG: (0-5)"), Form.READ: read_cereg, Form.SET: set_cereg},
     "+CGATT": {Form.TEST: constant("+CGATT: (0,1)"), Form.READ: read_cgatt, Form.SET: set_cgatt},

@@ -35,6 +35,9 @@ class Life:
         self.sends_hex = options.send_format == "hex"
         self.receives_hex = options.receive_format == "hex"
         self.apn = options.apn
+        self.pdp_type = options.pdp_type
+        #: User name and password of the context, "" for none.
+        self.credentials = ("", "")
         self.address = options.address
         self.dns_servers = list(options.dns_servers)
         self.stat = 0
@@ -44,6 +47,7 @@ class Life:
         self.is_waking = False
         self.cfun = 0 if options.radio_off else 1
         self._sim_busy_until = now + options.sim_busy
+        self.sim_card, self.pin_attempts = options.sim_card, options.pin_attempts
         self.cereg = options.cereg
         self.qsclk = 0
         self.reports_sleep = options.sleep_events
@@ -79,6 +83,8 @@ class Life:
         module.connection.reset()
         self.operator_form = 2
         self.qsclk, self.cfun = 0, 0 if options.radio_off else 1
+        if self.sim_card == "ready":
+            self.sim_card = options.sim_card  # a card that wants a PIN wants it after each start
         self._sim_busy_until = now + options.boot_time + options.sim_busy
         self.is_asleep = self.is_waking = False
         self.stat, self.has_address = 0, False
@@ -104,7 +110,7 @@ class Life:
         else:
             self._module.say_raw(_HURT_RDY[reports], now)
         self._module.urc(f"+CFUN: {self.cfun}", now)
-        if self.cfun and self._module.options.sim_card == "ready":
+        if self.cfun and self.sim_card == "ready":
             self._module.urc("+CPIN: READY", now)
 
     # ---- registration
@@ -121,7 +127,28 @@ class Life:
 
     @property
     def _can_register(self) -> bool:
-        return self.cfun == 1 and self._module.options.sim_card == "ready"
+        return self.cfun == 1 and self.sim_card == "ready"
+
+    def enter_pin(self, pin: str, now: float) -> None:
+        """Take the PIN of a card that wants one; a wrong one costs an attempt (3GPP TS 27.007 §8.3)."""
+        if self.sim_card == "none":
+            raise CommandError(10)
+        if self.sim_card == "puk":
+            raise CommandError(12)
+        if self.sim_card == "ready":
+            raise CommandError(3)
+        if pin != self._module.options.pin:
+            self.pin_attempts = max(0, self.pin_attempts - 1)
+            if not self.pin_attempts:
+                self.sim_card = "puk"
+            raise CommandError(16)
+        self.sim_card, self.pin_attempts = "ready", self._module.options.pin_attempts
+
+        def unlocked(at: float) -> None:
+            self._module.urc("+CPIN: READY", at)
+            self.attach(at)
+
+        self._module.after_answer(now, unlocked)
 
     def check_sim(self, command: str, now: float) -> None:
         """Raise CommandError for a command that needs the SIM card, while it is busy."""

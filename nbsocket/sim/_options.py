@@ -207,6 +207,7 @@ class Options:
     apn: str = _option(
         "cmnbiot", _text(r'[^"\r\n]{0,100}', "must be at most 100 characters without quotes"), "the APN that is set"
     )
+    pdp_type: str = _option("IP", _choice("IP", "IPV6", "IPV4V6"), "kind of addresses of the context that is defined")
     needs_apn: str = _option(
         "",
         _text(r'[^"\r\n]{0,100}', "must be at most 100 characters without quotes"),
@@ -233,6 +234,10 @@ class Options:
     )
     reject_cause: int = _option(13, _number(0, 255), "EMM cause of a registration that is denied")
     sim_card: str = _option("ready", _choice("ready", "none", "pin", "puk"), "state of the SIM card")
+    pin: str = _option(
+        "1234", _text(r"[0-9]{4,8}", "must be 4 to 8 digits"), "the SIM card's PIN, where it wants one (sim_card=pin)"
+    )
+    pin_attempts: int = _option(3, _number(0, 10), "how often it may be entered wrongly before the card wants its PUK")
     sim_busy: float = _option(0.0, _seconds, "seconds after power on for which the SIM card is busy (+CME ERROR: 14)")
     radio_off: bool = _option(False, _flag(), "the radio is off after power on (AT+CFUN: 0)")
     cfun_time: float = _option(0.0, _seconds, "seconds that AT+CFUN=1 takes to switch the radio on")

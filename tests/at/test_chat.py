@@ -651,6 +651,22 @@ def test_urc_in_the_middle_of_an_echo(place: int) -> None:
     assert [type(event).__name__ for event in events] == ["Echo", "Notice", "Echo", "FinalResult"]
 
 
+@pytest.mark.parametrize("place", [17, 20])
+def test_result_in_the_middle_of_an_echo(place: int) -> None:
+    """The late outcome of an earlier send is taken for that of this one; the echo goes on behind it all the same."""
+    chat = Chat()
+    chat.receives_hex = True
+    command = QISENDHex(0, b"12345")
+    echo = chat.send(command, 0.0)
+    events = drain(chat, [echo[:place] + b'\r\nSEND OK\r\n\r\n+QIURC: "recv",1,2,"6869"\r\n'])
+    chat.send(AT(), 0.1)
+    events += drain(chat, [echo[place:] + b"\r\nOK\r\n"])
+    names = [type(event).__name__ for event in events]
+    assert names == ["Echo", "FinalResult", "Received", "Echo", "FinalResult"]
+    # Once the next command has its result nothing of it is to come.
+    assert drain(chat, [b"\r\n" + echo[place:] + b"\n"])[0].__class__ is Damaged
+
+
 def test_echo_that_comes_late_is_one() -> None:
     chat = Chat()
     chat.send(AT(), 0.0)

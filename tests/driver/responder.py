@@ -36,6 +36,7 @@ class Responder:
         echoes: which commands come back, and what ends the line of an echo.
         damage: changes the bytes of all that it says.
         rate: the only one at which it hears and is heard; None: any.
+        deaf_time: seconds after an answer in which it ignores what comes.
     """
 
     def __init__(
@@ -49,12 +50,14 @@ class Responder:
         echo_end: bytes = b"\r",
         damage: Callable[[bytes], bytes] = lambda data: data,
         rate: int | None = None,
+        deaf_time: float = 0.0,
     ) -> None:
         self.bench = bench
         self.answers: dict[str, Answer] = {**HEALTHY, **(answers or {})}
         self.delay, self.in_turn = delay, in_turn
         self.echoes, self.echo_end, self.damage = echoes, echo_end, damage
         self.rate = rate
+        self.deaf_time, self._deaf_until = deaf_time, float("-inf")
         #: Final results come as ``ATV`` and ``ATQ`` say.
         self.is_numeric = self.is_quiet = False
         #: Every command line that it has got.
@@ -108,6 +111,9 @@ class Responder:
 
     def _answer(self, line: str) -> None:
         self.lines.append(line)
+        if self.bench.now < self._deaf_until:
+            return
+        self._deaf_until = self.bench.now + self.delay + self.deaf_time
         echo = line.encode() + self.echo_end if self.echoes(line) else b""
         if line.startswith("ATV"):
             self.is_numeric = line == "ATV0"

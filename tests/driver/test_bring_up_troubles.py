@@ -22,7 +22,7 @@ from nbsocket._driver import (
     WaitUp,
 )
 from tests.driver.bench import Bench, Pile
-from tests.driver.responder import Answer, Responder
+from tests.driver.responder import HEALTHY, Answer, Responder
 
 FIXED = Settings(baudrate=115200)
 ORPHAN = '+QISTATE: 2,"TCP","203.0.113.9",7,40000,2,0,1'
@@ -176,6 +176,51 @@ def test_opening_waits_for_the_module_and_for_nothing_else() -> None:
     module.bench.events.clear()
     again = module.bench.driver.submit(WaitUp(), None, module.bench.now)
     assert module.bench.take(RequestDone).request_id == again == request + 1
+
+
+def test_radio_is_waited_for_by_a_module_that_refuses_everything_meanwhile() -> None:
+    """A line that may have been the garbled answer ends the wait for it; the module is still at work."""
+    module = Responder(Bench(FIXED), {"AT+CFUN?": ("+CFUN: 0", "OK"), "AT+CFUN=1": ("",)})
+    module.bench.driver.port_opened(module.bench.now)
+    module.run(2.0)
+    module.answers.update(dict.fromkeys(("AT", 'AT+QICFG="dataformat"', "AT+CFUN?", "AT+CFUN=1"), ("ERROR",)))
+    module.say("HELLO")
+    module.run(60.0)
+    for command in ("AT", 'AT+QICFG="dataformat"', "AT+CFUN?", "AT+CFUN=1"):
+        del module.answers[command]
+    module.answers.update(HEALTHY)
+    assert module.run(10.0, lambda: module.bench.driver.is_ready), module.lines
+    assert module.lines.count("AT+CFUN=1") == 1
+
+
+@pytest.mark.parametrize("command", ["ATE0", "AT+CMEE=1", "AT+QSCLK=0", "AT+CPSMS=0", 'AT+QICFG="dataformat",1,1'])
+def test_command_that_is_ignored_in_each_bring_up_is_given_again(command: str) -> None:
+    """A module may ignore what comes soon after an answer: then it is the same one of a series each time."""
+    answers: dict[str, Answer] = {
+        "AT+CMEE?": ("+CMEE: 0", "OK"),
+        "AT+CPSMS?": ('+CPSMS: 1,,,"01000001","00000000"', "OK"),
+        'AT+QICFG="dataformat"': ('+QICFG: "dataformat",0,0', "OK"),
+    }
+    module = Responder(Bench(FIXED), answers, echoes=lambda line: line == "AT")
+    last = ""
+
+    def ignore_behind_another() -> tuple[str, ...]:
+        nonlocal last
+        last, before = module.lines[-1], module.lines[-2]
+        return ("OK",) if before == command else ("",)
+
+    module.answers[command] = ignore_behind_another
+    assert module.open(30.0), module.lines
+    assert last == command and module.lines.count(command) == 2
+
+
+def test_deaf_module_that_says_strange_lines_comes_up() -> None:
+    module = Responder(Bench(), deaf_time=1.0, echoes=lambda line: line in ("AT", "ATE0"))
+    module.bench.driver.port_opened(module.bench.now)
+    for seconds in (2.6, 4.8, 9.2, 1.7, 10.3):
+        module.run(seconds)
+        module.say("HELLO")
+    assert module.run(60.0, lambda: module.bench.driver.is_ready), module.lines
 
 
 def test_garbled_ok_of_the_radio_is_not_waited_for_long() -> None:
@@ -584,6 +629,30 @@ def test_what_the_user_changes_by_a_command_is_put_right(
     assert len(module.lines) - count <= 14
     assert not any(isinstance(event, ConnectionReset) for event in module.bench.events)
     assert module.bench.driver.counters["restarts"] == 0 and not module.is_quiet and not module.is_numeric
+
+
+def test_users_own_format_is_no_restart_even_where_it_is_put_right_late() -> None:
+    module = Responder(Bench(FIXED))
+    assert module.open()
+    open_socket(module)
+    wrong, right = ('+QICFG: "dataformat",1,0', "OK"), ('+QICFG: "dataformat",1,1', "OK")
+    tries = 0
+
+    def put_right() -> tuple[str, ...]:
+        nonlocal tries
+        tries += 1
+        if tries <= 2:
+            return ("",)
+        module.answers['AT+QICFG="dataformat"'] = right
+        return ("OK",)
+
+    module.answers['AT+QICFG="dataformat"'] = wrong
+    module.answers['AT+QICFG="dataformat",1,1'] = put_right
+    module.bench.driver.submit(RawCommand('AT+QICFG="dataformat",1,0'), None, module.bench.now)
+    module.run(60.0)
+    assert tries == 3 and module.lines.count("AT+QISTATE?") >= 1
+    assert not any(isinstance(event, ConnectionReset) for event in module.bench.events)
+    assert module.bench.driver.counters["restarts"] == 0
 
 
 def test_data_that_comes_as_text_meanwhile_is_received() -> None:

@@ -366,6 +366,25 @@ def test_ping_that_was_ignored_is_asked_once_more(bench: Bench) -> None:
     assert isinstance(bench.take(RequestDone).value, PingResult)
 
 
+def test_ping_that_was_carried_out_twice_leaves_nothing_to_the_next(bench: Bench) -> None:
+    bench.driver.submit(Ping("10.0.0.1", 5, 1), None, bench.now)
+    bench.expect(PING_A)
+    goes_unanswered(bench)
+    bench.dialog((PING_A, "OK", "+QPING: 0,10.0.0.1,32,300,54"))
+    bench.take(RequestProgress)
+    bench.driver.submit(Ping("10.0.0.2", 5, 1), None, bench.now)
+    bench.say("+QPING: 569")  # of the other run
+    bench.say("+QPING: 0,1,1,0,300,300,300")
+    result = bench.take(RequestDone).value
+    assert isinstance(result, PingResult) and (result.received, len(result.replies)) == (1, 1)
+    assert bench.sent() == b"", "the other run has not ended"
+    bench.say("+QPING: 0,1,0,1,0,0,0")
+    bench.dialog((PING_B, "OK", "+QPING: 0,10.0.0.2,32,200,54", "+QPING: 0,1,1,0,200,200,200"))
+    bench.take(RequestProgress)
+    result = bench.take(RequestDone).value
+    assert isinstance(result, PingResult) and [reply.address for reply in result.replies] == ["10.0.0.2"]
+
+
 def test_time_request_that_was_ignored_is_asked_once_more(bench: Bench) -> None:
     line = 'AT+QNTP=0,"a.example",123,1'
     bench.driver.submit(SyncTime("a.example"), None, bench.now)

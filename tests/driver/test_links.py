@@ -18,7 +18,15 @@ from nbsocket._driver import (
     Resolve,
     Settings,
 )
-from nbsocket._driver._links import END_DELAY, END_PATIENCE, ID_REST, LONG_END_DELAY, LONGEST_DETOUR, QUIET_TIME
+from nbsocket._driver._links import (
+    CLOSE_RETRY_TIME,
+    END_DELAY,
+    END_PATIENCE,
+    ID_REST,
+    LONG_END_DELAY,
+    LONGEST_DETOUR,
+    QUIET_TIME,
+)
 from tests.driver.bench import ATTACH, Bench, Pile
 
 
@@ -593,6 +601,27 @@ def test_error_to_qiclose_is_the_end_where_the_module_has_forgotten_the_socket(b
     bench.expect()
 
 
+def test_socket_is_closed_again_where_a_module_refuses_everything_before_its_late_send_ok(bench: Bench) -> None:
+    source = Pile()
+    key = bench.open(source)
+    bench.write(key, source, b"one")
+    bench.expect('AT+QISEND=0,3,"6F6E65"')
+    bench.say("OK", '+QIURC: "closed",0')
+    while not (line := bench.sent()):
+        bench.advance(0.5)
+    refused = 0
+    while refused < 5:
+        assert line == b"AT+QICLOSE=0\r"
+        bench.say("ERROR")
+        refused += 1
+        bench.advance(CLOSE_RETRY_TIME)
+        line = bench.sent()
+    bench.say("SEND OK")
+    bench.say("OK", "CLOSE OK")
+    assert bench.take(ConnectionReset).key == key
+    assert bench.take(ConnectionEnded).key == key
+
+
 def test_close_ok_is_waited_for_no_longer_than_half_a_second(bench: Bench) -> None:
     key = bench.open()
     bench.say('+QIURC: "closed",0')
@@ -924,6 +953,25 @@ def test_end_without_an_answer_and_without_a_count(bench: Bench, gone: str, rows
         bench.dialog(("AT+QISTATE=1,0", "OK"))  # once more, for the line may have been hurt
     bench.dialog(("AT+QICLOSE=0", "OK", "CLOSE OK"))
     assert type(bench.events[0]) is (PeerClosed if is_clean else ConnectionReset)
+
+
+@pytest.mark.parametrize("asked", ["AT+QISEND=0,0", "AT+QISTATE=1,0"])
+def test_answer_that_comes_while_the_end_is_judged_makes_it_clean(bench: Bench, asked: str) -> None:
+    """A module may say "closed" before it reports what came before it."""
+    key = unanswered(bench)
+    if asked == "AT+QISTATE=1,0":
+        bench.dialog(("AT+QISEND=0,0", "+CME ERROR: 567"))
+    bench.expect(asked)
+    bench.say(push(b"yes"))
+    if asked == "AT+QISTATE=1,0":
+        bench.say("OK")
+        bench.advance(END_DELAY)
+    else:
+        bench.say("+QISEND: 3,1,2", "OK")
+    bench.advance(END_DELAY)
+    bench.dialog(("AT+QICLOSE=0", "OK", "CLOSE OK"))
+    assert bench.take(DataReceived).data == b"yes"
+    assert bench.take(PeerClosed).key == key
 
 
 def test_answer_that_comes_after_closed_counts(bench: Bench) -> None:

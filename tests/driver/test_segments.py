@@ -668,6 +668,22 @@ def test_send_ok_behind_closed_is_believed_after_orphans() -> None:
     assert bench.take(PeerClosed).key == key
 
 
+def test_send_ok_of_a_segment_given_twice_is_believed_when_closed(bench: Bench) -> None:
+    """Whichever of the two it belongs to, the segment is in the module; the count went with "closed"."""
+    source = Pile()
+    key = bench.open(source)
+    bench.write(key, source, b"one")
+    bench.expect(ONE)
+    ignore(bench, "OK")
+    assert look_on(bench, "+QISEND: 0,0,0", "OK").decode() == ONE + "\r"
+    lines = ("OK", "SEND OK", '+QIURC: "recv",0,3,"74776F"', '+QIURC: "closed",0')
+    bench.feed("".join(f"\r\n{line}\r\n" for line in lines).encode())
+    bench.advance(END_DELAY)
+    bench.dialog(("AT+QICLOSE=0", "OK", "CLOSE OK"))
+    assert bench.take(DataReceived).data == b"two"
+    assert bench.take(PeerClosed).key == key
+
+
 @pytest.mark.parametrize("is_refused", [False, True])
 def test_send_ok_after_orphans_is_looked_into(is_refused: bool) -> None:
     """It may be a dead program's: what the count does not show was not sent, and SEND FAIL is our own then."""

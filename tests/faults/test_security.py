@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ import nbsocket
 from nbsocket import Modem
 from nbsocket._cli import main
 from nbsocket._modem import check_host
+from nbsocket._modem_options import OPTIONS, SECRET_FILES
 from nbsocket.sim import Fault, Simulator
 from nbsocket.trio import HostnameResolver
 from tests.faults.load import FAR, connect
@@ -75,8 +77,8 @@ STRINGS: dict[str, Callable[[Modem, str], object]] = {
     "cli at payload": lambda modem, text: cli(modem, "at", "AT+CSQ", "--payload", text),
 }
 
-#: Public strings of Modem that are never written to the module.
-NEVER_WRITTEN = {"port", "data_format", "power", "on_line"}
+#: Public strings of Modem that are never written to the module, or whose own test is among SETTINGS.
+NEVER_WRITTEN = {"port", "data_format", "power", "on_line"} | {"pin", "pdp_type", "dns", "apn_user", "apn_password"}
 
 
 def cli(modem: Modem, *words: str) -> None:
@@ -125,16 +127,30 @@ SETTINGS: dict[str, Callable[[str], object]] = {
     "port, a scheme": lambda text: Modem(f"{text}://host").open(),
     "configure port": lambda text: nbsocket.configure(text).open(),
     "patch bypass": lambda text: nbsocket.patch(Modem("sim://"), bypass=text),
+    "pin": lambda text: Modem("sim://", pin=text),
+    "pdp_type": lambda text: Modem("sim://", pdp_type=text),  # type: ignore[arg-type]  # it is wrong
+    "dns": lambda text: Modem("sim://", dns=(text,)),
+    "apn_user": lambda text: Modem("sim://", apn_user=text, apn_password="x"),
+    "apn_password": lambda text: Modem("sim://", apn_user="me", apn_password=text),
     "data_format": lambda text: Modem("sim://", data_format=text),  # type: ignore[arg-type]  # it is wrong
     "power": lambda text: Modem("sim://", power=text),  # type: ignore[arg-type]  # as above
 }
 
+#: Options that are refused without another one.
+OTHER_HALF = {"apn_password": {"apn_user": "me"}, "apn_user": {"apn_password": "x"}}
+
+
+def configure_with(options: dict[str, Any]) -> None:
+    nbsocket.configure("sim://", **options)
+
+
 #: Variables of the environment, and what reads them.
 VARIABLES: dict[str, Callable[[], object]] = {
     "NBSOCKET_PORT": lambda: nbsocket.configure().open(),
-    "NBSOCKET_BAUDRATE": lambda: nbsocket.configure("sim://"),
-    "NBSOCKET_DATA_FORMAT": lambda: nbsocket.configure("sim://"),
-    "NBSOCKET_HUPCL": lambda: nbsocket.configure("sim://"),
+    **{
+        f"NBSOCKET_{name.upper()}": partial(configure_with, OTHER_HALF.get(name, {}))
+        for name in (*OPTIONS, *SECRET_FILES)
+    },
     "NBSOCKET_BYPASS": lambda: nbsocket.patch(Modem("sim://")),
 }
 
@@ -165,7 +181,9 @@ def test_variables_of_the_environment_are_refused(monkeypatch: pytest.MonkeyPatc
 
 def test_every_variable_of_the_environment_is_tried() -> None:
     source = "".join(path.read_text() for path in (Path(__file__).parents[2] / "nbsocket").rglob("*.py"))
-    assert set(re.findall(r"environ[.a-z]*[(\[]\"(NBSOCKET_\w+)", source)) == set(VARIABLES)
+    named = set(re.findall(r"environ[.a-z]*[(\[]\"(NBSOCKET_\w+)", source))
+    of_options = {f"NBSOCKET_{name.upper()}" for name in (*OPTIONS, *SECRET_FILES)}
+    assert named | of_options == set(VARIABLES)
 
 
 def test_the_table_of_strings_is_complete() -> None:

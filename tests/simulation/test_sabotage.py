@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from socket import EAI_NONAME
 from typing import Any
 
@@ -28,7 +29,8 @@ def first_failure(kinds: set[str], seen_at: int) -> int:
 
     The seed that failed when the test was written goes first: minutes are saved while the schedules stay the same.
     """
-    for seed in (seen_at, *range(MOST_SEEDS)):
+    seeds: Iterable[int] = (seen_at, *range(MOST_SEEDS))
+    for seed in seeds:
         for _, kind, sentence in run_seed(seed).failures:
             assert kind in kinds, sentence
             return seed

@@ -452,6 +452,8 @@ class World:
         is_excused = has_no_socket or has_cause or self._may_time_out(link)
         # A radio that has more to send first than goes through in the time that the module gives an opening.
         is_excused |= bool(self.plan.module_options.radio_rate) and event.error.errno == ETIMEDOUT and not link.peers
+        # The module has lost the socket while it was opened, and keeps its port busy.
+        is_excused |= event.error.errno == EADDRINUSE and bool(link.local_port) and link.number in self._forgotten
         # The peer has ended it before the module told that it was there.
         is_excused |= any(peer.ended or peer.link.is_vanished for peer in link.peers)
         if link.manner not in ("refuse", "silent") and not is_excused:
@@ -473,6 +475,9 @@ class World:
         options = self.plan.module_options
         needed = options.attach_delay + options.boot_time + 40 * options.answer_delay
         needed += options.address_delay + options.sim_busy + options.cfun_time
+        needed += options.orphans * options.close_delay + (12.0 if options.results == "none" else 0.0)
+        if any(link.manner == "flood" for link in self.connections.values()):
+            needed += 10 * 2 * 1100 * 10 / (self.module.uart.rate or 115200)  # each answer waits behind a report
         return needed > self.plan.settings.attach_timeout - 15.0
 
     def _may_time_out(self, link: Connection) -> bool:
@@ -859,6 +864,10 @@ class World:
             self._left_behind += 2  # the same
         self.causes.add(self.now, f"stray {data!r}")
         pending = self.driver._chat.pending
+        if b"SEND FAIL" in data:
+            # Where it is taken for that of a datagram under way, the datagram goes out again.
+            for link in self.connections.values():
+                link.may_double |= not link.is_tcp
         if pending is not None and pending.awaits_outcome and b"SEND OK" in data and self._last_send is not None:
             # Nothing tells it from the outcome of the send that is under way, whose own is then that of the next.
             for link in self.connections.values():
@@ -900,7 +909,7 @@ class World:
         **choices: Any,
     ) -> None:
         link = Connection(self.plan.seed, number, service, peer, kind)
-        link.opened_at = self.now
+        link.opened_at, link.local_port = self.now, local_port
         link.has_keepalive = bool(choices.get("keepalive"))
         self.connections[number] = link
         if peer in ("refuse", "silent"):
