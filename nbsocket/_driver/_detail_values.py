@@ -118,3 +118,5 @@ class ModuleDetails:
     baudrate: int | None
     #: Rate that the module has stored, 0 where it finds the rate by itself.
     stored_baudrate: int | None
+    #: Command lines of these questions that the firmware was found to lack, such as ``("AT+CESQ",)``.
+    lacking_commands: tuple[str, ...]

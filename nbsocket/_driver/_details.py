@@ -162,6 +162,7 @@ class GetDetails(Plain):
             sleep_mode=sleep_mode,
             baudrate=surroundings.baudrate or stored,
             stored_baudrate=stored,
+            lacking_commands=tuple(sorted(surroundings.lacking_commands)),
             **{name: facts.get(name) for name in _TOLD_AS_THEY_ARE},
         )
 

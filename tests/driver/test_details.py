@@ -74,6 +74,7 @@ TOLD = ModuleDetails(
     sleep_mode=0,
     baudrate=115200,
     stored_baudrate=0,
+    lacking_commands=(),
 )
 
 #: What the manual of TCP/IP and bring-up rely on: no firmware lacks it.
@@ -119,6 +120,7 @@ def test_firmware_that_lacks_everything_is_asked_once(bench: Bench, refusal: str
     for name in ("iccid", "imsi", "operator", "rssi", "rsrp", "sinr", "band", "apn", "dns", "psm", "edrx", "voltage"):
         assert getattr(value, name) is None, name
     known = [turn for turn in TURNS if turn[0] in KNOWN_TO_ALL]
+    assert value.lacking_commands == tuple(sorted(turn[0] for turn in TURNS if turn not in known))
     assert ask(bench, known) == value
 
 
