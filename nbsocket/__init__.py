@@ -44,17 +44,15 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from ._driver import (
-        DiscontinuousReception,
         DnsServers,
-        ModuleDetails,
         ModuleInfo,
         ModuleSettings,
         NetworkStatus,
         PingReply,
         PingResult,
-        PowerSaving,
         SocketState,
     )
+    from ._driver._detail_values import DiscontinuousReception, ModuleDetails, PowerSaving
     from ._engine import ConnectionStats, Stats
     from ._modem import Modem, configure, modem
     from ._modem_options import ModemOptions
@@ -111,19 +109,17 @@ else:
         **dict.fromkeys(("ConnectionStats", "Stats"), "_engine"),
         **dict.fromkeys(
             (
-                "DiscontinuousReception",
                 "DnsServers",
-                "ModuleDetails",
                 "ModuleInfo",
                 "ModuleSettings",
                 "NetworkStatus",
                 "PingReply",
                 "PingResult",
-                "PowerSaving",
                 "SocketState",
             ),
             "_driver",
         ),
+        **dict.fromkeys(("DiscontinuousReception", "ModuleDetails", "PowerSaving"), "_driver._detail_values"),
     }
 
     def __getattr__(name):

@@ -18,13 +18,11 @@ from nbsocket._driver import (
     ChangeBaudrate,
     DnsServers,
     GetClock,
-    GetDetails,
     GetDnsServers,
     GetInfo,
     GetSettings,
     GetSockets,
     GetStatus,
-    ModuleDetails,
     ModuleInfo,
     ModuleSettings,
     NetworkStatus,
@@ -52,6 +50,8 @@ from nbsocket._port import Port
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
+
+    from nbsocket._driver._detail_values import ModuleDetails
 
 __all__ = [
     "MAX_HOST_SIZE",
@@ -334,6 +334,10 @@ class Modem:
         Raises:
             OSError: the port cannot be opened, or the module does not answer.
         """
+        # Imported here: few programs ask, and each would start later.
+        from nbsocket._driver._detail_values import ModuleDetails
+        from nbsocket._driver._details import GetDetails
+
         return self._ask(GetDetails(), 2 * ANSWER_TIME + BRING_UP_TIME, ModuleDetails)
 
     def set_baudrate(self, rate: int) -> None:

@@ -2,6 +2,7 @@
 
 The data path: ``_chat`` takes the bytes, ``_framing`` cuts them into lines and counted payloads, ``_tables`` says what
 a line means, ``_events`` is what comes out; ``_command`` and the two families of commands go the other way.
+``_queries`` and ``_network_timers``, for ``Modem.details()`` alone, are loaded when it is called.
 """
 
 from __future__ import annotations
@@ -91,14 +92,6 @@ from nbsocket._at._events import (
     StrayResult,
     UnknownLine,
 )
-from nbsocket._at._network_timers import (
-    is_deactivated,
-    read_active_time,
-    read_drx_cycle,
-    read_paging_window,
-    read_periodic_time,
-)
-from nbsocket._at._queries import QUERIES, Query
 from nbsocket._at._syntax import parse_time, quote
 from nbsocket._at._values import (
     Acknowledgement,
@@ -149,7 +142,6 @@ __all__ = [
     "QPING",
     "QRST",
     "QSCLK",
-    "QUERIES",
     "Acknowledgement",
     "CCLKRead",
     "CEREGRead",
@@ -198,7 +190,6 @@ __all__ = [
     "QISTATERead",
     "QPINCRead",
     "QSCLKRead",
-    "Query",
     "Raw",
     "Ready",
     "Received",
@@ -213,11 +204,6 @@ __all__ = [
     "TestForm",
     "UnknownLine",
     "check_pin",
-    "is_deactivated",
     "parse_time",
     "quote",
-    "read_active_time",
-    "read_drx_cycle",
-    "read_paging_window",
-    "read_periodic_time",
 ]

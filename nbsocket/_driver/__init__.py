@@ -3,7 +3,8 @@
 ``_driver`` decides what is sent next; ``_links`` knows the connections (``_connection`` is one of them), ``_life`` the
 scripts of bring-up and recovery, ``_requests``, ``_details``, ``_resolve``, ``_ping``, ``_raw`` and ``_baudrate`` what
 else the host may ask; ``_tasks`` keeps those requests, ``_late`` what the module still owes to ended ones, ``_script``
-runs scripts; ``_events``, ``_values`` and ``_detail_values`` are what comes out.
+runs scripts; ``_events``, ``_values`` and ``_detail_values`` are what comes out. ``_details`` and its values are loaded
+when ``Modem.details()`` is called.
 """
 
 from __future__ import annotations
@@ -11,8 +12,6 @@ from __future__ import annotations
 from nbsocket._driver._access import SimPin
 from nbsocket._driver._baudrate import ChangeBaudrate, check_baudrate
 from nbsocket._driver._connection import Source
-from nbsocket._driver._detail_values import DiscontinuousReception, ModuleDetails, PowerSaving
-from nbsocket._driver._details import GetDetails
 from nbsocket._driver._driver import SAID, Driver
 from nbsocket._driver._events import (
     Connected,
@@ -67,12 +66,10 @@ __all__ = [
     "ConnectionReset",
     "DataReceived",
     "DatagramsLost",
-    "DiscontinuousReception",
     "DnsServers",
     "Driver",
     "Event",
     "GetClock",
-    "GetDetails",
     "GetDnsServers",
     "GetInfo",
     "GetSettings",
@@ -80,7 +77,6 @@ __all__ = [
     "GetStatus",
     "GetUnacked",
     "Log",
-    "ModuleDetails",
     "ModuleInfo",
     "ModuleSettings",
     "NetworkStatus",
@@ -88,7 +84,6 @@ __all__ = [
     "Ping",
     "PingReply",
     "PingResult",
-    "PowerSaving",
     "RawCommand",
     "Request",
     "RequestDone",

@@ -69,7 +69,6 @@ from nbsocket._at import (
     QISTATERead,
     QPINCRead,
     QSCLKRead,
-    Query,
     Raw,
     RegistrationStatus,
     RemoteProtocolError,
@@ -159,7 +158,6 @@ LINES: list[tuple[Command[Any], str]] = [
     (Raw('AT+QISEND=0,3,"313233"'), 'AT+QISEND=0,3,"313233"'),
     (Raw("AT+QISEND=0,0"), "AT+QISEND=0,0"),
     (Raw("AT+QISEND=?"), "AT+QISEND=?"),
-    (Query("QENG"), "AT+QENG=0"),
 ]
 
 

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from nbsocket._driver import DiscontinuousReception, GetDetails, ModuleDetails, PowerSaving, RequestDone, RequestFailed
+from nbsocket._driver import RequestDone, RequestFailed
+from nbsocket._driver._detail_values import DiscontinuousReception, ModuleDetails, PowerSaving
+from nbsocket._driver._details import GetDetails
 from tests.driver.bench import Bench
 
 Turn = tuple[str, ...]
