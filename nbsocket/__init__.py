@@ -54,6 +54,7 @@ if TYPE_CHECKING:
         PingResult,
         SocketState,
     )
+    from ._driver._detail_values import DiscontinuousReception, ModuleDetails, PowerSaving
     from ._engine import ConnectionStats, Stats
     from ._modem import Modem, configure, modem
     from ._modem_options import ModemOptions
@@ -63,15 +64,18 @@ __all__ = [
     "NB_UNACKED",
     "SOL_NB",
     "ConnectionStats",
+    "DiscontinuousReception",
     "DnsServers",
     "Modem",
     "ModemError",
     "ModemOptions",
+    "ModuleDetails",
     "ModuleInfo",
     "ModuleSettings",
     "NetworkStatus",
     "PingReply",
     "PingResult",
+    "PowerSaving",
     "SocketState",
     "Stats",
     "__version__",
@@ -119,6 +123,7 @@ else:
             ),
             "_driver",
         ),
+        **dict.fromkeys(("DiscontinuousReception", "ModuleDetails", "PowerSaving"), "_driver._detail_values"),
     }
 
     def __getattr__(name):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import pty
 import re
@@ -151,26 +150,6 @@ def test_port_in_use(sim: Sim) -> None:
     with library.Modem(sim.port) as modem:
         assert modem.info().model
         assert str(os.getpid()) in fails(ExitCode.PORT_IN_USE, "--port", sim.port, "info")
-
-
-def test_info(sim: Sim) -> None:
-    code, output, _ = nbsocket("--port", sim.port, "info")
-    assert code == 0
-    rows = dict(line.split(maxsplit=1) for line in output.splitlines())
-    assert rows["port"] == sim.port
-    assert "BC260Y" in rows["module"]
-    assert rows["network"] == "registered, home network"
-
-
-def test_info_as_json() -> None:
-    code, output, _ = nbsocket("--json", "--port", "sim://?rssi=20&imei=869000000000017", "info")
-    values = json.loads(output)
-    assert (code, values["imei"], values["registered"], values["rssi"]) == (0, "869000000000017", True, -73)
-
-
-def test_info_tells_when_not_registered() -> None:
-    code, output, _ = nbsocket("--port", "sim://?registration=denied", "info")
-    assert (code, "registration denied" in output) == (ExitCode.NOT_REGISTERED, True)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -183,18 +183,6 @@ def test_sockets_refuses(words: tuple[str, ...]) -> None:
     fails(ExitCode.USAGE, *module(), "sockets", *words)
 
 
-# -- info
-
-
-def test_info_tells_settings() -> None:
-    output = nbsocket("--data-format", "raw", *module(), "info")[1]
-    rows = dict(line.split(maxsplit=1) for line in output.splitlines())
-    assert rows["data"] == "sent as text, received as text"
-    assert (rows["sleep"], rows["speed"]) == ("stays awake", "115200 baud")
-    value = json.loads(nbsocket("--json", *module(), "info")[1])
-    assert (value["send_format"], value["sleep_mode"], value["stored_baudrate"]) == ("hex", 0, 115200)
-
-
 # -- at
 
 

@@ -57,6 +57,7 @@ LINES = {
 OTHERS = {
     "AT", "ATE0", "ATI", "ATQ0", "ATV1", "CGMR", "CGSN", "CMEE", "CFUN", "CPIN", "CSQ", "CEREG", "CGATT", "CGPADDR",
     "QSCLK", "CCLK", "CPSMS", "CEDRXS", "CGDCONT", "IPR", "QRST", "QNBIOTEVENT",
+    "CEDRXRDP", "COPS", "CESQ", "QENG", "QBAND", "CSCON", "CBC", "QCCID", "CIMI",
 }  # fmt: skip
 
 

@@ -40,6 +40,16 @@ def no_default() -> Iterator[None]:
 # -- what the module tells
 
 
+def test_details_are_those_of_the_single_questions(one: Modem) -> None:
+    info, status, settings, details = one.info(), one.status(), one.settings(), one.details()
+    assert (details.model, details.revision, details.imei) == (info.model, info.revision, info.imei)
+    assert (details.registration, details.rssi, details.address) == (status.registration, status.rssi, status.address)
+    assert (details.send_format, details.baudrate) == (settings.send_format, settings.baudrate)
+    assert details.psm is not None and details.psm.is_on == settings.saves_power
+    assert details.dns == (one.dns_servers().primary_ipv4, one.dns_servers().secondary_ipv4)
+    assert (details.sim, details.operator, details.rsrp, details.cell) == ("ready", "46004", -84, "0A1B2C3D")
+
+
 def test_info_and_status(one: Modem) -> None:
     assert one.info() == ModuleInfo("Quectel_Ltd", "Quectel_BC260Y-CN", "BC260YCNAAR01A03", "869000000000001")
     status = one.status()

@@ -2,6 +2,7 @@
 
 The data path: ``_chat`` takes the bytes, ``_framing`` cuts them into lines and counted payloads, ``_tables`` says what
 a line means, ``_events`` is what comes out; ``_command`` and the two families of commands go the other way.
+``_queries`` and ``_network_timers``, for ``Modem.details()`` alone, are loaded when it is called.
 """
 
 from __future__ import annotations

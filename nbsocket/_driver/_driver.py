@@ -108,6 +108,8 @@ class Driver:
             ),
             0,
         )
+        #: Command lines that the firmware was found to lack: they are not asked again.
+        self.lacking_commands: set[str] = set()
         #: The module's IP address, None while unknown.
         self.local_address: str | None = None
         #: A warning has told that the network is not there.

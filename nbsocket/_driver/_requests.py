@@ -110,6 +110,10 @@ class Surroundings(Protocol):
         """Why the network cannot be used, in words; None when nothing is known to be the matter."""
 
     @property
+    def lacking_commands(self) -> set[str]:
+        """The command lines that the firmware was found to lack; whoever finds another adds it."""
+
+    @property
     def found_sleep_mode(self) -> int | None:
         """The sleep mode that is going to be put back; None when there is none."""
 

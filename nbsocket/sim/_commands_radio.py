@@ -46,18 +46,18 @@ def _is_registered(module: Module) -> bool:
 
 def execute_cimi(module: Module, tail: str, now: float) -> Sequence[str]:
     """Tell the IMSI, without a prefix: not before the PIN was given."""
-    if module.options.sim_card == "none":
+    if module.life.sim_card == "none":
         raise CommandError(10)
     if module.life.cfun == 0:
         raise CommandError(3)
-    if module.options.sim_card != "ready":
-        raise CommandError({"pin": 11, "puk": 12}[module.options.sim_card])
+    if module.life.sim_card != "ready":
+        raise CommandError({"pin": 11, "puk": 12}[module.life.sim_card])
     return [module.options.imsi]
 
 
 def execute_qccid(module: Module, tail: str, now: float) -> Sequence[str]:
     """Tell the number of the card, for which no PIN is needed."""
-    if module.options.sim_card == "none":
+    if module.life.sim_card == "none":
         raise CommandError(10)
     return [f"+QCCID: {module.options.iccid}"]
 
