@@ -272,7 +272,7 @@ def test_watch_asks_a_firmware_only_once_for_what_it_lacks() -> None:
     watch.read(r"(?:[^\n]+\n){3}")
     code, error = watch.stop()
     assert code == ExitCode.INTERRUPTED
-    assert error.count(rb"AT+CSQ\r") >= 3 and error.count(rb"AT+CESQ\r") == error.count(rb"AT+QENG=0\r") == 1
+    assert error.count(b">> AT+CSQ\n") >= 3 and error.count(b">> AT+CESQ\n") == error.count(b">> AT+QENG=0\n") == 1
 
 
 @pytest.mark.parametrize(("height", "back"), [(60, r"\x1b\[\d+A\x1b\[J"), (20, r"\x1b\[H\x1b\[2J")])

@@ -46,6 +46,7 @@ class Subcommand:
 SUBCOMMANDS = {
     "run": Subcommand("_run", "run a Python program, unmodified, over the modem"),
     "info": Subcommand("_info", "show the module, its signal and its registration"),
+    "doctor": Subcommand("_doctor", "look for what is wrong, from the cable to the broker, and how to mend it"),
     "ping": Subcommand("_ping", "ping a host from the module"),
     "resolve": Subcommand("_resolve", "look a name up with the module's DNS client"),
     "dns": Subcommand("_dns", "show or set the module's name servers"),

@@ -1,0 +1,162 @@
+"""``nbsocket doctor``: from the cable to the broker, what works, what does not, and the command that mends it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shlex
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nbsocket._cli._doctor import _libraries, _module
+from nbsocket._cli._doctor._finding import Finding, failure, fine, skipped, text_of
+from nbsocket._cli._doctor._host import check_host
+from nbsocket._cli._doctor._network import check_network, split_host
+from nbsocket._cli._exit import CommandError, ExitCode, exit_code_of, sentence_of
+from nbsocket._cli._options import configure_modem
+from nbsocket._privacy import mask_identities, mask_secrets
+from nbsocket._version import __version__
+
+if TYPE_CHECKING:
+    from nbsocket import Modem, ModuleDetails
+
+#: Where the host's own files are; tests name another folder.
+ROOT = Path("/")
+
+#: Seconds for a module that answers slowly, or at a rate that is seldom met, to be found.
+FINDING_TIME = 120.0
+
+#: The checks of what the module tells, and the one that each needs.
+_OF_MODULE: dict[str, tuple[Callable[[ModuleDetails, str], Finding], str | None]] = {
+    "module": (_module.check_firmware, None),
+    "SIM card": (_module.check_sim, None),
+    "signal": (_module.check_signal, "SIM card"),
+    "registration": (_module.check_registration, "SIM card"),
+    "access point": (_module.check_access_point, None),
+    "address": (_module.check_address, "registration"),
+    "data format": (_module.check_format, None),
+    "sleep": (_module.check_sleep, None),
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the host that is to be reached, and where the report goes."""
+    parser.add_argument("--host", metavar="HOST[:PORT]", help="a host of yours that must be reachable (port: 443)")
+    parser.add_argument("--report", metavar="FILE", help="write the report for an issue there, not to stdout")
+
+
+def main(options: argparse.Namespace) -> int:
+    """Print the findings as they are made; the exit code is 1 where something does not work."""
+    if options.host is not None:
+        split_host(options.host)
+    port = options.port or os.environ.get("NBSOCKET_PORT")
+    if not port:
+        raise CommandError("no port named: use --port or set NBSOCKET_PORT", ExitCode.USAGE)
+    columns = shutil.get_terminal_size((120, 24)).columns
+    findings: list[Finding] = []
+    for finding in _look(port, options):
+        findings.append(finding)
+        if not options.json:
+            print(text_of(finding, columns), flush=True)
+    report = _report(port, findings, shows_identities=options.show_identities)
+    if options.report is not None:
+        Path(options.report).write_text(report, encoding="utf-8")
+    if options.json:
+        keys = ("check", "ok", "detail", "remedy")
+        print(json.dumps([{key: getattr(finding, key) for key in keys} for finding in findings], indent=2))
+    else:
+        print(f"\n{_summary(findings)}")
+        if options.report is None:
+            print(f"\nFor an issue, the same without names and addresses:\n\n{report}", end="")
+    return ExitCode.FAILURE if any(finding.ok is False for finding in findings) else ExitCode.SUCCESS
+
+
+def _look(port: str, options: argparse.Namespace) -> Iterator[Finding]:
+    has_failed = False
+    for finding in check_host(port, ROOT):
+        has_failed |= finding.ok is False
+        yield finding
+    if has_failed:
+        for check in ("line", *_OF_MODULE, "clock", "name server", "connection", "TLS"):
+            yield skipped(check, "the port cannot be used")
+    else:
+        yield from _look_at_module(port, options)
+    yield _libraries.check_libraries(_libraries.installed_version)
+
+
+def _look_at_module(port: str, options: argparse.Namespace) -> Iterator[Finding]:
+    try:
+        modem = configure_modem(options, close_orphans=False, restore_sleep=True)
+        modem.open(FINDING_TIME)
+    except (OSError, ValueError) as error:
+        yield _line_failure(shlex.quote(port), error)
+        for check in (*_OF_MODULE, "clock", "name server", "connection", "TLS"):
+            yield skipped(check, "the module does not answer")
+        return
+    with modem:
+        details = modem.details()
+        rate = f"{details.baudrate} baud" if details.baudrate else "a line behind the port"
+        yield fine("line", f"the module answers at {rate}")
+        named = shlex.quote(port)  # it stands in commands
+        yield from _look_at_details(details, named)
+        yield _module.check_clock(_clock_of(modem), datetime.now(timezone.utc), named)
+        if details.registered and details.address:
+            yield from check_network(modem, options.host)
+        else:
+            for check in ("name server", "connection", "TLS"):
+                yield skipped(check, "there is no network")
+
+
+def _look_at_details(details: ModuleDetails, port: str) -> Iterator[Finding]:
+    failed: set[str] = set()
+    for name, (check, needed) in _OF_MODULE.items():
+        if needed in failed:
+            failed.add(name)
+            yield skipped(name, f"the {needed} comes first")
+            continue
+        finding = check(details, port)
+        if finding.ok is False:
+            failed.add(name)
+        yield finding
+
+
+def _line_failure(port: str, error: Exception) -> Finding:
+    remedies = {
+        ExitCode.MODULE_SILENT: "check power, TX and RX (crossed) and ground; "
+        f"a module that was set to another rate: nbsocket --port {port} --baudrate RATE doctor",
+        ExitCode.PORT_IN_USE: f"sudo fuser -v {port}   # and stop what has it",
+        ExitCode.PORT_DENIED: f"ls -l {port}   # and: sudo usermod -aG GROUP $USER",
+        ExitCode.USAGE: "nbsocket help",
+    }
+    code = exit_code_of(error)
+    return failure("line", sentence_of(error), remedies.get(code, f"nbsocket --port {port} -vv info"))
+
+
+def _clock_of(modem: Modem) -> datetime | None:
+    try:
+        return modem.clock()
+    except OSError:
+        return None
+
+
+def _summary(findings: list[Finding]) -> str:
+    failures = [finding.check for finding in findings if finding.ok is False]
+    warnings = sum(finding.is_warning for finding in findings)
+    if failures:
+        return f"{failures[0]} is the first thing to mend; warnings: {warnings}"
+    return "nothing is wrong" + (f"; warnings: {warnings}" if warnings else "")
+
+
+def _report(port: str, findings: list[Finding], *, shows_identities: bool) -> str:
+    head = f"nbsocket {__version__}, Python {platform.python_version()}, {platform.platform()}, port {port}"
+    lines = [head, *(text_of(finding, 100) for finding in findings)]
+    text = mask_secrets("\n".join(lines))
+    return f"```text\n{text if shows_identities else mask_identities(text)}\n```\n"
+
+
+__all__ = ["ROOT", "add_arguments", "main"]
