@@ -14,7 +14,7 @@ from nbsocket._cli._program import Module, Script
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``run``; everything from the program's name on is the program's."""
     parser.usage = (
-        "nbsocket [options] run [--bypass LIST] [--strict[=all]] script.py|-m module [arguments of the program]"
+        "nbsocket [options] run [--bypass LIST] [--strict[=all]] [--bill] script.py|-m module [program arguments]"
     )
     parser.add_argument(
         "--bypass",
@@ -32,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--strict=all", dest="strict", action="store_const", const="all", help="and to start any other program"
     )
+    parser.add_argument("--bill", action="store_true", help="print at the end what the program moved, by host")
     parser.add_argument("--print-unit", action="store_true", help="print a systemd unit that runs the program")
     parser.add_argument("--print-udev", action="store_true", help="print a udev rule that gives the module a name")
     rest = argparse.REMAINDER
@@ -59,6 +60,10 @@ def main(options: argparse.Namespace) -> int | Callable[[], int]:
     from nbsocket._modem import pin
 
     pin(modem)
+    if options.bill:
+        from nbsocket._cli._bill import print_at_end
+
+        print_at_end(modem)
 
     bypass = os.environ.get("NBSOCKET_BYPASS") if options.bypass is None else options.bypass
     nbsocket.patch(modem, bypass=bypass)

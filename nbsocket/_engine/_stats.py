@@ -7,10 +7,13 @@ from collections.abc import Callable
 
 from nbsocket._dataclass import dataclass
 
-__all__ = ["KEPT_ACCOUNTS", "Accounts", "ConnectionStats", "Stats"]
+__all__ = ["KEPT_ACCOUNTS", "Accounts", "ConnectionStats", "Stats", "Total"]
 
 #: Ended connections whose account is kept.
 KEPT_ACCOUNTS = 100
+
+#: Hosts and ports whose total is kept; the others are added up as one.
+KEPT_TOTALS = 1000
 
 #: Addresses whose name is remembered.
 KEPT_NAMES = 256
@@ -31,6 +34,24 @@ class ConnectionStats:
     is_open: bool
     #: The name that was looked up last and gave ``host``; None where it was no name.
     name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """Payload of all connections to one port of a host, those that are over included."""
+
+    service: str
+    host: str
+    port: int
+    name: str | None
+    connections: int
+    bytes_up: int
+    bytes_down: int
+
+    def plus(self, one: ConnectionStats) -> Total:
+        """The same with one connection more."""
+        up, down = self.bytes_up + one.bytes_up, self.bytes_down + one.bytes_down
+        return Total(self.service, one.host, self.port, self.name, self.connections + 1, up, down)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +86,7 @@ class Accounts:
         self._open: dict[object, Callable[[bool], ConnectionStats]] = {}
         self._ended: deque[ConnectionStats] = deque(maxlen=KEPT_ACCOUNTS)
         self._names: dict[str, str] = {}
+        self._totals: dict[tuple[str, str, int], Total] = {}
         self._published: tuple[tuple[ConnectionStats, ...], tuple[Callable[[bool], ConnectionStats], ...]] = ((), ())
 
     def begin(self, owner: object, account: Callable[[bool], ConnectionStats]) -> None:
@@ -92,7 +114,9 @@ class Accounts:
         """The connection is over; nothing happens when it was before."""
         account = self._open.pop(owner, None)
         if account is not None:
-            self._ended.append(self._named(account(False)))
+            one = self._named(account(False))
+            self._ended.append(one)
+            self._add(self._totals, one)
             self._publish()
 
     def _publish(self) -> None:
@@ -102,6 +126,21 @@ class Accounts:
         """Return them all, the ended ones first."""
         ended, is_open = self._published
         return (*ended, *(self._named(account(True)) for account in is_open))
+
+    def totals(self) -> list[Total]:
+        """Return what went to each host, by its name where it has one, the most first."""
+        totals = dict(self._totals)
+        for account in self._published[1]:
+            self._add(totals, self._named(account(True)))
+        return sorted(totals.values(), key=lambda total: total.bytes_up + total.bytes_down, reverse=True)
+
+    @staticmethod
+    def _add(totals: dict[tuple[str, str, int], Total], one: ConnectionStats) -> None:
+        key = one.service, one.name or one.host, one.port
+        if key not in totals and len(totals) >= KEPT_TOTALS:
+            key = one.service, "others", 0
+        service, host, port = key
+        totals[key] = totals.get(key, Total(service, host, port, one.name and host, 0, 0, 0)).plus(one)
 
     def _named(self, one: ConnectionStats) -> ConnectionStats:
         name = self.name_of(one.host)
