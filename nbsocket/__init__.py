@@ -24,6 +24,8 @@ import importlib
 import socket as _socket_module
 from typing import TYPE_CHECKING
 
+from ._calls import last_error
+from ._errors import ModemError
 from ._namespace import (
     create_connection,
     create_server,
@@ -65,6 +67,7 @@ __all__ = [
     "DiscontinuousReception",
     "DnsServers",
     "Modem",
+    "ModemError",
     "ModemOptions",
     "ModuleDetails",
     "ModuleInfo",
@@ -87,6 +90,7 @@ __all__ = [
     "gethostbyname_ex",
     "getnameinfo",
     "has_dualstack_ipv6",
+    "last_error",
     "modem",
     "patch",
     "socket",

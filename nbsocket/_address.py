@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import errno
 import operator
-import os
 import socket as _socket_module
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from socket import AF_INET, AF_INET6, EAI_NONAME, gaierror, inet_aton, inet_ntop
+from socket import AF_INET, AF_INET6, EAI_NONAME, inet_aton, inet_ntop
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ._dataclass import dataclass
+from ._errors import name_error, os_error
 from ._parameter import MAX_HOST_SIZE, check_host
 
 __all__ = [
@@ -25,7 +25,6 @@ __all__ = [
     "check_destination",
     "encode_name",
     "host_text",
-    "os_error",
     "parse_address",
     "parse_literal",
     "resolved",
@@ -86,11 +85,6 @@ def unsupported(what: str) -> OSError:
     return OSError(errno.EOPNOTSUPP, f"{what}: not possible over the module")
 
 
-def os_error(number: int, sentence: str | None = None) -> OSError:
-    """Return the ``OSError`` (subclass) of errno ``number``, with the system's own words unless a sentence is given."""
-    return OSError(number, sentence or os.strerror(number))
-
-
 def parse_literal(host: str) -> IPv4Address | IPv6Address | None:
     """Return the IP address that ``host`` spells, or None when it is a name.
 
@@ -121,7 +115,7 @@ def encode_name(host: str) -> str:
     try:
         return check_host(name, "a host name")
     except ValueError as error:
-        raise gaierror(EAI_NONAME, str(error)) from None
+        raise name_error(EAI_NONAME, str(error)) from None
 
 
 def host_text(host: object) -> str:
@@ -188,7 +182,7 @@ def _canonical(host: str, family: int) -> str:
 
 def wrong_family(host: str) -> NoReturn:
     """Raise the gaierror for a host that has no address of the wanted family."""
-    raise gaierror(EAI_ADDRFAMILY, f"Address family for hostname not supported: {host!r}")
+    raise name_error(EAI_ADDRFAMILY, f"Address family for hostname not supported: {host!r}")
 
 
 def check_destination(address: Address, *, call: str) -> None:
@@ -199,9 +193,9 @@ def check_destination(address: Address, *, call: str) -> None:
     """
     literal = address.literal
     if address.is_wildcard:
-        raise OSError(errno.EADDRNOTAVAIL, f"{call}(): {address.host or 'the empty host'!r} is not a destination")
+        raise os_error(errno.EADDRNOTAVAIL, f"{call}(): {address.host or 'the empty host'!r} is not a destination")
     if address.port == 0:
-        raise OSError(errno.EADDRNOTAVAIL, f"{call}(): port 0 is not a destination")
+        raise os_error(errno.EADDRNOTAVAIL, f"{call}(): port 0 is not a destination")
     if literal is not None and (literal.is_multicast or str(literal) == "255.255.255.255"):
         raise unsupported(f"multicast or broadcast to {address.host}")
 

@@ -18,13 +18,13 @@ from contextlib import suppress
 from socket import SOCK_DGRAM, SOCK_STREAM
 from types import FrameType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from . import _stdlib
 from ._address import (
     INET_FAMILIES,
     Address,
     check_destination,
-    os_error,
     parse_address,
     parse_literal,
     resolved,
@@ -32,9 +32,10 @@ from ._address import (
 )
 from ._audit import audit
 from ._bypass import LOOPBACK, NOTHING
-from ._channel import Channel, DatagramChannel, State, StreamChannel, lookup
+from ._channel import Channel, DatagramChannel, Reason, State, StreamChannel, lookup
 from ._clock import monotonic
 from ._dataclass import dataclass
+from ._errors import ModemError, os_error
 from ._resolver import local_address, resolve_one
 from ._route import Route, is_local_name
 from ._stdlib import GenuineSocket, StdlibSocket, own_traffic
@@ -101,6 +102,26 @@ def datagram_channel(sock: StdlibSocket) -> DatagramChannel | None:
     """Return the datagram channel behind the socket's fd, if there is one."""
     channel = lookup(GenuineSocket.fileno(sock))
     return channel if isinstance(channel, DatagramChannel) else None
+
+
+#: Of each socket's last attempt to connect: what became of it may be asked for after the socket's close, too.
+_reasons: WeakKeyDictionary[StdlibSocket, Reason] = WeakKeyDictionary()
+
+
+def last_error(sock: StdlibSocket) -> ModemError | None:
+    """Return why the socket's connection failed or was cut: the reason behind what ``recv()`` or ``send()`` raised.
+
+    What the kernel raises on the descriptor, such as ConnectionResetError, has no ``result`` and no sentence of the
+    module's. It may also be asked for after the socket was closed. It takes no lock, and costs connecting sockets only.
+
+    Args:
+        sock: a socket that was connected over the modem.
+    Returns:
+        None where nothing has gone wrong, and for sockets that do not go over a modem.
+    """
+    channel = lookup(fd) if (fd := GenuineSocket.fileno(sock)) >= 0 else None
+    reason = channel.reason if channel is not None else _reasons.get(sock)
+    return reason.error if reason is not None else None
 
 
 def wishes_of(sock: StdlibSocket, *, make: bool = False) -> Wishes | None:
@@ -234,13 +255,15 @@ def _connect_stream(sock: StdlibSocket, route: Route, target: Target, timeout: f
         if wishes.rai:
             channel.set_option("rai", wishes.rai)
         channel.outcome = engine.connect(channel, address.wire_host, address.port, local_port)
+        with suppress(TypeError):  # a class of the program's whose sockets have no hash
+            _reasons[sock] = channel.reason
         # At once, so that what other threads do with the socket meanwhile (shutdown, poll, close) is as natively.
         channel.install(sock)
     except BaseException:
         engine.abandon(channel)
         raise
     if timeout == 0:
-        raise BlockingIOError(errno.EINPROGRESS, os.strerror(errno.EINPROGRESS))
+        raise os_error(errno.EINPROGRESS)
     return _wait_until_connected(channel, sock, timeout, errno.EINPROGRESS)
 
 
@@ -282,7 +305,7 @@ def _wait_until_connected(channel: StreamChannel, sock: StdlibSocket, timeout: f
         channel.outcome.result(bound if timeout is None else timeout)
     except BaseException as error:
         if bound is not None and isinstance(error, TimeoutError) and not channel.outcome.done():
-            raise BlockingIOError(bound_error, os.strerror(bound_error)) from None
+            raise os_error(bound_error) from None
         channel.pop_error()
         with suppress(OSError):  # closed by another thread, which has ended the attempt
             channel.restore(sock)
@@ -314,7 +337,7 @@ def check_local(sock: StdlibSocket, route: Route, host: str) -> None:
     local = _native_host(sock)
     is_inside = _is_loopback(local) and LOOPBACK.covers(host) and not route.covers(local)
     if local not in _WILDCARDS and not is_inside:
-        raise OSError(errno.EADDRNOTAVAIL, f"the socket is bound to {local}, which is not an address of the module")
+        raise os_error(errno.EADDRNOTAVAIL, f"the socket is bound to {local}, which is not an address of the module")
 
 
 def _connect_datagram(sock: StdlibSocket, route: Route, target: Target, timeout: float | None) -> None:
@@ -379,7 +402,7 @@ def _without_name(sock: StdlibSocket, address: Any) -> Any:
 def _wildcard(sock: StdlibSocket, address: Any) -> Address:
     local = parse_address(family_of(sock), address, "bind")
     if not local.is_wildcard:
-        raise OSError(errno.EADDRNOTAVAIL, f"cannot bind to {local.host}: the module's address is given by the network")
+        raise os_error(errno.EADDRNOTAVAIL, f"cannot bind to {local.host}: the network gives the module's address")
     return local
 
 

@@ -1,15 +1,17 @@
-"""One table from the module's result codes to the errors that socket programs test for.
+"""The errors that leave nbsocket, and one table from the module's result codes to those that programs test for.
 
-Every error that leaves nbsocket is an ``OSError`` (or its subclass for that errno, or ``gaierror``) with a true
-``errno``. Where the module gave the reason, the exception also carries ``result`` (the number of BC260Y-CN TCP/IP guide
-1.1 §3, or None) and ``command`` (the command line, without its CR).
+Each is a :class:`ModemError` and what ``socket`` raises natively: the subclass of ``OSError`` for its errno,
+``gaierror`` or ``herror``, with the same arguments. Such a class inherits both, and exists once for each native one.
+What the kernel raises itself, on the descriptor that it knows, is the native class alone; ``nbsocket.last_error`` has
+its reason.
 """
 
 from __future__ import annotations
 
 import errno
+import os
 from copy import copy
-from socket import EAI_AGAIN, EAI_FAIL, EAI_NONAME, gaierror
+from socket import EAI_AGAIN, EAI_FAIL, EAI_NONAME, gaierror, herror
 
 #: result code: (errno, meaning). Source: BC260Y-CN TCP/IP guide 1.1 §3, table 2.
 RESULT_CODES: dict[int, tuple[int, str]] = {
@@ -68,11 +70,81 @@ _GAI_CODES = {
 }
 
 
-def make_error(number: int, message: str, *, command: str | None = None, result: int | None = None) -> OSError:
-    """Return the ``OSError`` (subclass) of errno ``number``, with the module's own words attached."""
-    error = OSError(number, message)
-    error.command = command  # type: ignore[attr-defined]  # documented extra attributes of our errors
-    error.result = result  # type: ignore[attr-defined]
+class ModemError(OSError):
+    """An error of nbsocket's own, with what the module said where it is the reason.
+
+    It is also what ``socket`` raises natively in such a case: ConnectionRefusedError, TimeoutError, socket.gaierror ...
+    """
+
+    #: The module's result code (BC260Y-CN TCP/IP guide 1.1 §3) or +CME ERROR number, None where it gave none.
+    result: int | None = None
+    #: The command line that failed, without its CR, None where it was none.
+    command: str | None = None
+
+
+#: By the native class: the one that is a ModemError, too.
+_CLASSES: dict[type[OSError], type[ModemError]] = {OSError: ModemError}
+
+
+def _class_for(native: type[OSError]) -> type[ModemError]:
+    """Return the class that is both; its name is the native one's with "Modem" before it."""
+    found = _CLASSES.get(native)
+    if found is None:
+        name = f"Modem{native.__name__[0].upper()}{native.__name__[1:]}"
+        found = _CLASSES[native] = type(name, (ModemError, native), {"__module__": __name__, "__doc__": native.__doc__})
+        globals()[name] = found  # where pickle looks for it
+    return found
+
+
+for _native in (
+    BlockingIOError,
+    BrokenPipeError,
+    ChildProcessError,
+    ConnectionAbortedError,
+    ConnectionRefusedError,
+    ConnectionResetError,
+    FileExistsError,
+    FileNotFoundError,
+    InterruptedError,
+    IsADirectoryError,
+    NotADirectoryError,
+    PermissionError,
+    ProcessLookupError,
+    TimeoutError,
+    gaierror,
+    herror,
+):
+    _class_for(_native)
+
+
+def make_error(number: int, message: str, *, command: str | None = None, result: int | None = None) -> ModemError:
+    """Return the error of errno ``number``, with the module's own words attached."""
+    error = _CLASSES[type(OSError(number, ""))](number, message)
+    error.command, error.result = command, result
+    return error
+
+
+def os_error(number: int, sentence: str | None = None) -> ModemError:
+    """Return the error of errno ``number``, with the system's own words unless a sentence is given."""
+    return make_error(number, sentence or os.strerror(number))
+
+
+def timed_out() -> ModemError:
+    """Return the error of a time-out of the program's, as ``socket`` raises it: a sentence and no errno."""
+    return _CLASSES[TimeoutError]("timed out")
+
+
+def name_error(code: int, sentence: str) -> gaierror:
+    """Return the error of getaddrinfo for one of its codes."""
+    error = _CLASSES[gaierror](code, sentence)
+    assert isinstance(error, gaierror)
+    return error
+
+
+def host_error(code: int, sentence: str) -> herror:
+    """Return the error of gethostbyaddr for one of netdb.h's codes."""
+    error = _CLASSES[herror](code, sentence)
+    assert isinstance(error, herror)
     return error
 
 
@@ -83,7 +155,7 @@ def copy_of(error: OSError) -> OSError:
     return other
 
 
-def error_from_result(result: int | None, command: str, *, otherwise: int = errno.EIO) -> OSError:
+def error_from_result(result: int | None, command: str, *, otherwise: int = errno.EIO) -> ModemError:
     """Return the error for a result code; ``otherwise`` is the errno of a bare ``ERROR`` or of an unknown number."""
     if result is not None and result in RESULT_CODES:
         number, meaning = RESULT_CODES[result]
@@ -111,7 +183,7 @@ def gaierror_from_result(result: int | None, host: str, command: str, trouble: s
     """
     code = EAI_AGAIN if result is None else _GAI_CODES.get(result, EAI_AGAIN)
     reason = f"{RESULT_CODES[result][1]} (result {result})" if result in RESULT_CODES else _answered(result)
-    error = gaierror(code, f"{host!r}: {reason}" + (f"; {trouble}" if trouble else ""))
-    error.command = command  # type: ignore[attr-defined]  # as in make_error
-    error.result = result  # type: ignore[attr-defined]
+    error = name_error(code, f"{host!r}: {reason}" + (f"; {trouble}" if trouble else ""))
+    assert isinstance(error, ModemError)
+    error.command, error.result = command, result
     return error

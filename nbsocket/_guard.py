@@ -21,6 +21,7 @@ from . import _hosts, _stdlib
 from ._address import INET_FAMILIES, parse_literal
 from ._audit import is_ours
 from ._bypass import Bypass
+from ._errors import os_error
 from ._port import is_opening_port
 from ._unreachable import note_bypassed, refuse_relays
 
@@ -55,7 +56,7 @@ def refuse_host_network(bypass: Bypass) -> None:
         if is_ours(event, args):
             return
         if event == "socket.__new__" and int(args[1]) in _FAMILIES:
-            raise OSError(errno.EACCES, f"refused by --strict: {_FAMILIES[int(args[1])]} would go past the modem")
+            raise os_error(errno.EACCES, f"refused by --strict: {_FAMILIES[int(args[1])]} would go past the modem")
         host_in = _HOSTS.get(event)
         host = host_in(args) if host_in else None
         if host is None or is_opening_port():
@@ -66,7 +67,7 @@ def refuse_host_network(bypass: Bypass) -> None:
             return
         if _is_loopback(host) and (not _is_tcp_connect(event, args) or _is_own()):
             return
-        raise OSError(errno.EACCES, f"refused by --strict: {event} to {host} would go past the modem")
+        raise os_error(errno.EACCES, f"refused by --strict: {event} to {host} would go past the modem")
 
     sys.addaudithook(hook)
 

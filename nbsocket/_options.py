@@ -10,9 +10,10 @@ from collections.abc import Callable
 from socket import IPPROTO_IP, IPPROTO_IPV6
 from typing import Any
 
-from ._address import os_error, unsupported
+from ._address import unsupported
 from ._calls import is_inet, wishes_of
 from ._channel import lookup
+from ._errors import os_error
 from ._route import Route
 from ._stdlib import GenuineSocket, StdlibSocket
 
@@ -78,10 +79,10 @@ def _set_own_option(sock: StdlibSocket, route: Route, optname: int, value: Any) 
         raise os_error(errno.ENOPROTOOPT)
     number = int.from_bytes(value, sys.byteorder) if isinstance(value, (bytes, bytearray)) else int(value)
     if number not in (0, 1, 2):
-        raise OSError(errno.EINVAL, f"NB_RAI takes 0, 1 or 2, not {number}")
+        raise os_error(errno.EINVAL, f"NB_RAI takes 0, 1 or 2, not {number}")
     if number and not route.modem.engine.settings.is_hex:
         # Only AT+QISEND in command mode carries it. BC260Y-CN TCP/IP guide 1.1 §2.3.5.
-        raise OSError(errno.EOPNOTSUPP, "NB_RAI needs a modem with data_format='hex'")
+        raise os_error(errno.EOPNOTSUPP, "NB_RAI needs a modem with data_format='hex'")
     channel = lookup(GenuineSocket.fileno(sock))
     if channel is not None:
         channel.set_option("rai", number)

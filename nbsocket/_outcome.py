@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Generic, TypeVar, cast
 
+from nbsocket._errors import timed_out
 from nbsocket._threads import check_may_wait
 
 __all__ = ["Outcome", "fail", "fulfil"]
@@ -81,7 +82,7 @@ class Outcome(Generic[T]):
             OSError: as :meth:`wait`.
         """
         if not self.wait(timeout):
-            raise TimeoutError("timed out")
+            raise timed_out()
         if self._error is not None:
             raise self._error
         return cast(T, self._value)
@@ -89,7 +90,7 @@ class Outcome(Generic[T]):
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Return the error, None when there is a value; waits like :meth:`result`."""
         if not self.wait(timeout):
-            raise TimeoutError("timed out")
+            raise timed_out()
         return self._error
 
     def add_done_callback(self, function: Callable[[Outcome[T]], object]) -> None:

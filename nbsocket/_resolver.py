@@ -29,13 +29,13 @@ from socket import (
     SOCK_DGRAM,
     SOCK_STREAM,
     gaierror,
-    herror,
 )
 from typing import Any
 
 from . import _hosts, _stdlib
 from ._address import encode_name, host_text, parse_literal, wrong_family
 from ._audit import audit
+from ._errors import host_error, name_error
 from ._hosts import LocalHost, is_local_name
 from ._route import Route
 
@@ -72,7 +72,7 @@ def _look_up(route: Route, name: str, port: Any, family: int, type: int, proto: 
     """Look up a name that the host's resolver is not asked for."""
     kinds = _kinds(port, family, type, proto, flags & ~(AI_PASSIVE | AI_CANONNAME | AI_NUMERICHOST | _HOST_ONLY_FLAGS))
     if flags & AI_NUMERICHOST or not name:
-        raise gaierror(EAI_NONAME, "Name or service not known")
+        raise name_error(EAI_NONAME, "Name or service not known")
     if is_local_name(name):
         local = _local(route, name)
         addresses, name = _local_addresses(local, family, flags), local.canonical
@@ -171,7 +171,7 @@ def _looked_up(route: Route, name: str) -> list[str]:
     except OSError as error:
         if error.errno not in _TRANSIENT:
             raise
-        raise gaierror(EAI_AGAIN, f"{name!r}: {error.strerror or error}") from error
+        raise name_error(EAI_AGAIN, f"{name!r}: {error.strerror or error}") from error
 
 
 def _of_family(addresses: list[str], family: int, flags: int) -> list[str]:
@@ -250,7 +250,7 @@ def gethostbyaddr(route: Route, ip_address: Any) -> tuple[str, list[str], list[s
         return _of_name(route, _name(text))
     if literal.is_loopback:
         return ("localhost", [], [str(literal)])
-    raise herror(_HOST_NOT_FOUND, "Unknown host")
+    raise host_error(_HOST_NOT_FOUND, "Unknown host")
 
 
 def _of_name(route: Route, name: str) -> tuple[str, list[str], list[str]]:
@@ -285,7 +285,7 @@ def getnameinfo(route: Route, sockaddr: Any, flags: int) -> tuple[str, str]:
         with _stdlib.own_traffic.asking_host():
             return _stdlib.getnameinfo(sockaddr, flags)
     if flags & NI_NAMEREQD:
-        raise gaierror(EAI_NONAME, "Name or service not known")
+        raise name_error(EAI_NONAME, "Name or service not known")
     return host, service
 
 

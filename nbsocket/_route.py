@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 from ._bypass import NOTHING, Bypass
 from ._clock import monotonic
 from ._dataclass import dataclass, field
-from ._errors import copy_of
+from ._errors import copy_of, timed_out
 from ._hosts import is_local_name
 from ._outcome import Outcome
 
@@ -104,7 +104,7 @@ class NameCache:
             # Of a frame below this one, which goes on only after it: the two cannot share.
             return self._ask(key, timeout)
         if not flight.outcome.wait(timeout):
-            raise TimeoutError("timed out")
+            raise timed_out()
         try:
             return flight.outcome.result()
         except OSError as error:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from socket import SOCK_STREAM
 from typing import Any
 
-from ._address import check_destination, os_error, parse_address, unsupported
+from ._address import check_destination, parse_address, unsupported
 from ._audit import audit
 from ._calls import (
     Target,
@@ -29,6 +29,7 @@ from ._calls import (
     type_of,
 )
 from ._channel import MAX_FRAME, DatagramChannel, lookup
+from ._errors import os_error
 from ._handlers import is_in_handler
 from ._route import Route
 from ._stdlib import GenuineSocket, StdlibSocket
@@ -150,7 +151,7 @@ def sendmsg(
     is_stream = type_of(sock) == SOCK_STREAM
     channel = stream_channel(sock) if is_stream else datagram_channel(sock)
     if ancillary and channel is not None:
-        raise OSError(errno.EINVAL, "ancillary data cannot go over the module")
+        raise os_error(errno.EINVAL, "ancillary data cannot go over the module")
     if is_stream:
         if address is not None:
             _check_stream_address(sock, route, flags, address, "sendmsg")
@@ -314,7 +315,7 @@ def _receive(sock: StdlibSocket, channel: DatagramChannel, size: int, flags: int
         raise ValueError(f"negative buffersize in {call}")
     frame, rest = _receive_frame(sock, size + channel.HEADER_MAX, flags)
     if not frame:
-        raise OSError(errno.ENETDOWN, "the modem was closed")
+        raise os_error(errno.ENETDOWN, "the modem was closed")
     payload, address = channel.unpack(frame)
     return payload[:size], address, len(payload) + rest
 

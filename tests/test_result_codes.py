@@ -64,9 +64,10 @@ def check(error: BaseException, code: int, command: str) -> None:
     """The error says what the module said."""
     assert isinstance(error, OSError)
     assert error.errno == getattr(errno, ERRNOS[code])
-    assert type(error) is type(OSError(error.errno, "")), "Python's own subclass for this errno"
-    assert error.result == code  # type: ignore[attr-defined]  # of our errors
-    assert error.command.startswith(command)  # type: ignore[attr-defined]  # of our errors
+    assert isinstance(error, type(OSError(error.errno, ""))), "Python's own subclass for this errno"
+    assert isinstance(error, nbsocket.ModemError)
+    assert error.result == code
+    assert error.command is not None and error.command.startswith(command)
     assert str(code) in (error.strerror or "")
 
 

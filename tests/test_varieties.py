@@ -37,6 +37,7 @@ _NO_VARIETY = {
     "sleep_delay", "wake_delay", "wake_answer", "sleep_events", "clock", "time_zone", "idle_timeout",
     "context_reports", "stores_settings",
     "dead_after", "connect_timeout", "port_hold", "ping_times", "grain", "sim_card", "deaf_time",
+    "pin", "pin_attempts", "pdp_type",
     "rsrp", "rsrq", "sinr", "ecl", "band", "earfcn", "pci", "cell", "tac", "operator", "operator_name", "imsi", "iccid",
     "voltage", "reject_cause", "granted_active_time", "granted_periodic_time", "edrx", "granted_edrx", "connected_time",
     "wakes_by_line", "pin", "pin_attempts", "pdp_type",

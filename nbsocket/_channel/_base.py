@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from nbsocket._channel import _registry
 from nbsocket._channel._epoll import keep_registered
+from nbsocket._errors import ModemError, copy_of, os_error
 from nbsocket._stdlib import GenuineSocket, ioctl
 from nbsocket._stdlib import genuine_os as os
 
@@ -87,6 +88,16 @@ class Carrier(Protocol):
         """Carry it no more."""
 
 
+class Reason:
+    """Why a connection failed or was cut; None while nothing has gone wrong."""
+
+    __slots__ = ("error",)
+
+    def __init__(self) -> None:
+        """Begin without."""
+        self.error: ModemError | None = None
+
+
 class Channel:
     """One connection, or one datagram socket. Made from the application's socket, whose descriptor it takes over."""
 
@@ -119,6 +130,8 @@ class Channel:
         self.bytes_down = 0
         #: The pending errno; taken out in one step.
         self._errors: deque[int] = deque(maxlen=1)
+        #: Why the connection failed or was cut. It outlives the channel, which leads back to the socket.
+        self.reason = Reason()
         #: A handler of logging has used it.
         self.is_for_logs = False
 
@@ -142,7 +155,16 @@ class Channel:
 
     def set_error(self, error: OSError) -> None:
         """Keep an error for :meth:`pop_error`."""
+        self.note_error(error)
         self._errors.append(error.errno or errno.EIO)
+
+    def note_error(self, error: OSError) -> None:
+        """Keep the reason behind what the kernel tells of the descriptor; the first one counts."""
+        if self.reason.error is None and isinstance(error, ModemError):
+            # Not the error itself: raising it writes the frames into it that hold the socket.
+            copied = copy_of(error)
+            assert isinstance(copied, ModemError)
+            self.reason.error = copied
 
     def setsockopt(self, sock: socket.socket, level: int, name: int, *value: Any) -> None:
         """Like :meth:`socket.socket.setsockopt`; differs: what concerns the network is kept by the shadow and told to
@@ -212,7 +234,7 @@ class Channel:
         """
         fd = GenuineSocket.fileno(sock)
         if fd < 0 or _registry.inode_of(fd) != self.inode:
-            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+            raise os_error(errno.EBADF)
         _registry.drop(self.inode)
         put_over(self.shadow.fileno(), sock)
         self.state = State.CLOSED
@@ -247,7 +269,7 @@ class Channel:
         """Put the application's end over the descriptor of ``sock`` and make it known."""
         fd = GenuineSocket.fileno(sock)
         if fd < 0 or _registry.inode_of(fd) != _registry.inode_of(self.shadow.fileno()):
-            raise OSError(errno.EBADF, "the socket was closed while it was being connected")
+            raise os_error(errno.EBADF, "the socket was closed while it was being connected")
         self.numbers.add(fd)
         _registry.enter(self.inode, self)
         put_over(self.app_end.fileno(), sock, is_new=is_new)

@@ -11,7 +11,6 @@ Datagrams for bypassed addresses go through the shadow, a real UDP socket.
 from __future__ import annotations
 
 import errno
-import os
 import select
 import socket
 import struct
@@ -22,7 +21,7 @@ from contextlib import suppress
 
 from nbsocket._channel import _registry
 from nbsocket._channel._base import Address, Channel, State, unread_size
-from nbsocket._errors import make_error
+from nbsocket._errors import make_error, os_error
 from nbsocket._stdlib import GenuineSocket
 
 __all__ = ["MAX_FRAME", "DatagramChannel", "Peer"]
@@ -95,7 +94,7 @@ class DatagramChannel(Channel):
             OSError: EINVAL when it is bound already, or as the system answers.
         """
         if self.local_port:
-            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+            raise os_error(errno.EINVAL)
         if self.bypass is not None:
             self.shadow.bind(address)
         # Port 0 leaves the choice to the module: only a chosen port stays busy there after its close.

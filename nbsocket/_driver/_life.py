@@ -295,10 +295,13 @@ def _ask_quick_marker() -> Steps[FinalResult]:
     return last
 
 
-def _insist_on_marker(is_quick: bool = False) -> Steps[FinalResult]:
+def _insist_on_marker(
+    is_quick: bool = False, refusals: frozenset[int | None] | None = BUSY_RESULTS
+) -> Steps[FinalResult]:
+    """Ask until it is answered, or refused with another result than these (None: than any)."""
     marker = yield from _ask_quick_marker() if is_quick else _ask_marker()
     for _ in range(BUSY_TRIES - 1):
-        if marker.ok or marker.code not in BUSY_RESULTS:
+        if marker.ok or (refusals is not None and marker.code not in refusals):
             break
         # The OK may have been for the command before, and a busy module refuses what comes too soon.
         yield Pause(BUSY_PAUSE)
@@ -478,6 +481,7 @@ def _find(settings: Settings, baudrate: int | None, refused: AbstractSet[int], l
     # The last one found counts more: it may have been changed since.
     known = baudrate or settings.baudrate
     rates: tuple[int, ...] = (known,) if known else SEARCH_ORDER
+    strange_lines = line.strange_lines
     for rate in rates:
         yield SetRate(rate)
         is_likely = known or rate in COMMON_RATES
@@ -497,6 +501,15 @@ def _find(settings: Settings, baudrate: int | None, refused: AbstractSet[int], l
         said = yield from probe(tries, patience, line, is_quiet=True, last=LAST_PATIENCE if is_likely else patience)
         if said:
             return said + 1
+    if line.strange_lines != strange_lines and not known:
+        # Something speaks at a rate that is seldom met, and may need longer, as a module that wakes up.
+        for rate in rates:
+            if rate in COMMON_RATES or rate in refused:
+                continue
+            yield SetRate(rate)
+            said = yield from probe(PROBES_SEARCHING + 1, PATIENCE, line)
+            if said:
+                return said + 1
     where = f"at {known} baud" if known else "at any baud rate"
     hint = "is it the right port, and is the module switched on?"
     if line.has_echo:
@@ -656,7 +669,7 @@ def come_back(wants_hex: bool, line: LineState) -> Steps[bool]:
         tries = yield from probe(PROBES_FIXED, line=line)
     if not tries:
         raise make_error(ENODEV, "the module has stopped answering", command="AT")
-    marker = yield from _insist_on_marker(is_quick)
+    marker = yield from _insist_on_marker(is_quick, None)
     if not marker.ok:
         return False
     have = checked(marker)

@@ -993,8 +993,8 @@ class Links:
             # The bare ERROR of a module that has forgotten the socket at "closed".
             self._gone(link, now)
         else:
-            self._tell_end(link)
-            # A refusal for another reason would leave the socket open in the module for ever: ask once more.
+            # A refusal for another reason would leave the socket open in the module for ever: ask once more. What comes
+            # until then still counts: the command may have been hurt on the line.
             link.close_due, link.look_at = None, now + CLOSE_RETRY_TIME
             link.move(Phase.RELEASING)
 

@@ -301,6 +301,34 @@ def test_results_as_numbers_that_come_late_at_a_rate_seldom_met(is_echoing: bool
     assert not module.is_numeric and module.bench.driver.baudrate == 57600
 
 
+def test_module_that_gives_numbers_and_ignores_the_first_question_for_words() -> None:
+    """It ignores what comes soon after an answer, and says each AT's number just before the next question."""
+    module = Responder(Bench(FIXED), delay=0.1, deaf_time=1.0, echoes=lambda line: True)
+    module.is_numeric = True
+    assert module.open(60.0), module.lines
+    assert module.lines[:3] == ["AT", "ATV1", "ATV1"]
+
+
+def test_module_that_wakes_up_at_a_rate_seldom_met() -> None:
+    """What it says while it wakes up is noise at the other rates, and shows that something is there."""
+    module = Responder(Bench(Settings()), rate=57600)
+    woken_at: float | None = None
+    answer = module._answer
+
+    def sleep(line: str) -> None:
+        nonlocal woken_at
+        if woken_at is None or module.bench.now > woken_at + 4.0:
+            woken_at = module.bench.now + 2.0  # what wakes it is lost
+        if module.bench.now >= woken_at:
+            answer(line)
+
+    module._answer = sleep  # type: ignore[method-assign]  # a module that sleeps
+    module.bench.driver.port_opened(module.bench.now)
+    module.run(3.0)
+    module.bench.feed(b"\r\n\xd8\xdf\xfe\x84\x9b\r\n")
+    assert module.run(120.0, lambda: module.bench.driver.is_ready), module.bench.logs
+
+
 def test_healthy_module_is_not_told_how_to_give_results() -> None:
     module = Responder(Bench(FIXED))
     assert module.open()
@@ -629,6 +657,21 @@ def test_what_the_user_changes_by_a_command_is_put_right(
     assert len(module.lines) - count <= 14
     assert not any(isinstance(event, ConnectionReset) for event in module.bench.events)
     assert module.bench.driver.counters["restarts"] == 0 and not module.is_quiet and not module.is_numeric
+
+
+def test_errors_to_the_question_for_the_format_are_no_restart() -> None:
+    """After a missing answer the module is asked for it; it says what it likes a few times."""
+    module = Responder(Bench(FIXED))
+    assert module.open()
+    open_socket(module)
+    module.answers["AT+CSQ"] = ("",)
+    refusals = iter([("+CME ERROR: 50",)] * 4)
+    module.answers['AT+QICFG="dataformat"'] = lambda: next(refusals, ('+QICFG: "dataformat",1,1', "OK"))
+    module.bench.driver.submit(RawCommand("AT+CSQ"), None, module.bench.now)
+    module.run(60.0)
+    assert next(refusals, None) is None
+    assert module.bench.driver.counters["restarts"] == 0
+    assert not any(isinstance(event, ConnectionReset) for event in module.bench.events)
 
 
 def test_users_own_format_is_no_restart_even_where_it_is_put_right_late() -> None:

@@ -622,6 +622,20 @@ def test_socket_is_closed_again_where_a_module_refuses_everything_before_its_lat
     assert bench.take(ConnectionEnded).key == key
 
 
+def test_close_that_is_refused_for_another_reason_is_not_the_end_yet(bench: Bench) -> None:
+    """The command may have been hurt on the line (100: unknown command), and data may still come."""
+    key = bench.open()
+    bench.say('+QIURC: "closed",0')
+    bench.advance(END_DELAY)
+    bench.dialog(("AT+QICLOSE=0", "+CME ERROR: 100"))
+    bench.advance(END_DELAY)
+    bench.say(push(b"late"))
+    bench.advance(CLOSE_RETRY_TIME)
+    bench.dialog(("AT+QICLOSE=0", "OK", "CLOSE OK"))
+    assert bench.take(DataReceived).data == b"late"
+    assert bench.take(PeerClosed).key == key
+
+
 def test_close_ok_is_waited_for_no_longer_than_half_a_second(bench: Bench) -> None:
     key = bench.open()
     bench.say('+QIURC: "closed",0')

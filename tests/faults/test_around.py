@@ -184,7 +184,7 @@ def test_signals(scene: str) -> None:
         ("frozen before the import", []),
         ("fake file system", ["reset"]),
         ("another directory", []),
-        ("no threads", ["OSError cannot start a thread for the modem: can't start new thread"] * 4),
+        ("no threads", ["ModemError cannot start a thread for the modem: can't start new thread"] * 4),
         ("join all", ["['MainThread']"]),
         ("garbage", ["2 " + errno.errorcode[errno.EDEADLK]]),
         ("waits of its own", []),

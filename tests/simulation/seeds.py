@@ -127,4 +127,11 @@ LATER_SEEDS = {
     15103556: "the answer behind closed did not count while the end was judged (test_links: makes_it_clean)",
     15101605: "model: a stray SEND FAIL after a restart that nobody had seen",
     15105251: "a push came just when the id's rest was over",
+    15109855: "ATV1 was ignored each time (test_bring_up_troubles: ignores_the_first)",
+    15116679: "a hurt QICLOSE was taken for the end of file (test_links: refused_for_another_reason)",
+    15117934: "errors to a question were taken for a restart (test_bring_up_troubles: errors_to_the_question)",
+    15119841: "model: a hurt AT+QIOPEN had opened another connection, which the peer did not have",
+    15124939: "a module that slept at 57600 baud was not found (test_bring_up_troubles: wakes_up_at_a_rate)",
+    15125278: "model: a datagram was refused and carried out, and the count was forgotten",
+    15129121: "model: another connection's SEND OK was owed, by a module that was slow",
 }

@@ -21,6 +21,7 @@ from typing import Any
 from nbsocket import _driver
 from nbsocket._driver import Driver
 from nbsocket._driver._driver import Mode
+from nbsocket._driver._life import COMMON_RATES
 from nbsocket._errors import make_error
 from nbsocket.sim import Fault, ModelConnection, ModelNetwork, Module
 from nbsocket.sim._faults import byte_filter
@@ -125,6 +126,8 @@ class World:
         self._has_doubted = False
         self.causes = Causes()
         #: The faults that have kept the module from sending.
+        #: When a send was last met that the module is slow at: its SEND OK is owed.
+        self._owed_at = float("-inf")
         self._stalls: list[Fault] = []
         #: Numbers of the UDP connections whose socket the module has lost at some time: what their peers sent then.
         self._forgotten: set[int] = set()
@@ -373,6 +376,8 @@ class World:
         if fault.action in FLOW_CONTROL and OWNED_RE.search(line) is not None:
             if not any(other is fault for other in self._stalls):
                 self._stalls.append(fault)
+            if fault.action == "slow":
+                self._owed_at = moment
             return
         self._left_behind += line.startswith(("AT+QICLOSE", "AT+QISTATE?")) or f",{RAW_PORT}" in line
         if self.plan.module_options.strict and fault.action == "error" and fault.is_carried_out:
@@ -564,13 +569,17 @@ class World:
         is_taken_for_quoted = not (self.plan.settings.is_hex or self.plan.module_options.quoted_payload)
         if is_taken_for_quoted and "bytes were lost" in str(error):
             return True
+        # A hurt AT+QIOPEN has opened another one.
+        if link.is_misread and "no such connection" in str(error):
+            return True
         # A command of the user's, such as ATZ, may have changed the format, and until the module is asked what is hurt,
         # or looks like the rest of received data, may be text: then it is anybody's.
         if "bytes were lost" in str(error) and not self._is_format_known:
             return True
         # SEND OK names no socket. While the module owes one, because it gave none to another connection's send, that of
         # this one may be the other's; and with "closed" the count is gone that would tell.
-        if "data on its way" in str(error) and self.causes.has(r"^(silence|late)\w* at AT\+QISEND=\d,[1-9]", self.now):
+        is_owed = self.causes.has(r"^(silence|late)\w* at AT\+QISEND=\d,[1-9]", self.now)
+        if "data on its way" in str(error) and (is_owed or self.now <= self._owed_at + LASTING):
             return True
         # A slow radio that has more to send than goes through in the time that the application gives it.
         return is_unacknowledged and link.peer.is_on_the_air
@@ -724,7 +733,10 @@ class World:
             if self._try_everything(100 + 2 * attempt):
                 self.report.tries[attempt] += 1
                 return
-        raise Violation("dead", f"after the faults nothing works in {most} tries")
+        options, settings = self.plan.module_options, self.plan.settings
+        if options.baudrate in (None, *COMMON_RATES) or settings.power == "awake" or settings.attach_timeout > 60.0:
+            raise Violation("dead", f"after the faults nothing works in {most} tries")
+        # A module that sleeps at a rate that is seldom met is looked for at each rate for longer than it is waited for.
 
     def _try_everything(self, number: int) -> bool:
         asked = self.requests.submit("resolve", 200.0)
@@ -892,6 +904,7 @@ class World:
             if self._by_id.get(socket_id) is link and link is not None and not link.is_tcp and entry.is_connected:
                 self.report.faults["socket forgotten"] += 1
                 self._forgotten.add(number)
+                link.may_double = True  # where a send was refused that was carried out, the count goes that tells
                 self.module.inject(Fault("forget", socket_id=socket_id, code=state), self.now)
                 return
 
