@@ -40,7 +40,7 @@ _NO_VARIETY = {
     "pin", "pin_attempts", "pdp_type",
     "rsrp", "rsrq", "sinr", "ecl", "band", "earfcn", "pci", "cell", "tac", "operator", "operator_name", "imsi", "iccid",
     "voltage", "reject_cause", "granted_active_time", "granted_periodic_time", "edrx", "granted_edrx", "connected_time",
-    "wakes_by_line", "pin", "pin_attempts", "pdp_type",
+    "wakes_by_line",
 }  # fmt: skip
 
 CASES = [(name, data_format) for name, variety in VARIETIES.items() for data_format in variety.formats]
