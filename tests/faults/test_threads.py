@@ -195,6 +195,7 @@ CALLS: dict[str, Callable[[Stage], object]] = {
     "Modem.info": slow(lambda stage: stage.modem.info()),
     "Modem.status": slow(lambda stage: stage.modem.status()),
     "Modem.settings": slow(lambda stage: stage.modem.settings()),
+    "Modem.details": slow(lambda stage: stage.modem.details()),
     "Modem.resolve": slow(lambda stage: stage.modem.resolve("host.example")),
     "Modem.dns_servers": slow(lambda stage: stage.modem.dns_servers()),
     "Modem.set_dns_servers": slow(lambda stage: stage.modem.set_dns_servers("192.0.2.2")),
