@@ -47,6 +47,7 @@ RESULT_CODES: dict[int, tuple[int, str]] = {
 
 #: What other error numbers mean, where it says more than the number. Source: 3GPP TS 27.007 §9.2.1.
 ERROR_WORDS = {
+    0: "failure of the module",
     3: "operation not allowed",
     4: "operation not supported",
     10: "SIM not inserted",
@@ -56,8 +57,34 @@ ERROR_WORDS = {
     14: "SIM busy",
     15: "SIM wrong",
     16: "incorrect password",
+    17: "SIM PIN2 required",
+    18: "SIM PUK2 required",
+    20: "memory full",
+    21: "invalid index",
+    22: "not found",
+    23: "memory failure",
+    24: "text string too long",
+    25: "invalid characters in the text",
+    26: "dial string too long",
+    27: "invalid characters in the dial string",
     30: "no network service",
     31: "network timeout",
+    32: "network not allowed, emergency calls only",
+    50: "incorrect parameters",
+    51: "command switched off",
+    53: "not attached to the network",
+    100: "unknown error, as for a command that it does not know",
+    103: "the network refuses the SIM card",
+    106: "the network refuses the module",
+    107: "packet services not allowed",
+    111: "operator's network not allowed",
+    112: "location area not allowed",
+    113: "roaming not allowed in this area",
+    132: "service option not supported",
+    133: "service option not subscribed",
+    134: "service option out of order for now",
+    148: "unspecified error of the packet service",
+    149: "the access point refuses name or password",
 }
 
 #: Result codes that getaddrinfo answers with something other than EAI_AGAIN: those that say something of the name

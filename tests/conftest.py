@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
@@ -21,6 +22,18 @@ from tests.varieties import chosen
 if TYPE_CHECKING:
     from nbsocket import Modem
     from nbsocket.sim import Simulator
+
+
+@pytest.fixture(autouse=True)
+def own_logging() -> Iterator[None]:
+    """The command line sets the package's loggers up; what it does within this process ends with the test."""
+    loggers = [logging.getLogger(name) for name in ("nbsocket", "nbsocket.at")]
+    kept = [(logger, logger.level, logger.propagate, logger.handlers[:]) for logger in loggers]
+    yield
+    for logger, level, propagate, handlers in kept:
+        logger.setLevel(level)
+        logger.propagate, logger.handlers = propagate, handlers
+
 
 _LOCAL_HOSTS = ("", "localhost", "<broadcast>")
 

@@ -113,7 +113,7 @@ def silent_port() -> Iterator[str]:
     os.close(theirs)
 
 
-@pytest.mark.parametrize("words", [["info"], ["run", "app.py"]], ids=" ".join)
+@pytest.mark.parametrize("words", [["resolve", "a.example"], ["run", "app.py"]], ids=" ".join)
 def test_silent_port(silent_port: str, words: list[str]) -> None:
     fails(ExitCode.MODULE_SILENT, "--port", silent_port, "--baudrate", "115200", *words)
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import ssl
 import threading
-from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -27,15 +25,6 @@ from nbsocket.sim import Simulator
 from tests.helpers import echo, sim_url, tcp_server, unused_port
 
 PORT = "/dev/ttyUSB0"
-
-
-@pytest.fixture(autouse=True)
-def own_logging() -> Iterator[None]:
-    logger = logging.getLogger("nbsocket")
-    kept = logger.level, logger.propagate, logger.handlers[:]
-    yield
-    logger.setLevel(kept[0])
-    logger.propagate, logger.handlers = kept[1:]
 
 
 @pytest.fixture

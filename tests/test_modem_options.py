@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import subprocess
 import sys
@@ -51,11 +50,7 @@ def own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     monkeypatch.setattr("nbsocket._modem_options.HOST_FOLDER", str(tmp_path / "host"))
     monkeypatch.setattr(_modem, "_default", None)
     monkeypatch.setattr(_modem, "_pinned", None)
-    logger = logging.getLogger("nbsocket")  # which the command line sets up
-    kept = logger.level, logger.propagate, logger.handlers[:]
     yield
-    logger.setLevel(kept[0])
-    logger.propagate, logger.handlers = kept[1:]
     if _modem._default is not None:
         _modem._default.close(0)
 

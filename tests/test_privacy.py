@@ -123,16 +123,10 @@ def test_wire_log_has_one_line_a_line(log: Callable[[], list[str]]) -> None:
 def test_log_file_of_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from nbsocket._cli import main
 
-    logger = logging.getLogger("nbsocket")
-    kept = logger.level, logger.propagate, logger.handlers[:]
-    try:
-        path, whole = tmp_path / "all.log", tmp_path / "whole.log"
-        assert main(["info", "--port", sim_url(), "--log", str(path)]) == 0
-        assert main(["info", "--port", sim_url(), "--log", str(whole), "--show-identities"]) == 0
-        assert main(["info", "--port", sim_url(), "--log", str(tmp_path / "no" / "folder")]) == 2
-    finally:
-        logger.setLevel(kept[0])
-        logger.propagate, logger.handlers = kept[1:]
+    path, whole = tmp_path / "all.log", tmp_path / "whole.log"
+    assert main(["info", "--port", sim_url(), "--log", str(path)]) == 0
+    assert main(["info", "--port", sim_url(), "--log", str(whole), "--show-identities"]) == 0
+    assert main(["info", "--port", sim_url(), "--log", str(tmp_path / "no" / "folder")]) == 2
     assert "869000000000001" in capsys.readouterr().out, "the terminal shows what was asked for"
     text = path.read_text()
     assert ">> AT+CGSN" in text and "network: registered" in text

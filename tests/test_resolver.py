@@ -33,6 +33,7 @@ import nbsocket
 from nbsocket import _hosts, _modem, _resolver, _stdlib
 from nbsocket._bypass import Bypass
 from nbsocket._driver import Resolve, Settings
+from nbsocket._engine._stats import Accounts
 from nbsocket._route import Route
 
 
@@ -47,6 +48,7 @@ class FakeModem:
         self.table = table or {}
         self.asked: list[str] = []
         self.dns_cache = 60.0
+        self.accounts = Accounts()
         self.local_address = "10.1.2.3"
 
     @property

@@ -77,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.FAILURE
     except (OSError, ValueError, CommandError, KeyboardInterrupt) as error:
-        return _report(error)
+        return _report(error, is_json=options.json)
     if isinstance(outcome, int):
         return outcome
     show_warnings()
@@ -85,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return outcome()
     except CommandError as error:
-        return _report(error)
+        return _report(error, is_json=options.json)
 
 
 def _parse_common(argv: list[str]) -> argparse.Namespace:
@@ -135,9 +135,22 @@ def _run_subcommand(options: argparse.Namespace) -> int | Callable[[], int]:
         return module.main(chosen)
 
 
-def _report(error: BaseException) -> ExitCode:
+def _report(error: BaseException, *, is_json: bool) -> ExitCode:
     code = exit_code_of(error)
-    if code is not ExitCode.INTERRUPTED:
+    if code is ExitCode.INTERRUPTED:
+        return code  # who pressed Ctrl-C knows
+    if is_json:
+        import json
+
+        values = {
+            "error": sentence_of(error),
+            "exit_code": int(code),
+            "errno": getattr(error, "errno", None),
+            "result": getattr(error, "result", None),
+            "command": getattr(error, "command", None),
+        }
+        print(json.dumps(values), file=sys.stderr)
+    else:
         print(f"nbsocket: {sentence_of(error)}", file=sys.stderr)
     return code
 

@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 HISTORY_FILE = Path("~/.nbsocket_history")
 HISTORY_SIZE = 1000
 
+_HELP = """\
+Any AT command; the AT may be left out: +CSQ, I, +CEREG?
+AT+QISEND=<id> and AT+QISEND=<id>,<size> ask for the payload; escapes such as \\r and \\x1b count.
+Lines that begin with # are left out. quit, exit or Ctrl-D ends; Ctrl-C gives a command up."""
+
 #: The data modes of AT+QISEND, which wait for payload. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.5.
 _WANTS_PAYLOAD_RE = re.compile(r"AT\+QISEND\s*=\s*\d+\s*(,\s*0*[1-9]\d*\s*)?", re.IGNORECASE)
 
@@ -48,8 +53,15 @@ def main(options: argparse.Namespace) -> int:
     with closing(configure_modem(options, close_orphans=False, log_payload=True)) as modem:
         if options.command is not None:
             payload = None if options.payload is None else _unescape(options.payload)
-            return _send_one(modem, options.command, payload, options.json)
+            return _send_one(modem, complete(options.command), payload, options.json)
         return _converse(modem, options)
+
+
+def complete(text: str) -> str:
+    """Return the command with what was left out in front: AT of ``+CSQ``, ``I``, ``E0`` and ``&F``, AT+ of ``CSQ``."""
+    if text[:2].upper() == "AT":
+        return text
+    return f"AT+{text}" if len(text) > 1 and text[:2].isalpha() else f"AT{text}"
 
 
 def _send_one(modem: Modem, command: str, payload: bytes | None, is_json: bool) -> int:
@@ -87,10 +99,18 @@ def _converse(modem: Modem, options: argparse.Namespace) -> int:
                 _say("")
             return code
         except KeyboardInterrupt:
+            if not is_typed:
+                raise
             _say("")
             continue
-        if text:
-            code = _send_typed(modem, text, options.json, is_typed)
+        if text.lower() in ("quit", "exit"):
+            return code
+        if text.lower() in ("help", "?"):
+            _say(_HELP)
+        elif text and not text.startswith("#"):
+            sent = _send_typed(modem, complete(text), options.json, is_typed)
+            # Of a script, the first failure counts; who types has seen each.
+            code = sent if is_typed else code or sent
 
 
 def _send_typed(modem: Modem, text: str, is_json: bool, is_typed: bool) -> int:

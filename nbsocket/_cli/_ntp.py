@@ -38,4 +38,13 @@ def _shown(offset: float) -> str:
     # The module's time is in whole seconds, and it took a moment to come.
     if abs(offset) < 2:
         return "right within 2 s"
+    quarters = round(offset / 900)
+    if abs(offset - 900 * quarters) < 3:
+        # A clock that was set to local time, or a server that tells it: no other error is so round.
+        return f"{_hours(quarters)} {'behind' if offset > 0 else 'ahead'}: is its time zone right?"
     return f"{abs(offset):.0f} s {'behind' if offset > 0 else 'ahead'}"
+
+
+def _hours(quarters: int) -> str:
+    hours = abs(quarters) / 4
+    return f"{hours:g} hour{'' if hours == 1 else 's'}"

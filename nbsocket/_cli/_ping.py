@@ -35,6 +35,7 @@ def main(options: argparse.Namespace) -> int:
     printer = _Printer(options)
     try:
         with closing(configure_modem(options, close_orphans=False, restore_sleep=True)) as modem:
+            modem.open()  # before anything is said: there may be no module
             if not options.json:
                 print(
                     f"PING {options.host}: {options.size} bytes, up to {options.timeout} s for each reply", flush=True

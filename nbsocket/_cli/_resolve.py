@@ -18,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(options: argparse.Namespace) -> int:
     """Print one address a line; the module gives one."""
     with closing(configure_modem(options, close_orphans=False, restore_sleep=True)) as modem:
+        modem.open()  # that it does not answer is no matter of the name's
         addresses = modem.resolve(options.host)
     if options.json:
         print(json.dumps({"host": options.host, "addresses": addresses}))
