@@ -230,6 +230,9 @@ def _wrap(state: _Installed, owner: object, name: str, wrapper: Callable[..., An
     from ._wrappers import Wrapper
 
     current = wrapt.resolve_path(owner, name)[2]
+    while type(current) is Wrapper and not current.is_of(state):
+        # Of a patch() that a signal handler has undone, or undoes, meanwhile: what it wraps must not come back with it.
+        current = current.__wrapped__
     handle = current
     if not (type(current) is Wrapper and current.is_of(state)):
         # Not wrap_object(): it looks once more at what is there, which a signal handler may have wrapped by then.

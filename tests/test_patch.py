@@ -649,3 +649,23 @@ def test_a_class_that_was_replaced_is_refused(modem: Modem, monkeypatch: pytest.
 )
 def test_isolated(script: str) -> None:
     assert run_isolated(script).splitlines()[-1] == "done"
+
+
+def test_wrapper_of_a_patch_that_was_undone_meanwhile_does_not_come_back() -> None:
+    """A signal handler undoes its patch() between the look at what is there and the wrapping."""
+    from nbsocket._route import Route
+    from nbsocket._wrappers import Wrapper
+
+    def genuine() -> None:
+        pass
+
+    def call(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
+        return wrapped(*args, **kwargs)
+
+    module = ModuleType("module")
+    ours, undone = (_patch._Installed(None, Route()) for _ in range(2))
+    vars(module)["f"] = Wrapper(genuine, call, undone)
+    _patch._wrap(ours, module, "f", call)
+    assert type(module.f) is Wrapper and module.f.is_of(ours)
+    _patch._remove(ours)
+    assert module.f is genuine
