@@ -29,7 +29,6 @@ from nbsocket._driver._events import (
     SetBaudrate,
     Stopped,
 )
-from nbsocket._driver._life import Settings
 from nbsocket._driver._ping import Ping
 from nbsocket._driver._raw import RawCommand, check_raw_command
 from nbsocket._driver._requests import (
@@ -47,6 +46,7 @@ from nbsocket._driver._requests import (
     WaitUp,
 )
 from nbsocket._driver._resolve import Resolve
+from nbsocket._driver._settings import Settings
 from nbsocket._driver._values import (
     DnsServers,
     ModuleInfo,

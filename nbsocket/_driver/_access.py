@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from nbsocket._at import (
     CGAUTH,
     CGDCONT,
@@ -14,12 +16,15 @@ from nbsocket._at import (
     check_pin,
 )
 from nbsocket._driver._network import PIN_WANTED, NetworkState
-from nbsocket._driver._script import Pause, Steps
+from nbsocket._driver._script import Pause, Steps, Unanswered
 
 __all__ = ["SimPin", "enter_pin", "wanted_context", "wanted_credentials"]
 
 #: Seconds that the card is given after the PIN, before its state is asked for again.
 CARD_TIME = 2.0
+
+#: Times that a question is asked when its answer is garbled, or missing.
+QUESTION_TRIES = 2
 
 #: Attempts that are left to the user: the wrong one would block the card.
 KEPT_ATTEMPTS = 1
@@ -28,12 +33,14 @@ KEPT_ATTEMPTS = 1
 class SimPin:
     """A PIN that is tried once in its life, whatever restarts the module goes through."""
 
-    __slots__ = ("code", "is_tried")
+    __slots__ = ("attempts_left", "code", "is_tried")
 
     def __init__(self, code: str) -> None:
         """Check and keep it."""
         self.code = check_pin(code)
         self.is_tried = False
+        #: After it was refused, how often another may be entered wrongly; None: not known.
+        self.attempts_left: int | None = None
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, SimPin) and other.code == self.code
@@ -50,9 +57,14 @@ def enter_pin(pin: SimPin | None, network: NetworkState) -> Steps[bool]:
     if network.sim != PIN_WANTED or pin is None:
         return False
     if pin.is_tried:
-        network.sim = f"{PIN_WANTED}, and refused the one that was given"
+        network.sim = _refused(pin)
         return False
-    attempts = yield from _ask_attempts()
+    try:
+        attempts = yield from _ask_attempts()
+    except Unanswered as error:
+        # It may be the last one.
+        network.sim = f"{PIN_WANTED}, and how many attempts are left is not told ({error}): it was not tried"
+        return False
     if attempts is not None and attempts <= KEPT_ATTEMPTS:
         network.sim = (
             f"{PIN_WANTED}, and only one attempt is left: it was not tried. "
@@ -62,23 +74,40 @@ def enter_pin(pin: SimPin | None, network: NetworkState) -> Steps[bool]:
     pin.is_tried = True
     answer: FinalResult = yield CPIN(pin.code)
     if not answer.ok:
-        left = "" if attempts is None else f" ({attempts - 1} attempts are left)"
-        network.sim = f"the SIM card refused the PIN{left}"
+        pin.attempts_left = None if attempts is None else attempts - 1
+        network.sim = _refused(pin)
         return False
     network.sim = None
     yield Pause(CARD_TIME)
     return True
 
 
+def _refused(pin: SimPin) -> str:
+    left = "" if pin.attempts_left is None else f" (attempts left: {pin.attempts_left})"
+    return f"{PIN_WANTED}, and refused the one that was given{left}"
+
+
 def _ask_attempts() -> Steps[int | None]:
+    """Give how many attempts are left; None where the module says that it does not know.
+
+    Raises:
+        Unanswered: it says nothing.
+    """
+    silence: Unanswered | None = None
     for command in (CPINRRead(), QPINCRead()):
-        answer: FinalResult = yield command
-        if answer.ok:
+        for _ in range(QUESTION_TRIES):
             try:
-                number: int = answer.command.parse(answer.responses)
-            except RemoteProtocolError:
+                answer: FinalResult = yield command
+            except Unanswered as error:
+                silence = error
                 continue
-            return number
+            if not answer.ok:
+                break
+            with suppress(RemoteProtocolError):
+                number: int = answer.command.parse(answer.responses)
+                return number
+    if silence is not None:
+        raise silence
     return None
 
 

@@ -6,6 +6,7 @@ What is heard is noted in a :class:`NetworkState`, so that a call that gives up 
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import NamedTuple
 
 from nbsocket._at import (
     CEREG,
@@ -21,10 +22,10 @@ from nbsocket._at import (
 )
 from nbsocket._driver._access import SimPin, enter_pin
 from nbsocket._driver._network import DENIED, REGISTERED, NetworkState, ask_registration, look_at_sim
-from nbsocket._driver._requests import read_address
-from nbsocket._driver._script import Await, Steps, Unanswered
+from nbsocket._driver._requests import BUSY_RESULTS, checked, read_address
+from nbsocket._driver._script import Await, Pause, Steps, Unanswered
 
-__all__ = ["attach"]
+__all__ = ["Attached", "attach"]
 
 #: Seconds between questions about registration; the URCs come in between. The second question comes sooner: most
 #: modules that were searching when the host came are registered soon, and if not the SIM is looked at.
@@ -33,6 +34,9 @@ QUERY_INTERVAL, SECOND_QUERY = 10.0, 2.0
 #: Seconds between questions about the address once registered, doubled each time. After the last one the module is
 #: used without an address: there is firmware that never tells it.
 FIRST_ADDRESS_QUERY, LONGEST_ADDRESS_WAIT = 1.0, 20.0
+
+#: Seconds between tries to set the name servers of a module that is busy.
+SERVER_PAUSES = (1.0, 2.0, 4.0)
 
 #: Modes of AT+CEREG in which the cause of a refusal is told, and the one that is set to learn it. TS 27.007 §10.1.22.
 CAUSE_MODES, CAUSE_MODE = (3, 5), 3
@@ -44,34 +48,55 @@ NOT_SEARCHING, RADIO_OFF = 0, 0
 DOUBTFUL = (0, 4)
 
 
-def attach(
-    network: NetworkState, pin: SimPin | None = None, servers: tuple[str, ...] = ()
-) -> Steps[tuple[int | None, str | None]]:
-    """Wait until the network can be used; give the registration's state and the module's address.
+class Attached(NamedTuple):
+    """The network can be used."""
+
+    #: The module's address; None: it does not tell.
+    address: str | None
+    #: Why the name servers that were wanted could not be set; None: they are set, or none were wanted.
+    server_trouble: str | None
+
+
+def attach(network: NetworkState, pin: SimPin | None = None, servers: tuple[str, ...] = ()) -> Steps[Attached]:
+    """Wait until the network can be used.
 
     Args:
         network: where what is heard is noted.
         pin: for a SIM card that wants it.
         servers: the addresses of the name servers that the module is to have; none: it keeps its own.
     """
-    state, address = yield from _attach(network, pin)
-    if servers:
-        with suppress(Unanswered):
-            yield from _set_name_servers(servers)
-    return state, address
+    address = yield from _wait_for_network(network, pin)
+    return Attached(address, (yield from _set_name_servers(servers)) if servers else None)
 
 
-def _set_name_servers(servers: tuple[str, ...]) -> Steps[None]:
-    """Only when there is an address can they be set. BC260Y-CN TCP/IP guide 1.1 §2.3.7."""
-    answer: FinalResult = yield QIDNSCFGRead()
-    if answer.ok:
-        with suppress(RemoteProtocolError):
-            if set(servers) <= set(answer.command.parse(answer.responses)):
-                return
-    yield QIDNSCFG(*servers)
+def _set_name_servers(servers: tuple[str, ...]) -> Steps[str | None]:
+    """Set them where they differ, and give what was in the way; they can be set only when there is an address.
+
+    Source: BC260Y-CN TCP/IP guide 1.1 §2.3.7.
+    """
+    trouble = ""
+    for pause in (*SERVER_PAUSES, None):
+        try:
+            answer: FinalResult = yield QIDNSCFGRead()
+            with suppress(OSError):
+                if set(servers) <= set(checked(answer)):
+                    return None
+            answer = yield QIDNSCFG(*servers)
+            checked(answer)
+            return None
+        except Unanswered as error:
+            trouble = str(error)
+        except OSError as error:
+            trouble = error.strerror or str(error)
+            if answer.code not in BUSY_RESULTS:
+                break
+        if pause is not None:
+            yield Pause(pause)
+    return trouble
 
 
-def _attach(network: NetworkState, pin: SimPin | None) -> Steps[tuple[int | None, str | None]]:
+def _wait_for_network(network: NetworkState, pin: SimPin | None) -> Steps[str | None]:
+    """Wait until the network can be used; give the module's address."""
     has_address = wants_cause = is_sim_ready = False
     interval = SECOND_QUERY
     while True:
@@ -86,12 +111,12 @@ def _attach(network: NetworkState, pin: SimPin | None) -> Steps[tuple[int | None
             if network.stat in REGISTERED:
                 address = yield from _wait_for_address(network)
                 if network.stat in REGISTERED:
-                    return network.stat, address
+                    return address
                 continue
             if has_address or network.stat in (None, *DOUBTFUL):
                 _, address = yield from read_address()
                 if address is not None:
-                    return network.stat, address
+                    return address
             if network.stat == NOT_SEARCHING and interval == QUERY_INTERVAL:
                 yield from _switch_radio_on()
             if pin is not None and not (pin.is_tried or is_sim_ready):

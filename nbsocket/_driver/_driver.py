@@ -18,11 +18,11 @@ from typing import Any
 
 from nbsocket import _at
 from nbsocket._at import NEED_DATA, QSCLK, Chat, FinalResult
-from nbsocket._driver._attach import attach
+from nbsocket._driver._attach import Attached, attach
 from nbsocket._driver._connection import Source
 from nbsocket._driver._events import Event, Log, SetBaudrate, Stopped
 from nbsocket._driver._late import LateOutcomes
-from nbsocket._driver._life import Found, LineState, Settings, bring_up, come_back, configure_again, wake
+from nbsocket._driver._life import Found, LineState, bring_up, come_back, configure_again, wake
 from nbsocket._driver._links import Links, Turn
 from nbsocket._driver._log_limit import LogLimit
 from nbsocket._driver._lookout import Lookout, bearer_sign, restart_sign
@@ -31,6 +31,7 @@ from nbsocket._driver._pace import Pace
 from nbsocket._driver._raw import line_of
 from nbsocket._driver._requests import Request
 from nbsocket._driver._script import Script, SetRate
+from nbsocket._driver._settings import Settings
 from nbsocket._driver._tasks import Tasks
 from nbsocket._errors import make_error
 
@@ -144,7 +145,7 @@ class Driver:
         self._has_baudrate = True
         self._life: Script[Any] | None = None
         self._life_done: Callable[[Script[Any], float], None] | None = None
-        self._attach: Script[tuple[int | None, str | None]] | None = None
+        self._attach: Script[Attached] | None = None
         self._attach_began = 0.0
         self._bring_up_tries = 0
         self._tasks = Tasks(self._emit, self, settings.attach_timeout)
@@ -817,12 +818,14 @@ class Driver:
             has_changed = True
         return has_changed
 
-    def _attached(self, script: Script[tuple[int | None, str | None]], now: float) -> None:
+    def _attached(self, script: Script[Attached], now: float) -> None:
         self._attach = None
         if script.value is None:
             self._begin_attach(now)
             return
-        _, address = script.value
+        address, server_trouble = script.value
+        if server_trouble is not None:
+            self._emit(Log(WARNING, f"the name servers are not set: {server_trouble}"))
         self._network.is_attached = True
         self.local_address = address or self.local_address
         before, self._address_before = self._address_before, None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from errno import EIO, ENODEV
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from nbsocket._at import (
     AT,
@@ -14,13 +14,10 @@ from nbsocket._at import (
     ATV1,
     CEREG,
     CFUN,
-    CGAUTH,
-    CGDCONT,
     CMEE,
     CPSMS,
     QICFG,
     QICLOSE,
-    QIDNSCFG,
     QSCLK,
     CEREGRead,
     CFUNRead,
@@ -38,11 +35,12 @@ from nbsocket._at import (
     RegistrationStatus,
     SocketStatus,
 )
-from nbsocket._dataclass import dataclass, field
-from nbsocket._driver._access import SimPin, wanted_context, wanted_credentials
+from nbsocket._dataclass import dataclass
+from nbsocket._driver._access import wanted_context, wanted_credentials
 from nbsocket._driver._network import SIM_ERRORS
-from nbsocket._driver._requests import checked
+from nbsocket._driver._requests import BUSY_RESULTS, checked
 from nbsocket._driver._script import Await, Pause, SetRate, Steps, Unanswered, Write
+from nbsocket._driver._settings import COMMON_RATES, SEARCH_ORDER, Settings
 from nbsocket._errors import make_error
 
 __all__ = [
@@ -50,7 +48,6 @@ __all__ = [
     "PROBES_SEARCHING",
     "Found",
     "LineState",
-    "Settings",
     "bring_up",
     "catch_up",
     "come_back",
@@ -61,10 +58,6 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-
-#: Both are met in the field first; then the rest that AT+IPR can set.
-COMMON_RATES = (115200, 9600)
-SEARCH_ORDER = (115200, 9600, 57600, 38400, 19200, 4800, 2400, 230400, 460800, 28800, 14400)
 
 #: Tries at one rate. A module that boots needs about 8 s, one that sleeps loses the first command.
 PROBES_FIXED = 8
@@ -81,9 +74,7 @@ LAST_PATIENCE = 5.0
 #: Seconds for the first AT at a rate that is seldom met: a port where nothing answers is to be told of soon.
 HASTE = 0.6
 
-#: Results that say "not now", as firmware without error numbers does with ERROR alone (None); and how often, and after
-#: how many seconds, a command that got one is given again.
-BUSY_RESULTS = frozenset({None, 551, 564, 568})
+#: How often, and after how many seconds, a command that got a result of :data:`BUSY_RESULTS` is given again.
 BUSY_TRIES, BUSY_PAUSE = 6, 1.0
 
 #: The same while the module starts: SIM busy (TS 27.007 §9.2), seen for the first seconds after boot.
@@ -122,71 +113,6 @@ WAKING_TRIES = 3
 #: Ends a data mode that somebody left open: Esc cancels one of open length, the CRs fill one of any fixed length and
 #: are nothing to a module in command mode. What the peer of that send gets is garbage, so its connection is given up.
 ESCAPE = b"\x1b" + b"\r" * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How the module is to be used."""
-
-    #: ``"hex"``: safe for every byte, no prompt. ``"raw"``: half the bytes on the serial line.
-    data_format: Literal["hex", "raw"] = "hex"
-    #: Rate of the serial port; None tries them all.
-    baudrate: int | None = None
-    #: Access point name, set in the module only when different; None leaves it alone.
-    apn: str | None = None
-    #: Name and password for the access point; None: none are set.
-    apn_user: str | None = None
-    apn_password: str | None = field(default=None, repr=False)
-    #: The kind of addresses, set only when different; None leaves it alone.
-    pdp_type: Literal["IP", "IPV6", "IPV4V6"] | None = None
-    #: For a SIM card that wants it.
-    pin: SimPin | None = None
-    #: Addresses of name servers, one or two, set only when different; none: they are left alone.
-    dns: tuple[str, ...] = ()
-    #: ``"awake"``, or ``"psm"`` to let the module sleep when nothing needs it.
-    power: Literal["awake", "psm"] = "awake"
-    #: Seconds that calls which need the network wait for registration.
-    attach_timeout: float = 180.0
-    #: Seconds that the look-up of a name may take, registration included.
-    look_up_timeout: float = 60.0
-    #: Seconds without acknowledgement until a TCP connection is given up (TCP_USER_TIMEOUT overrides it).
-    ack_timeout: float = 120.0
-    #: Whether sockets that an earlier program left open in the module are closed.
-    close_orphans: bool = True
-    #: Seconds that a TCP connection waits for a socket of the module when all are in use; 0: it fails at once.
-    wait_for_socket: float = 0.0
-    #: Whether the sleep mode is left as it was found: for programs that only look at the module.
-    restore_sleep: bool = False
-
-    def __post_init__(self) -> None:
-        if self.data_format not in ("hex", "raw"):
-            raise ValueError(f"data_format must be 'hex' or 'raw', not {self.data_format!r}")
-        if self.baudrate is not None and self.baudrate not in SEARCH_ORDER:
-            raise ValueError(
-                f"baudrate must be one of {', '.join(map(str, sorted(SEARCH_ORDER)))}, not {self.baudrate!r}"
-            )
-        if self.power not in ("awake", "psm"):
-            raise ValueError(f"power must be 'awake' or 'psm', not {self.power!r}")
-        if not min(self.attach_timeout, self.ack_timeout, self.look_up_timeout) > 0:
-            raise ValueError("attach_timeout, look_up_timeout and ack_timeout must be positive numbers of seconds")
-        if not self.wait_for_socket >= 0:
-            raise ValueError(f"wait_for_socket must be 0 or more seconds, not {self.wait_for_socket!r}")
-        if self.pdp_type not in (None, "IP", "IPV6", "IPV4V6"):
-            raise ValueError(f"pdp_type must be 'IP', 'IPV6' or 'IPV4V6', not {self.pdp_type!r}")
-        if (self.apn_user is None) != (self.apn_password is None):
-            raise ValueError("apn_user and apn_password must be given both, or neither")
-        # These refuse what must not reach the wire.
-        if self.apn is not None:
-            CGDCONT(1, "IP", self.apn)
-        if self.apn_user is not None and self.apn_password is not None:
-            CGAUTH(1, self.apn_user, self.apn_password)
-        if self.dns:
-            QIDNSCFG(*self.dns)
-
-    @property
-    def is_hex(self) -> bool:
-        """Payload travels as hex digits."""
-        return self.data_format == "hex"
 
 
 @dataclass(slots=True)
@@ -611,6 +537,10 @@ def _ask_data_format(line: LineState) -> Steps[DataFormat]:
 def _set_access_point(settings: Settings, line: LineState) -> Steps[None]:
     if settings.apn is not None or settings.pdp_type is not None:
         rows = yield from _ask(CGDCONTRead(), line)
+        if rows is None and settings.apn is None:
+            raise make_error(
+                EIO, "the module does not tell its access point: pdp_type needs apn as well", command=CGDCONTRead().line
+            )
         context = wanted_context(rows, settings.apn, settings.pdp_type)
         if context is not None:
             checked((yield from _insist(context)))

@@ -45,7 +45,6 @@ from nbsocket._driver._events import (
     Log,
     PeerClosed,
 )
-from nbsocket._driver._life import Settings
 from nbsocket._driver._opening import (
     ABSENCES,
     ABSENT_TIME,
@@ -64,6 +63,7 @@ from nbsocket._driver._opening import (
     says_no_socket,
 )
 from nbsocket._driver._segments import CLOSED_RESULTS, Segments, read_account, read_code, read_rows
+from nbsocket._driver._settings import Settings
 from nbsocket._driver._turn import Turn
 from nbsocket._errors import error_from_result, make_error
 
@@ -474,7 +474,7 @@ class Links:
     def _rest_hinders(self) -> bool:
         """Somebody waits for a socket, and the only ones that are free have to rest."""
         is_any_rested = any(number not in self._rests_until for number in self._free_ids)
-        return not is_any_rested and any(link.phase is Phase.QUEUED for link in self._order)
+        return not is_any_rested and self.is_anybody_queued
 
     def opening_turn(self, now: float) -> Turn | None:
         """What is asked while an opening has the line for itself: why it was refused, or what has become of it."""

@@ -44,6 +44,7 @@ from nbsocket._driver._values import DnsServers, ModuleInfo, ModuleSettings, Net
 from nbsocket._errors import RESULT_CODES, error_from_result, make_error
 
 __all__ = [
+    "BUSY_RESULTS",
     "OUTCOME_TIMEOUT",
     "GetClock",
     "GetDnsServers",
@@ -63,6 +64,9 @@ __all__ = [
     "checked",
     "read_address",
 ]
+
+#: Results that say "not now", as firmware without error numbers does with ERROR alone (None).
+BUSY_RESULTS = frozenset({None, 551, 564, 568})
 
 #: The module gives an outcome within 60 s of QIOPEN; look-ups and clock requests are given the same.
 OUTCOME_TIMEOUT = 60.0

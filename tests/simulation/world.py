@@ -21,7 +21,7 @@ from typing import Any
 from nbsocket import _driver
 from nbsocket._driver import Driver
 from nbsocket._driver._driver import Mode
-from nbsocket._driver._life import COMMON_RATES
+from nbsocket._driver._settings import COMMON_RATES
 from nbsocket._errors import make_error
 from nbsocket.sim import Fault, ModelConnection, ModelNetwork, Module
 from nbsocket.sim._faults import byte_filter
