@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 __all__ = [
+    "NIBBLE_RE",
+    "TIMER_RE",
     "is_deactivated",
     "read_active_time",
     "read_drx_cycle",
@@ -12,8 +14,9 @@ __all__ = [
     "read_periodic_time",
 ]
 
-_TIMER_RE = re.compile(r"[01]{8}")
-_NIBBLE_RE = re.compile(r"[01]{4}")
+#: Eight bits of a timer, four of a cycle or a window.
+TIMER_RE = re.compile(r"[01]{8}")
+NIBBLE_RE = re.compile(r"[01]{4}")
 
 #: Upper three bits that switch a timer off.
 _OFF = 7
@@ -40,12 +43,12 @@ _WINDOW_UNIT = 2.56
 
 def is_deactivated(bits: str | None) -> bool:
     """Whether a timer of eight bits says that it is not used."""
-    return bits is not None and _TIMER_RE.fullmatch(bits) is not None and int(bits, 2) >> 5 == _OFF
+    return bits is not None and TIMER_RE.fullmatch(bits) is not None and int(bits, 2) >> 5 == _OFF
 
 
 def read_active_time(bits: str | None) -> float | None:
     """T3324 in seconds; None where it is deactivated, not told, or no timer."""
-    if bits is None or _TIMER_RE.fullmatch(bits) is None or is_deactivated(bits):
+    if bits is None or TIMER_RE.fullmatch(bits) is None or is_deactivated(bits):
         return None
     unit, count = divmod(int(bits, 2), 32)
     return float(count * _ACTIVE_UNITS.get(unit, _OTHER_UNIT))
@@ -53,7 +56,7 @@ def read_active_time(bits: str | None) -> float | None:
 
 def read_periodic_time(bits: str | None) -> float | None:
     """T3412 extended in seconds; None where it is deactivated, not told, or no timer."""
-    if bits is None or _TIMER_RE.fullmatch(bits) is None or is_deactivated(bits):
+    if bits is None or TIMER_RE.fullmatch(bits) is None or is_deactivated(bits):
         return None
     unit, count = divmod(int(bits, 2), 32)
     return float(count * _PERIODIC_UNITS[unit])
@@ -61,13 +64,13 @@ def read_periodic_time(bits: str | None) -> float | None:
 
 def read_drx_cycle(bits: str | None) -> float | None:
     """An eDRX cycle in seconds; None where NB-IoT has none of that number, it is not told, or no cycle."""
-    if bits is None or _NIBBLE_RE.fullmatch(bits) is None or bits in _NOT_OF_NB_IOT:
+    if bits is None or NIBBLE_RE.fullmatch(bits) is None or bits in _NOT_OF_NB_IOT:
         return None
     return _CYCLES[int(bits, 2)]
 
 
 def read_paging_window(bits: str | None) -> float | None:
     """The paging time window of NB-IoT in seconds; None where it is not told, or no window."""
-    if bits is None or _NIBBLE_RE.fullmatch(bits) is None:
+    if bits is None or NIBBLE_RE.fullmatch(bits) is None:
         return None
     return round((int(bits, 2) + 1) * _WINDOW_UNIT, 2)

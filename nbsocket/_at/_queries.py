@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from nbsocket._at._command import Command, InfoResponse
 from nbsocket._at._errors import RemoteProtocolError
+from nbsocket._at._network_timers import NIBBLE_RE, TIMER_RE
 from nbsocket._dataclass import dataclass
 
 __all__ = ["QUERIES", "Query"]
@@ -25,8 +26,6 @@ _Reader = Callable[[Sequence[_Fields]], "dict[str, Any]"]
 
 _NUMBER_RE = re.compile(r"[+-]?[0-9]{1,10}")
 _HEX_RE = re.compile(r"(?:0[xX])?([0-9A-Fa-f]{1,8})")
-_TIMER_RE = re.compile(r"[01]{8}")
-_NIBBLE_RE = re.compile(r"[01]{4}")
 #: ICCID: 18 to 20 digits, where the last ones may be fill (F), or a check digit in hex. ITU-T E.118.
 _ICCID_RE = re.compile(r"([0-9]{18,20}|[0-9]{17,19}[0-9A-Fa-f])[Ff]{0,2}")
 _IMSI_RE = re.compile(r"[0-9]{6,15}")
@@ -113,7 +112,7 @@ def _hex(fields: _Fields, index: int) -> str | None:
     return match[1].upper() if match is not None else None
 
 
-def _bits(fields: _Fields, index: int, expression: re.Pattern[str] = _TIMER_RE) -> str | None:
+def _bits(fields: _Fields, index: int, expression: re.Pattern[str] = TIMER_RE) -> str | None:
     text = _field(fields, index)
     return text if expression.fullmatch(text) else None
 
@@ -247,7 +246,7 @@ def _read_cycle(rows: Sequence[_Fields]) -> Facts:
     if number is None:
         return {}
     is_off = number == 0 or (len(fields) > 2 and number == 3)
-    cycle = _bits(fields, -1, _NIBBLE_RE) if len(fields) > 1 else None
+    cycle = _bits(fields, -1, NIBBLE_RE) if len(fields) > 1 else None
     return {"asks_for_cycle": not is_off, "cycle_bits": None if is_off else cycle}
 
 
@@ -257,7 +256,7 @@ def _read_granted_cycle(rows: Sequence[_Fields]) -> Facts:
     kind = _number(fields, 0, 0, 9)
     if kind is None:
         return {}
-    granted, window = (_bits(fields, index, _NIBBLE_RE) if kind else None for index in (2, 3))
+    granted, window = (_bits(fields, index, NIBBLE_RE) if kind else None for index in (2, 3))
     return {"has_cycle": kind != 0 and granted is not None, "granted_cycle_bits": granted, "window_bits": window}
 
 

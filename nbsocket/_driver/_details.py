@@ -127,10 +127,13 @@ class GetDetails(Plain):
         revision = yield from interview.ask(CGMR())
         imei = yield from interview.ask(CGSN())
         yield from interview.ask_for("CPIN")
-        sim = _sim(interview.facts.get("sim_state"), interview.error)
+        sim_state, sim_error = interview.facts.get("sim_state"), interview.error or 0
+        sim = SIM_BY_ERROR.get(sim_error) if sim_state is None else SIM_BY_STATE.get(sim_state, "not ready")
         yield from interview.ask_for("CEREG")
         address = yield from _ask_address(interview)
-        network = _network(interview.facts, sim)
+        network = _network(interview.facts)
+        if network.stat not in REGISTERED:
+            network.sim = _sim_trouble(sim_state, sim_error)
         is_registered = network.stat in REGISTERED
         interview.is_settled = is_registered and address is not None and sim in (None, "ready")
         yield from interview.ask_for("QCCID", "CIMI", "COPS", "CSQ", "QENG", "CESQ", "QBAND", "CSCON", "CGDCONT")
@@ -186,21 +189,17 @@ def _identity(lines: list[str], revision: str | None) -> tuple[str | None, str |
     return names[0] if names else None, names[1] if len(names) > 1 else None, revision
 
 
-def _sim(state: str | None, error: int | None) -> str | None:
-    if state is not None:
-        return SIM_BY_STATE.get(state, "not ready")
-    return SIM_BY_ERROR.get(error or 0)
+def _sim_trouble(state: str | None, error: int) -> str | None:
+    if state is None:
+        return SIM_ERRORS.get(error)
+    return None if state == "READY" else SIM_STATES.get(state, SIM_STATES["NOT READY"])
 
 
-def _network(facts: dict[str, Any], sim: str | None) -> NetworkState:
+def _network(facts: dict[str, Any]) -> NetworkState:
     network = NetworkState()
     if "stat" in facts:
         cause = facts.get("cause_type"), facts.get("reject_cause")
         network.note(RegistrationStatus(facts.get("registration_level", 0), facts["stat"], *cause))
-    if sim not in (None, "ready") and network.stat not in REGISTERED:
-        code = next((code for code, word in SIM_BY_ERROR.items() if word == sim), 0)
-        state = next((state for state, word in SIM_BY_STATE.items() if word == sim), "NOT READY")
-        network.sim = SIM_ERRORS.get(code) or SIM_STATES[state]
     return network
 
 
