@@ -28,9 +28,17 @@ _SECRETS = {
     "QMTCONN": 3,
     "QHTTPAUTH": 1,
 }
-_PARAMETER = r'(?:"[^"\r\n]*"?|[^,"\r\n]*)'
+_QUOTED = r'"[^"\r\n]*"?'
+_PARAMETER = rf'(?:{_QUOTED}|[^,"\r\n]*)'
+#: Without quotes, a secret ends where the line does that a sentence quotes: at its quote or bracket, or at the line end
+#: as Python writes it.
+_BARE = r"""(?:[^,"\r\n'\\)]|[')](?=\w)|\\(?![rn]))"""
 _SECRET_RES = tuple(
-    re.compile(rf"(\+{name}\s*[=:]\s*(?:{_PARAMETER},){{{before}}}\s*)(?!\?)([^\r\n'\\]+)", re.IGNORECASE)
+    re.compile(
+        rf"(\+{name}\s*[=:]\s*(?:{_PARAMETER},){{{before}}}\s*)"
+        rf"(?![\s?])(?:{_QUOTED}|{_BARE}+)(?:,(?:{_QUOTED}|{_BARE}*))*",
+        re.IGNORECASE,
+    )
     for name, before in _SECRETS.items()
 )
 #: Answers that tell a state, and no secret.
@@ -38,8 +46,11 @@ _STATE_RE = re.compile(r"\+CPIN2?\s*:", re.IGNORECASE)
 _HINT_RE = re.compile(r"\+C(PIN|LCK|PWD|GAUTH)|\+Q(ICSGP|CGDEFCONT|MTCONN|HTTPAUTH)", re.IGNORECASE)
 
 #: IMEI and IMSI (15 digits, 16 with the software version), ICCID (19 or 20), telephone numbers with their plus sign.
-_NUMBER_RE = re.compile(r"(?<![0-9A-Za-z.])(?:89[0-9]{17,18}|[0-9]{15,16}|\+[0-9]{7,15})(?![0-9A-Za-z.])")
-_ADDRESS_RE = re.compile(r"(?<![0-9.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![0-9.])")
+_NUMBER_RE = re.compile(
+    r"(?<![0-9A-Za-z.])(?:89[0-9]{16,17}[0-9A-Fa-f]F?|[0-9]{15,16}|\+[0-9]{7,15})(?!\.?[0-9A-Za-z])"
+)
+#: Of version 4; of version 6 as TS 27.007 §10.1.14 writes it, sixteen numbers; and as everybody else does.
+_ADDRESS_RE = re.compile(r"(?<![0-9.])(?:[0-9]{1,3}\.){3}(?:(?:[0-9]{1,3}\.){12})?[0-9]{1,3}(?!\.?[0-9])")
 _ADDRESS6_RE = re.compile(r"(?<![0-9A-Za-z:.])(?=[0-9A-Fa-f:]*:[0-9A-Fa-f:]*:)[0-9A-Fa-f:]{6,39}(?![0-9A-Za-z:])")
 #: Addresses that name nobody.
 _NOBODYS = ("127.", "0.0.0.0", "255.255.255.")
@@ -60,9 +71,7 @@ def mask_secrets(text: AnyStr) -> AnyStr:
 
 
 def _masked(found: re.Match[str]) -> str:
-    if _STATE_RE.match(found[0]) or found[2].startswith("?"):
-        return found[0]
-    return f"{found[1]}{_MASK}"
+    return found[0] if _STATE_RE.match(found[0]) else f"{found[1]}{_MASK}"
 
 
 def mask_identities(text: str) -> str:

@@ -307,6 +307,9 @@ def test_at_as_a_conversation_with_history(tmp_path: Path, orphaned: Sim) -> Non
     assert "Ctrl-D ends" in terminal.wait_for("> ")
     terminal.type("AT+CSQ\n")
     assert "+CSQ: 20,0" in terminal.wait_for("OK")
+    terminal.type('+CPIN="8642"\n')
+    terminal.wait_for("error: ")
+    terminal.wait_for("> ")
     terminal.type("AT+NOSUCH\n")
     terminal.wait_for("error: the module answered error 100")
     terminal.wait_for("> ")
@@ -317,7 +320,8 @@ def test_at_as_a_conversation_with_history(tmp_path: Path, orphaned: Sim) -> Non
     terminal.wait_for("> ")
     terminal.type("\x04")
     assert terminal.close() == 0
-    assert "AT+CSQ" in (tmp_path / ".nbsocket_history").read_text().splitlines()
+    remembered = (tmp_path / ".nbsocket_history").read_text()
+    assert "AT+CSQ" in remembered.splitlines() and "8642" not in remembered
 
 
 # -- baud

@@ -29,6 +29,13 @@ LINES = [
     ('AT+QMTCONN=0,"id","me","geheim"', 'AT+QMTCONN=0,"id","me",****'),
     ('AT+CGAUTH=1,1,"a,b","ge,heim"', 'AT+CGAUTH=1,1,"a,b",****'),
     ("no answer to 'AT+CPIN=\"8642\"'", "no answer to 'AT+CPIN=****'"),
+    ('(AT+CPIN="8642") was refused', "(AT+CPIN=****) was refused"),
+    ("""AT+CGAUTH=1,1,"me","ge'he\\nim\"""", 'AT+CGAUTH=1,1,"me",****'),
+    ("AT+CGAUTH=1,1,me,ge'he\\im", "AT+CGAUTH=1,1,me,****"),
+    ("AT+CGAUTH=1,1,me,ge heim", "AT+CGAUTH=1,1,me,****"),
+    ('AT+CPWD="SC", "8642",1111', 'AT+CPWD="SC", ****'),
+    ('AT+QICSGP=1,1,"iot","me",geheim,', 'AT+QICSGP=1,1,"iot","me",****'),
+    ('AT+CPIN="86', "AT+CPIN=****"),
 ]
 
 
@@ -42,7 +49,8 @@ def test_secrets(line: str, shown: str) -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "+CPIN: READY", "+CPIN: SIM PIN", "AT+CPIN?", "AT+CPIN=?", 'AT+CLCK="SC",2', "+CLCK: 0", "AT+CGAUTH?",
+        "+CPIN: READY", "+CPIN: SIM PIN", "AT+CPIN?", "AT+CPIN=?", "AT+CPIN= ?", "AT+CPIN=",
+        'AT+CLCK="SC",2', "+CLCK: 0", "AT+CGAUTH?",
         "+CGAUTH: 1,0", "AT+CGAUTH=1,0", 'AT+QIOPEN=0,0,"TCP","10.0.0.1",80', "+CPINR: SIM PIN,3,3", "OK", "",
     ],
 )  # fmt: skip
@@ -57,6 +65,10 @@ def test_what_is_no_secret(line: str) -> None:
         ("460040000000007", "***********0007"),
         ("+QCCID: 89860400000000000001", "+QCCID: ****************0001"),
         ('+CNUM: ,"+8613912345678",145', '+CNUM: ,"**********5678",145'),
+        ("+QCCID: 8986040000000000001F", "+QCCID: ****************001F"),
+        ("the module is 869000000000001.", "the module is ***********0001."),
+        ("its address is 10.18.237.42.", "its address is *.*.*.42."),
+        ('+CGPADDR: 1,"36.8.132.1.0.0.0.0.0.0.0.0.0.0.0.23"', '+CGPADDR: 1,"*.*.*.23"'),
         ("+IP: 10.18.237.42", "+IP: *.*.*.42"),
         ('AT+QIOPEN=0,0,"TCP","192.0.2.1",80', 'AT+QIOPEN=0,0,"TCP","*.*.*.1",80'),
         ("address 2001:db8::17 is", "address *:17 is"),

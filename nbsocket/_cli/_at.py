@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from nbsocket._cli._exit import CommandError, ExitCode, sentence_of
 from nbsocket._cli._options import configure_modem
+from nbsocket._privacy import mask_secrets
 
 if TYPE_CHECKING:
     from nbsocket import Modem
@@ -103,6 +104,7 @@ def _converse(modem: Modem, options: argparse.Namespace) -> int:
                 raise
             _say("")
             continue
+        _forget_secret(text)
         if text.lower() in ("quit", "exit"):
             return code
         if text.lower() in ("help", "?"):
@@ -147,6 +149,14 @@ def _remember() -> None:
             readline.write_history_file(path)
 
     atexit.register(write)
+
+
+def _forget_secret(text: str) -> None:
+    """Take what was typed last out of the history, where it holds a PIN or a password: it is kept in a file."""
+    command = complete(text)
+    readline = sys.modules.get("readline")
+    if readline is not None and mask_secrets(command) != command and (size := readline.get_current_history_length()):
+        readline.remove_history_item(size - 1)
 
 
 def _show_other_lines() -> None:
