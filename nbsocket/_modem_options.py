@@ -15,7 +15,7 @@ from typing import Any, Literal, TypedDict
 from nbsocket._dataclass import dataclass
 from nbsocket._errors import make_error
 
-__all__ = ["OPTIONS", "ModemOptions", "Option", "closest", "complete", "read_secret"]
+__all__ = ["OPTIONS", "SECRET_FILES", "ModemOptions", "Option", "closest", "complete", "read_secret"]
 
 #: Where a host keeps its files; a user's are in $XDG_CONFIG_HOME, else ~/.config.
 HOST_FOLDER = "/etc/nbsocket"

@@ -175,6 +175,12 @@ def test_pin_on_the_command_line_comes_from_a_file(given: dict[str, Any], tmp_pa
     assert given["pin"] == "4321"
 
 
+def test_password_on_the_command_line_may_come_from_a_file(given: dict[str, Any], tmp_path: Path) -> None:
+    path = write(tmp_path, "", "password", "geheim\n")
+    assert main(["--port", "sim://", "--apn-user", "me", "--apn-password-file", str(path), "info"]) == 1
+    assert (given["apn_user"], given["apn_password"]) == ("me", "geheim")
+
+
 def test_option_behind_wins_over_the_one_before(given: dict[str, Any]) -> None:
     main(["--port", "sim://", "--apn", "one", "info", "--apn", "two"])
     assert given["apn"] == "two"

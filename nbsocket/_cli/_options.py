@@ -60,6 +60,7 @@ def add_common_options(parser: argparse.ArgumentParser, *, is_behind: bool = Fal
         elif name not in _SECRETS:
             add(flag, dest=name, metavar=option.metavar, choices=option.choices or None, help=text)
     add("--pin-file", metavar="FILE", help="a file that holds the SIM card's PIN; - for the standard input")
+    add("--apn-password-file", metavar="FILE", help="a file that holds the password for the access point")
     add("--wait-port", type=_seconds, metavar="SECONDS", help="wait so long for the port to be there")
     add("--log", metavar="FILE", help="append everything to a file, whatever -v says")
     add("--show-identities", action="store_true", default=False, help="do not mask IMEI, IMSI and addresses in it")
@@ -88,11 +89,10 @@ def configure_modem(options: argparse.Namespace, **others: Any) -> Modem:
     if not port:
         raise CommandError("no port named: use --port or set NBSOCKET_PORT", ExitCode.USAGE)
     chosen: dict[str, Any] = dict(others)
-    for name, option in OPTIONS.items():
+    for name in OPTIONS:
         given = getattr(options, name, None)
         if given is not None:
             chosen[name] = _read(name, given) if isinstance(given, str) else given
-            assert option
     for file, name in SECRET_FILES.items():
         if (path := getattr(options, file, None)) is not None:
             chosen[name] = read_secret(path, "--" + file.replace("_", "-"))
@@ -114,6 +114,7 @@ def _wait_for(port: str, seconds: float) -> None:
     """Wait until a device is there and may be used: it may be plugged in, or get its rights, a moment later."""
     if "://" in port:
         return
+    # Looked at again and again: nothing in Python's library tells of a new device, or of its rights, on every system.
     end = time.monotonic() + seconds
     is_told = False
     while not os.access(port, os.R_OK | os.W_OK) and time.monotonic() < end:

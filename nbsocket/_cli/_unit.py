@@ -9,7 +9,7 @@ import sys
 
 from nbsocket._cli._exit import CommandError, ExitCode
 from nbsocket._cli._program import Module, Script
-from nbsocket._modem_options import OPTIONS
+from nbsocket._modem_options import OPTIONS, SECRET_FILES
 
 __all__ = ["UDEV_RULE", "describe_unit"]
 
@@ -29,7 +29,6 @@ _UNIT = """\
 # Then: sudo systemctl daemon-reload && sudo systemctl enable --now {name}
 [Unit]
 Description={title} over the NB-IoT modem
-After=systemd-udev-settle.service
 StartLimitIntervalSec=0
 
 [Service]
@@ -64,8 +63,9 @@ def describe_unit(options: argparse.Namespace, program: Script | Module) -> str:
     for name in OPTIONS:
         if (given := getattr(options, name, None)) is not None:
             words += _as_words(name, given)
-    if options.pin_file is not None:
-        words += ["--pin-file", os.path.abspath(options.pin_file)]
+    for name in SECRET_FILES:
+        if (path := getattr(options, name)) is not None:
+            words += [f"--{name.replace('_', '-')}", os.path.abspath(path)]
     words.append("run")
     if options.bypass is not None:
         words += ["--bypass", options.bypass]
@@ -81,7 +81,7 @@ def describe_unit(options: argparse.Namespace, program: Script | Module) -> str:
         words += ["-m", program.name, *program.arguments]
     name = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in title)
     return _UNIT.format(
-        name=name, title=title, command=_quoted(words), folder=os.getcwd(), user=_user(), program=program
+        name=name, title=title.replace("%", "%%"), command=_quoted(words), folder=os.getcwd(), user=_user()
     )
 
 
