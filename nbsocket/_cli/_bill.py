@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from nbsocket import Modem
 
 __all__ = ["print_at_end"]
+
+#: Characters of a line.
+WIDTH = 60
 
 
 def print_at_end(modem: Modem) -> None:
@@ -28,16 +32,22 @@ def _print(modem: Modem) -> None:
 def describe(modem: Modem) -> str:
     """Return the table: payload of each host's connections, and what the serial line and the module did for it."""
     stats = modem.stats()
-    lines = [f"\n{'host':<34}{'connections':>12}{'bytes up':>12}{'bytes down':>12}"]
+    lines = ["", *_row("host", "opened", "bytes up", "bytes down")]
     for total in modem.engine.accounts.totals():
         name = f"{total.service} {total.name or total.host}:{total.port}"
-        if len(name) > 33:
-            name = f"{name[:30]}..."
-        lines.append(f"{name:<34}{total.connections:>12,}{total.bytes_up:>12,}{total.bytes_down:>12,}")
-    lines.append(f"{'serial line':<34}{'':>12}{stats.bytes_up:>12,}{stats.bytes_down:>12,}")
+        lines += _row(name, f"{total.connections:,}", f"{total.bytes_up:,}", f"{total.bytes_down:,}")
+    lines += _row("serial line", "", f"{stats.bytes_up:,}", f"{stats.bytes_down:,}")
     counters = stats.counters
-    lines.append(
+    lines += textwrap.wrap(
         f"{stats.commands:,} commands, {counters.get('segments', 0):,} segments, "
-        f"{counters.get('resent', 0):,} sent again, {counters.get('restarts', 0):,} restarts"
+        f"{counters.get('resent', 0):,} sent again, {counters.get('restarts', 0):,} restarts",
+        WIDTH,
     )
     return "\n".join(lines)
+
+
+def _row(name: str, opened: str, up: str, down: str) -> list[str]:
+    """One row, in two lines where the name is long: nothing of it is cut off."""
+    figures = f"{opened:>8}{up:>13}{down:>13}"
+    room = WIDTH - len(figures)
+    return [f"{name:<{room}}{figures}"] if len(name) < room else [name, f"{'':<{room}}{figures}"]

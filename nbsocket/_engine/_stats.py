@@ -51,7 +51,7 @@ class Total:
     def plus(self, one: ConnectionStats) -> Total:
         """The same with one connection more."""
         up, down = self.bytes_up + one.bytes_up, self.bytes_down + one.bytes_down
-        return Total(self.service, one.host, self.port, self.name, self.connections + 1, up, down)
+        return Total(self.service, self.host, self.port, self.name, self.connections + 1, up, down)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +137,13 @@ class Accounts:
     @staticmethod
     def _add(totals: dict[tuple[str, str, int], Total], one: ConnectionStats) -> None:
         key = one.service, one.name or one.host, one.port
-        if key not in totals and len(totals) >= KEPT_TOTALS:
+        total = totals.get(key)
+        if total is None and len(totals) < KEPT_TOTALS:
+            total = Total(one.service, one.host, one.port, one.name, 0, 0, 0)
+        elif total is None:
             key = one.service, "others", 0
-        service, host, port = key
-        totals[key] = totals.get(key, Total(service, host, port, one.name and host, 0, 0, 0)).plus(one)
+            total = totals.get(key) or Total(*key, None, 0, 0, 0)
+        totals[key] = total.plus(one)
 
     def _named(self, one: ConnectionStats) -> ConnectionStats:
         name = self.name_of(one.host)
