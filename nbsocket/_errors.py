@@ -115,16 +115,7 @@ class ModemError(OSError):
 _CLASSES: dict[type[OSError], type[ModemError]] = {OSError: ModemError}
 
 
-def _class_for(native: type[OSError]) -> type[ModemError]:
-    """Return the class that is both; its name is the native one's with "Modem" before it."""
-    found = _CLASSES.get(native)
-    if found is None:
-        name = f"Modem{native.__name__[0].upper()}{native.__name__[1:]}"
-        found = _CLASSES[native] = type(name, (ModemError, native), {"__module__": __name__, "__doc__": native.__doc__})
-        globals()[name] = found  # where pickle looks for it
-    return found
-
-
+# Each has the native one's name with "Modem" before it, under which pickle finds it here.
 for _native in (
     BlockingIOError,
     BrokenPipeError,
@@ -143,7 +134,9 @@ for _native in (
     gaierror,
     herror,
 ):
-    _class_for(_native)
+    _name = f"Modem{_native.__name__[0].upper()}{_native.__name__[1:]}"
+    _both = type(_name, (ModemError, _native), {"__module__": __name__, "__doc__": _native.__doc__})
+    _CLASSES[_native] = globals()[_name] = _both
 
 
 def make_error(number: int, message: str, *, command: str | None = None, result: int | None = None) -> ModemError:
