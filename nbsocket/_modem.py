@@ -7,12 +7,12 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import partial
 from ipaddress import ip_address
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from nbsocket._clock import monotonic
 from nbsocket._driver import (
@@ -135,6 +135,18 @@ def _check_timeout(timeout: float | None) -> float | None:
     return timeout
 
 
+class _Others(NamedTuple):
+    """Options of a modem that are no concern of the driver's."""
+
+    hupcl: bool | None
+    log_payload: bool
+    dns_cache: float
+
+
+#: Options that are not shown.
+_SECRETS = ("pin", "apn_password")
+
+
 class Modem:
     """A Quectel BC260Y-CN module on a serial port.
 
@@ -228,7 +240,7 @@ class Modem:
         )
         self.port = port
         self._settings = settings
-        self._others = {"hupcl": hupcl, "log_payload": bool(log_payload), "dns_cache": float(dns_cache)}
+        self._others = _Others(hupcl, bool(log_payload), float(dns_cache))
         self._url = _url_of(port)
         open_port = partial(Port.open, hupcl=hupcl)
         self._engine = Engine(self._url, settings, log_payload=log_payload, open_port=open_port)
@@ -251,23 +263,23 @@ class Modem:
         """Whether the other was made with the same port and options."""
         return (self._url, self._settings, self._others) == (other._url, other._settings, other._others)
 
-    def _tell_differences(self, options: Mapping[str, Any]) -> None:
+    def _tell_differences(self, asked: Modem, names: Iterable[str]) -> None:
         """Warn of options that this modem does not have: it was opened with others, and stays as it is."""
         differing = [
-            f"{name}={value!r}"
-            for name, value in options.items()
-            if name not in ("pin", "apn_password") and value != self._option(name)
+            f"{name}=****" if name in _SECRETS else f"{name}={asked._option(name)!r}"
+            for name in names
+            if asked._option(name) != self._option(name)
         ]
         if differing:
             _logger.log(logging.WARNING, "%s is not used: nbsocket run has opened the modem", ", ".join(differing))
 
     def _option(self, name: str) -> object:
-        return self._others[name] if name in self._others else getattr(self._settings, name)
+        return getattr(self._others if name in _Others._fields else self._settings, name)
 
     @property
     def dns_cache(self) -> float:
         """Seconds that an address is used again without another look-up."""
-        return self._others["dns_cache"] or 0.0
+        return self._others.dns_cache
 
     @property
     def engine(self) -> Engine:
@@ -329,8 +341,9 @@ class Modem:
     def details(self) -> ModuleDetails:
         """Return everything that the module tells of itself: identity, SIM card, network, signal, timers, settings.
 
-        Changes nothing, and does not wait for registration. What the firmware does not tell is None; commands that it
-        lacks are asked for once in the life of this object. Some 25 commands: 0.3 s at 115200 baud, 2 s at 9600.
+        The questions change nothing, and registration is not waited for. What the firmware does not tell is None;
+        commands that it lacks are asked for once in the life of this object. Some 25 commands: 0.3 s at 115200 baud,
+        2 s at 9600.
 
         Raises:
             OSError: the port cannot be opened, or the module does not answer.
@@ -565,12 +578,12 @@ def configure(port: str | None = None, **options: Unpack[ModemOptions]) -> Modem
     """
     global _default
     port, completed = complete(port, options)
+    modem = Modem(port, **completed)
     if _pinned is not None and _same_port(_pinned, port):
-        _pinned._tell_differences(options)
+        _pinned._tell_differences(modem, options)
         with _lock:
             _default = _pinned
         return _pinned
-    modem = Modem(port, **completed)
     with _lock:
         earlier = _default
         if earlier is not None and earlier._is_like(modem) and not earlier.engine.is_closed:

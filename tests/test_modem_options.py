@@ -282,18 +282,23 @@ def test_program_under_run_gets_its_modem(tmp_path: Path) -> None:
         "import nbsocket, socket\n"
         "modem = nbsocket.modem()\n"
         "assert nbsocket.configure(modem.port) is modem\n"
-        "assert nbsocket.configure(modem.port, apn='other') is modem\n"
+        "assert nbsocket.configure(modem.port, dns=['192.0.2.9'], pdp_type=None, ack_timeout=120) is modem\n"
+        "assert nbsocket.configure(modem.port, apn='other', pin='1234') is modem\n"
+        "try: nbsocket.configure(modem.port, power='off')\n"
+        "except ValueError as error: print(error)\n"
         "print(socket.gethostbyname('a.example'), modem.stats().commands > 5)\n",
     )
+    url = sim_url(dns={"a.example": "192.0.2.7"})
     done = subprocess.run(
-        [sys.executable, "-m", "nbsocket", "run", "--port", sim_url(dns={"a.example": "192.0.2.7"}), str(program)],
+        [sys.executable, "-m", "nbsocket", "run", "--dns", "192.0.2.9", "--port", url, str(program)],
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-    assert done.stdout == "192.0.2.7 True\n", done.stderr
-    assert "apn='other' is not used" in done.stderr
+    assert done.stdout.splitlines() == ["power must be 'awake' or 'psm', not 'off'", "192.0.2.7 True"], done.stderr
+    assert done.stderr.count("is not used") == 1
+    assert "apn='other', pin=**** is not used" in done.stderr
 
 
 def test_environment_and_file_reach_a_program(tmp_path: Path) -> None:
