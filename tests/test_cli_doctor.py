@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import ssl
@@ -167,6 +168,22 @@ def test_module_that_is_silent(capsys: pytest.CaptureFixture[str], monkeypatch: 
         os.close(leader)
         os.close(follower)
     assert found["line"].ok is False and found["SIM card"].ok is None
+
+
+def test_what_another_program_left(capsys: pytest.CaptureFixture[str]) -> None:
+    finding = look(capsys, "--port", sim_url(cmee=0, echo=True), code=0)["settings"]
+    assert finding.ok and finding.remedy is None
+    assert "commands were echoed (ATE1), errors had no numbers (AT+CMEE=0)" in finding.detail
+
+
+def test_module_that_stops_answering(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def details(modem: Modem) -> None:
+        raise OSError(errno.ETIMEDOUT, "the module did not answer ATI")
+
+    monkeypatch.setattr(Modem, "details", details)
+    found = look(capsys, "--port", sim_url())
+    fails(found["line"], "did not answer ATI", "info")
+    assert (found["TLS"].ok, found["TLS"].detail) == (None, "the module has stopped answering")
 
 
 def test_another_module() -> None:

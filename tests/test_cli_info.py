@@ -150,7 +150,7 @@ KEYS = [
     "port", "manufacturer", "model", "revision", "imei", "sim", "iccid", "imsi", "registered", "registration",
     "reject_cause", "operator", "rssi", "rsrp", "rsrq", "sinr", "ecl", "band", "bands", "earfcn", "pci", "cell", "tac",
     "radio_connected", "address", "apn", "pdp_type", "dns", "psm", "edrx", "voltage", "send_format", "receive_format",
-    "sleep_mode", "baudrate", "stored_baudrate", "lacking_commands", "saves_power",
+    "sleep_mode", "baudrate", "stored_baudrate", "corrected", "lacking_commands", "saves_power",
 ]  # fmt: skip
 
 

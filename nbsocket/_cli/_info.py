@@ -1,4 +1,7 @@
-"""``nbsocket info``: who the module is, whether it has a network and how well, and how it is set. Changes nothing."""
+"""``nbsocket info``: who the module is, whether it has a network and how well, and how it is set.
+
+It changes nothing but what every command needs: echo, error numbers, data format, and the radio on.
+"""
 
 from __future__ import annotations
 

@@ -118,5 +118,8 @@ class ModuleDetails:
     baudrate: int | None
     #: Rate that the module has stored, 0 where it finds the rate by itself.
     stored_baudrate: int | None
+    #: What nbsocket found otherwise than it needs it since the modem was opened, and put right, in words, such as
+    #: ``("commands were echoed (ATE1)",)``.
+    corrected: tuple[str, ...]
     #: Command lines of these questions that the firmware was found to lack, such as ``("AT+CESQ",)``.
     lacking_commands: tuple[str, ...]

@@ -167,6 +167,7 @@ class GetDetails(Plain):
             sleep_mode=sleep_mode,
             baudrate=surroundings.baudrate or stored,
             stored_baudrate=stored,
+            corrected=surroundings.corrected,
             lacking_commands=tuple(sorted(surroundings.lacking_commands)),
             **{name: facts.get(name) for name in _TOLD_AS_THEY_ARE},
         )

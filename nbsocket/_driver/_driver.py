@@ -144,6 +144,8 @@ class Driver:
         #: Whether the rate of the line is ours to set and to know.
         self._has_baudrate = True
         self._life: Script[Any] | None = None
+        #: What was found otherwise than needed since the driver began, in words; it was put right.
+        self.corrected: tuple[str, ...] = ()
         self._life_done: Callable[[Script[Any], float], None] | None = None
         self._attach: Script[Attached] | None = None
         self._attach_began = 0.0
@@ -699,7 +701,7 @@ class Driver:
                 self._line.has_orphans = False
                 self._links.expect_late_outcome(now)
             self._chat.receives_hex = self._settings.is_hex
-            self._tell_of_echo()
+            self._tell_of_line()
             self._tasks.module_is_up()
             self._begin_attach(now)
         elif script.error.errno == ETIMEDOUT and self._bring_up_tries < BRING_UP_TRIES:
@@ -708,7 +710,11 @@ class Driver:
             self._baudrate = None
             self._give_up(script.error, now)
 
-    def _tell_of_echo(self) -> None:
+    def _tell_of_line(self) -> None:
+        if self._line.corrected:
+            self._emit(Log(INFO, f"put right: {', '.join(self._line.corrected)}"))
+            self.corrected = tuple(dict.fromkeys((*self.corrected, *self._line.corrected)))
+            self._line.corrected = ()
         if self._line.echo_stays:
             self._emit(Log(INFO, "whatever is sent to the module comes back (echo), and ATE0 does not end it"))
 
@@ -724,7 +730,7 @@ class Driver:
             return
         self._failed_looks = 0
         self._chat.receives_hex = self._settings.is_hex
-        self._tell_of_echo()
+        self._tell_of_line()
         why, self._suspicion = self._suspicion, None
         found = script.value
         assert isinstance(found, Found)

@@ -110,6 +110,9 @@ QUICK_MARKER_TIMEOUT, IGNORING_TIME = 3.0, 1.2
 #: Times that a module is woken whose answer to what ends its sleep is missing.
 WAKING_TRIES = 3
 
+#: What is put right by ATE0.
+ECHOED = "commands were echoed (ATE1)"
+
 #: Ends a data mode that somebody left open: Esc cancels one of open length, the CRs fill one of any fixed length and
 #: are nothing to a module in command mode. What the peer of that send gets is garbage, so its connection is given up.
 ESCAPE = b"\x1b" + b"\r" * 1024
@@ -131,6 +134,13 @@ class LineState:
     has_orphans: bool = False
     #: The sleep mode that the module was found in, where it is to be restored.
     sleep_mode: int | None = None
+    #: What another program, or a restart, has left otherwise than this driver needs it, in words; it was put right.
+    corrected: tuple[str, ...] = ()
+
+    def correct(self, what: str) -> None:
+        """Note what is put right, once."""
+        if what not in self.corrected:
+            self.corrected += (what,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,6 +313,7 @@ def _carry_out(command: Command[Any], refusals: frozenset[int | None] | None = B
 
 def _end_echo(line: LineState) -> Steps[None]:
     if line.has_echo:
+        line.correct(ECHOED)
         yield from _carry_out(ATE0(), None)
         line.has_echo = False  # that of ATE0 itself does not count
 
@@ -314,6 +325,8 @@ def _accept_echo(settings: Settings, line: LineState) -> Steps[None]:
     yield from _end_echo(line)
     yield from _carry_out(AT())
     line.echo_stays = line.has_echo
+    if line.echo_stays:
+        line.corrected = tuple(what for what in line.corrected if what != ECHOED)
     if line.echo_stays and not settings.is_hex:
         raise make_error(
             EIO,
@@ -324,7 +337,10 @@ def _accept_echo(settings: Settings, line: LineState) -> Steps[None]:
 
 
 def _choose_errors(line: LineState) -> Steps[None]:
-    if (yield from _ask(CMEERead(), line)) != 1:  # it is stored, so that it is not written for nothing
+    level = yield from _ask(CMEERead(), line)
+    if level != 1:  # it is stored, so that it is not written for nothing
+        if level is not None:
+            line.correct(f"errors had no numbers (AT+CMEE={level})")
         yield from _carry_out(CMEE(1))
 
 
@@ -338,8 +354,11 @@ def _choose_sleep(settings: Settings, line: LineState) -> Steps[None]:
 
 
 def _switch_radio_on(line: LineState) -> Steps[None]:
-    if (yield from _ask(CFUNRead(), line)) == 1:
+    mode = yield from _ask(CFUNRead(), line)
+    if mode == 1:
         return
+    if mode is not None:
+        line.correct(f"the radio was off (AT+CFUN={mode})")
     answer: FinalResult | None = None
     for command in (CFUN(1), _RadioAgain(1)):
         with suppress(Unanswered):
@@ -479,6 +498,7 @@ def probe(
         command: Command[None] = _Probe(seconds)
         if line is not None and line.is_numeric:
             line.is_numeric, words_wanted = False, WORDS_TRIES
+            line.correct("results were numbers (ATV0)")
         if words_wanted:
             words_wanted -= 1
             command = _ProbeNumeric(seconds)
@@ -515,6 +535,7 @@ def _set_data_format(settings: Settings, line: LineState, marker: FinalResult | 
     if have is None:
         have = yield from _ask_data_format(line)
     if (have.send_hex, have.receive_hex) != (settings.is_hex, settings.is_hex):
+        line.correct(f'payload crossed otherwise (AT+QICFG="dataformat",{have.send_hex:d},{have.receive_hex:d})')
         checked((yield from _carry_out(QICFG(settings.is_hex, settings.is_hex))))
 
 

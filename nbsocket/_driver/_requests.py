@@ -121,6 +121,10 @@ class Surroundings(Protocol):
     def found_sleep_mode(self) -> int | None:
         """The sleep mode that is going to be put back; None when there is none."""
 
+    @property
+    def corrected(self) -> tuple[str, ...]:
+        """What was found otherwise than needed, in words, and was put right."""
+
     def user_changes_settings(self, may_be_format: bool, tells_hex: bool | None = None) -> None:
         """A command of the user's may change how the module is set, or how received data come: that is put right.
 

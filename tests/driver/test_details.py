@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from nbsocket._driver import RequestDone, RequestFailed
 from nbsocket._driver._detail_values import DiscontinuousReception, ModuleDetails, PowerSaving
 from nbsocket._driver._details import GetDetails
 from tests.driver.bench import Bench
+from tests.driver.responder import Responder
 
 Turn = tuple[str, ...]
 
@@ -76,6 +78,7 @@ TOLD = ModuleDetails(
     sleep_mode=0,
     baudrate=115200,
     stored_baudrate=0,
+    corrected=(),
     lacking_commands=(),
 )
 
@@ -269,3 +272,30 @@ def test_nothing_is_changed(bench: Bench) -> None:
     """No question sets anything: of the set forms only those that read."""
     reading = {"AT+CGSN=1", "AT+QENG=0", "AT+QIDNSCFG=0", 'AT+QICFG="dataformat"'}
     assert [turn[0] for turn in TURNS if "=" in turn[0] and turn[0] not in reading] == []
+
+
+def test_what_an_earlier_program_left_and_was_put_right_is_told() -> None:
+    def told(by: str, before: str, after: str) -> Callable[[], tuple[str, ...]]:
+        return lambda: (after if by in module.lines else before, "OK")
+
+    bench = Bench()
+    module = Responder(bench, echoes=lambda line: "ATE0" not in module.lines)
+    module.answers["AT+CMEE?"] = told("AT+CMEE=1", "+CMEE: 2", "+CMEE: 1")
+    module.answers["AT+CFUN?"] = told("AT+CFUN=1", "+CFUN: 4", "+CFUN: 1")
+    form = '+QICFG: "dataformat",'
+    module.answers['AT+QICFG="dataformat"'] = told('AT+QICFG="dataformat",1,1', f"{form}1,0", f"{form}1,1")
+    assert module.open(20.0)
+    corrected = (
+        "commands were echoed (ATE1)",
+        "errors had no numbers (AT+CMEE=2)",
+        'payload crossed otherwise (AT+QICFG="dataformat",1,0)',
+        "the radio was off (AT+CFUN=4)",
+    )
+    assert f"put right: {', '.join(corrected)}" in bench.logs
+    for line in ("ATI", "AT+CGMR", "AT+CGSN=1"):
+        module.answers[line] = (f"{line} told", "OK")
+    bench.driver.submit(GetDetails(), None, bench.now)
+    module.run(300.0)
+    done = next(event for event in bench.events if isinstance(event, RequestDone))
+    assert isinstance(done.value, ModuleDetails) and done.value.corrected == corrected
+    assert "put right" not in "".join(bench.logs[bench.logs.index(f"put right: {', '.join(corrected)}") + 1 :])

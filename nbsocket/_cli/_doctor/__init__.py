@@ -39,6 +39,7 @@ _OF_MODULE: dict[str, tuple[Callable[[ModuleDetails, str], Finding], str | None]
     "registration": (_module.check_registration, "SIM card"),
     "access point": (_module.check_access_point, None),
     "address": (_module.check_address, "registration"),
+    "settings": (_module.check_settings, None),
     "data format": (_module.check_format, None),
     "sleep": (_module.check_sleep, None),
 }
@@ -99,7 +100,13 @@ def _look_at_module(port: str, options: argparse.Namespace) -> Iterator[Finding]
             yield skipped(check, "the module does not answer")
         return
     with modem:
-        details = modem.details()
+        try:
+            details = modem.details()
+        except OSError as error:
+            yield _line_failure(shlex.quote(port), error)
+            for check in (*_OF_MODULE, "clock", "name server", "connection", "TLS"):
+                yield skipped(check, "the module has stopped answering")
+            return
         rate = f"{details.baudrate} baud" if details.baudrate else "a line behind the port"
         yield fine("line", f"the module answers at {rate}")
         named = shlex.quote(port)  # it stands in commands

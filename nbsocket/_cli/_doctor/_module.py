@@ -134,6 +134,13 @@ def check_format(details: ModuleDetails, port: str) -> Finding:
     return fine("data format", f"sent as {details.send_format}, received as {details.receive_format}")
 
 
+def check_settings(details: ModuleDetails, port: str) -> Finding:
+    """How an earlier program, or a restart, has left the module."""
+    if not details.corrected:
+        return fine("settings", "echo, error numbers, format and radio are as needed")
+    return fine("settings", f"found otherwise, and put right: {', '.join(details.corrected)}")
+
+
 def check_sleep(details: ModuleDetails, port: str) -> Finding:
     """Whether the network can reach the module at any time."""
     if details.psm is not None and details.psm.is_on:
