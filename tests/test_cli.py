@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -104,18 +105,21 @@ def test_port_that_is_no_serial_device(tmp_path: Path) -> None:
     fails(ExitCode.PORT_UNKNOWN, "--port", str(file), "info")
 
 
-@pytest.fixture
-def silent_port() -> Iterator[str]:
-    """A pseudo-terminal on which nobody answers."""
-    ours, theirs = pty.openpty()
-    yield os.ttyname(theirs)
-    os.close(ours)
-    os.close(theirs)
-
-
-@pytest.mark.parametrize("words", [["resolve", "a.example"], ["run", "app.py"]], ids=" ".join)
-def test_silent_port(silent_port: str, words: list[str]) -> None:
-    fails(ExitCode.MODULE_SILENT, "--port", silent_port, "--baudrate", "115200", *words)
+def test_silent_port() -> None:
+    """Half a minute for each at one rate, so all at once; pseudo-terminals on which nobody answers."""
+    commands = [["info"], ["resolve", "a.example"], ["run", "app.py"]]
+    ends = [pty.openpty() for _ in commands]
+    with ThreadPoolExecutor(len(commands)) as pool:
+        port = ["--baudrate", "115200", "--port"]
+        tries = [
+            pool.submit(fails, ExitCode.MODULE_SILENT, *port, os.ttyname(theirs), *words)
+            for words, (_, theirs) in zip(commands, ends, strict=True)
+        ]
+        for tried in tries:
+            assert "no module answers AT at 115200 baud" in tried.result()
+    for ours, theirs in ends:
+        os.close(ours)
+        os.close(theirs)
 
 
 class Sim:
