@@ -112,13 +112,17 @@ def test_what_is_waited_for_while_the_module_is_looked_for() -> None:
     assert bench.driver.describe_wait() == "no answer from the module yet, trying 9600 baud"
 
 
-def run_on_a_terminal(words: list[str], columns: int) -> tuple[bytes, bytes]:
-    """Run the command line with stderr on a terminal of that width; return what stdout and the terminal got."""
+def run_on_a_terminal(words: list[str], columns: int, *, with_output: bool = False) -> tuple[bytes, bytes]:
+    """Run the command line with stderr on a terminal of that width; return what stdout and the terminal got.
+
+    ``with_output``: stdout is on the terminal, too.
+    """
     leader, follower = os.openpty()
     os.set_blocking(leader, False)
     environment = {**os.environ, "COLUMNS": str(columns), "TERM": "xterm"}
     command = [sys.executable, "-m", "nbsocket", *words]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=follower, env=environment) as process:
+    stdout = follower if with_output else subprocess.PIPE
+    with subprocess.Popen(command, stdout=stdout, stderr=follower, env=environment) as process:
         os.close(follower)
         shown = b""
         while True:
@@ -130,8 +134,7 @@ def run_on_a_terminal(words: list[str], columns: int) -> tuple[bytes, bytes]:
                 select.select([leader], [], [], 0.1)
             except OSError:
                 break
-        assert process.stdout is not None
-        output = process.stdout.read()
+        output = process.stdout.read() if process.stdout is not None else b""
     os.close(leader)
     return output, shown
 
@@ -151,3 +154,28 @@ def test_nothing_live_in_a_pipe() -> None:
     words = ["--port", sim_url(attach_delay=1.5, attached=False), "resolve", "127.0.0.1"]
     done = subprocess.run([sys.executable, "-m", "nbsocket", *words], capture_output=True, timeout=60, check=False)
     assert done.stdout.strip() and not done.stderr
+
+
+def test_live_line_makes_room_for_output_on_the_same_terminal() -> None:
+    words = ["--port", sim_url(attach_delay=1.5, attached=False), "resolve", "127.0.0.1"]
+    _, shown = run_on_a_terminal(words, 80, with_output=True)
+    screen = [""]
+    column = 0
+    for letter in shown.decode():
+        if letter == "\n":
+            screen.append("")
+            column = 0
+        elif letter == "\r":
+            column = 0
+        else:
+            screen[-1] = screen[-1][:column].ljust(column) + letter + screen[-1][column + 1 :]
+            column += 1
+    assert b"waiting for the network" in shown
+    assert [line.rstrip() for line in screen if line.strip()] == ["127.0.0.1"], screen
+
+
+def test_with_steps_what_is_waited_for_is_told_in_plain_lines() -> None:
+    words = ["-v", "--port", sim_url(attach_delay=12.0, attached=False), "resolve", "127.0.0.1"]
+    _, shown = run_on_a_terminal(words, 80)
+    assert b"nbsocket: 10 s: waiting for the network: not registered, searching" in shown
+    assert b" ..." not in shown

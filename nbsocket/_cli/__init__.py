@@ -127,11 +127,11 @@ def _run_subcommand(options: argparse.Namespace) -> int | Callable[[], int]:
         add_common_options(parser, is_behind=True)
     chosen = parser.parse_args(options.arguments, options)
     set_up_logging(chosen.verbosity, chosen.log, shows_identities=chosen.show_identities)
-    if options.subcommand in WITHOUT_MODEM or chosen.verbosity:
-        return module.main(chosen)  # the steps are told as they come
+    if options.subcommand in WITHOUT_MODEM:
+        return module.main(chosen)
     from nbsocket._cli._progress import Progress
 
-    with Progress():
+    with Progress(is_plain=chosen.verbosity > 0):
         return module.main(chosen)
 
 

@@ -1,7 +1,8 @@
 """What is waited for, on stderr: one live line on a terminal, a plain line every ten seconds elsewhere.
 
-It shows nothing while nothing is waited for, and leaves nothing behind on a terminal, so that the output of a
-subcommand stands alone. What is waited for is the engine's word: the rate that is being tried, or the registration.
+It shows nothing while nothing is waited for, and leaves nothing behind on a terminal: it is taken away before a
+subcommand's output where both are on one. What is waited for is the engine's word: the rate that is being tried, or
+the registration.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import shutil
 import sys
 import threading
 import time
+from collections.abc import Callable
 from types import TracebackType
-from typing import TextIO
+from typing import TextIO, cast
 
 __all__ = ["Progress"]
 
@@ -25,16 +27,24 @@ PLAIN_INTERVAL = 10.0
 class Progress:
     """Tells what the process's default modem is waiting for, until it is stopped. A context manager."""
 
-    def __init__(self, stream: TextIO | None = None) -> None:
-        """Use ``stream``, stderr where there is none."""
-        self._stream = sys.stderr if stream is None else stream
+    def __init__(self, *, is_plain: bool = False) -> None:
+        """Use stderr. ``is_plain``: other lines appear there, too, so that none may be a live one."""
+        self._stream = sys.stderr
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="nbsocket progress", daemon=True)
         self._began = time.monotonic()
-        self._is_live = bool(self._stream is not None and self._stream.isatty()) and os.environ.get("TERM") != "dumb"
+        is_terminal = self._stream is not None and self._stream.isatty() and os.environ.get("TERM") != "dumb"
+        self._is_live = is_terminal and not is_plain
+        self._output: TextIO | None = None
+        #: The cursor stands behind output that has no line end yet.
+        self._is_in_output = False
+        self._lock = threading.Lock()
         self._width = 0
 
     def __enter__(self) -> Progress:
+        if self._is_live and sys.stdout is not None and sys.stdout.isatty():
+            self._output = sys.stdout
+            sys.stdout = cast("TextIO", _Output(sys.stdout, self.make_room))
         if self._stream is not None:
             self._thread.start()
         return self
@@ -49,6 +59,14 @@ class Progress:
         self._stopped.set()
         if self._thread.is_alive():
             self._thread.join()
+        if self._output is not None:
+            sys.stdout, self._output = self._output, None
+
+    def make_room(self, text: str) -> None:
+        """Take the live line away: this text is going to be written to the same terminal."""
+        with self._lock:
+            self._show("")
+            self._is_in_output = not text.endswith("\n")
 
     def _run(self) -> None:
         next_plain = PLAIN_INTERVAL
@@ -58,11 +76,14 @@ class Progress:
             waited = _describe()
             seconds = time.monotonic() - self._began
             if self._is_live:
-                self._show("" if waited is None else f"{seconds:.0f} s  {waited} ...")
+                with self._lock:
+                    is_shown = waited is not None and not self._is_in_output
+                    self._show(f"{seconds:.0f} s  {waited} ..." if is_shown else "")
             elif waited is not None and seconds >= next_plain:
                 next_plain = seconds + PLAIN_INTERVAL
                 print(f"nbsocket: {seconds:.0f} s: {waited}", file=self._stream, flush=True)
-        self._show("")
+        with self._lock:
+            self._show("")
 
     def _show(self, text: str) -> None:
         """Put the text in place of what the line had."""
@@ -72,6 +93,23 @@ class Progress:
         self._stream.write("\r" + text.ljust(self._width) + ("\r" if not text else ""))
         self._stream.flush()
         self._width = len(text)
+
+
+class _Output:
+    """stdout on the terminal that the live line is on."""
+
+    def __init__(self, stream: TextIO, make_room: Callable[[str], None]) -> None:
+        self._stream = stream
+        self._make_room = make_room
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write it where the live line was."""
+        if text:
+            self._make_room(text)
+        return self._stream.write(text)
 
 
 def _describe() -> str | None:
