@@ -254,9 +254,7 @@ class Chat:
         deadline = self._command_deadline()
         if deadline is not None and now >= deadline:
             assert self._pending is not None
-            is_whole = self._pending.payload is None or self._was_prompted
-            is_accepted = is_whole and self._state is State.AWAITING_OUTCOME
-            self._events.append(CommandTimeout(self._pending, self._was_prompted, is_accepted, self._was_garbled))
+            self._events.append(CommandTimeout(self._pending, self._was_prompted, self._is_taken, self._was_garbled))
             self._advance(_Step.TIMEOUT)
             self._forget_command(State.ERROR)
 
@@ -463,6 +461,13 @@ class Chat:
         self._deadline = max(self._deadline, self._heard_at + self._timeout)
         return None
 
+    @property
+    def _is_taken(self) -> bool:
+        """The module has said OK to all of the pending command, and only the outcome is to come."""
+        assert self._pending is not None
+        is_whole = self._pending.payload is None or self._was_prompted
+        return is_whole and self._state is State.AWAITING_OUTCOME
+
     def _end_command(self, line: str) -> FinalResult:
         assert self._pending is not None
         result = FinalResult(
@@ -472,6 +477,7 @@ class Chat:
             code=error_code(line),
             responses=tuple(self._responses),
             is_misplaced=line not in SEND_OUTCOMES and self._state is State.AWAITING_OUTCOME,
+            was_taken=self._is_taken,
         )
         self._advance(_Step.RESULT)
         self._forget_command(State.IDLE)

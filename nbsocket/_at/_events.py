@@ -61,6 +61,8 @@ class FinalResult:
     responses: tuple[InfoResponse, ...] = ()
     #: An error after OK, where only SEND OK and SEND FAIL are outcomes (BC260Y-CN TCP/IP guide 1.1 §2.3.5).
     is_misplaced: bool = False
+    #: OK had come after all of the command, payload included: the module waits for nothing more of it.
+    was_taken: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,6 +119,8 @@ class Connection:
     has_late_ok: bool = False
     #: The module has answered the question for its count since, if only by a refusal: it waits for no payload.
     is_heeded: bool = False
+    #: It had said OK to all of the segment, so that it waits for none of its payload.
+    is_taken: bool = False
     #: Its outcome may still come: for how many seconds from the first look at the count, and until when.
     awaits_outcome: bool = False
     outcome_patience: float = 0.0
@@ -197,6 +199,8 @@ class Connection:
     #: QICLOSE attempts, and when CLOSE OK is overdue.
     close_tries: int = 0
     close_due: float | None = None
+    #: Since when the module has not told what the peer has acknowledged, though it was asked; None: it has.
+    untold_since: float | None = None
 
     def move(self, phase: Phase) -> None:
         """Go to another phase."""
@@ -229,7 +233,7 @@ class Connection:
 
     def wants_to_send(self, now: float) -> bool:
         """Whether a segment may go out now."""
-        if self.phase is not Phase.OPEN or self.is_in_doubt:
+        if self.phase is not Phase.OPEN or self.is_in_doubt or self.is_miscounted:
             return False
         waiting = self.segment is not None or self.lookahead is not None
         return (waiting or self.available > 0) and now >= self.ready_at

@@ -52,6 +52,10 @@ HEX_SEGMENT, RAW_SEGMENT = 512, 1024
 BOOT_REPORTS = 10.0
 #: Seconds between looks at the sockets because of lost bytes: a bad line must not be asked without end.
 DAMAGE_SIGN_INTERVAL = 10.0
+#: How a module asks for the payload of AT+QISEND. BC260Y-CN TCP/IP guide 1.1 §2.3.5.
+PROMPT = ">"
+#: Damaged lines without sound received data between them, after which the data format is asked for.
+MOST_DAMAGED = 2
 
 #: Times that bring-up is begun anew when the module restarts or falls silent in the middle of it.
 BRING_UP_TRIES = 4
@@ -144,6 +148,7 @@ class Driver:
         #: Whether the rate of the line is ours to set and to know.
         self._has_baudrate = True
         self._life: Script[Any] | None = None
+        self._damaged_in_a_row = 0
         #: What was found otherwise than needed since the driver began, in words; it was put right.
         self.corrected: tuple[str, ...] = ()
         self._life_done: Callable[[Script[Any], float], None] | None = None
@@ -469,6 +474,8 @@ class Driver:
         turn, self._turn = self._turn, None
         assert turn is not None
         self._pace.answered(now)
+        if event.ok and event.responses:
+            self._links.heed()
         self._is_rate_proven = True
         turn.finish(event, now)
 
@@ -510,6 +517,7 @@ class Driver:
             self._links.close_ok(now)
 
     def _on_received(self, event: _at.Received, now: float) -> None:
+        self._damaged_in_a_row = 0
         if self._links.is_claimed(event.socket_id):
             self._emit(Log(INFO, f"{SAID}{line_of(event)!r}"))
         else:
@@ -584,6 +592,10 @@ class Driver:
             self._emit(Log(WARNING, f"bytes were lost on the serial line: {event.reason}"))
         if not event.is_harmless:
             self._links.damaged(event.socket_id, event.is_contained, event.reason)
+            self._damaged_in_a_row += 1
+            if self._mode is Mode.RUNNING and self._damaged_in_a_row >= MOST_DAMAGED:
+                # A restart that nothing told of, or another program, may have changed how received data come.
+                self._damaged_in_a_row, self._wants_look = 0, True
         self._links.hint_at_outcome(now)
         if self._mode is Mode.RUNNING and not event.is_contained and now >= self._next_damage_sign:
             # It may have been RDY, or "closed".
@@ -600,6 +612,8 @@ class Driver:
         self._links.hint_at_outcome(now)
         self._line.strange_lines += 1
         self._line.is_numeric |= event.line in NUMERIC_RESULTS
+        if event.line == PROMPT and self._mode is Mode.RUNNING:
+            self._links.doubt_counts(now)
         self._log_strange(f"{SAID}{event.line!r}", now)
         self._see_sign(event.line, now)
 

@@ -69,6 +69,9 @@ PROBES_BOOTING = 40
 #: Seconds that the first three AT may take, and those after them: a slow module that refuses what comes before it has
 #: answered the last one would refuse for ever.
 PATIENCE, MORE_PATIENCE = 1.0, 2.5
+#: Seconds for each AT in turn, to a module that sleeps: two in a row follow soon, before it sleeps again; others have
+#: the time of a slow answer. After a refusal it is that: a strict module refuses what comes before it has answered.
+WAKING_PATIENCE = (PATIENCE, PATIENCE, PATIENCE, MORE_PATIENCE, PATIENCE, MORE_PATIENCE, MORE_PATIENCE)
 #: Seconds for the last AT of all at a rate: as long as any answer may take (BC260Y-CN TCP/IP guide 1.1 §2.3).
 LAST_PATIENCE = 5.0
 #: Seconds for the first AT at a rate that is seldom met: a port where nothing answers is to be told of soon.
@@ -479,6 +482,7 @@ def probe(
     line: LineState | None = None,
     is_quiet: bool = False,
     last: float | None = None,
+    is_waking: bool = False,
 ) -> Steps[int]:
     """Say AT until it answers; return how often it was said, 0 when there was no answer.
 
@@ -487,12 +491,15 @@ def probe(
         is_quiet: begin by asking for results. Otherwise it is done late: a module that does not answer is more often
             one that sleeps, boots, or is slow.
         last: seconds that the last try may take, where it is not as many as for those before it.
+        is_waking: it sleeps, and the first AT is lost. See :data:`WAKING_PATIENCE`.
     """
     attempt = silent = words_wanted = 0
-    is_heard = False
+    is_heard = is_refused = False
     while attempt < tries:
         attempt += 1
         seconds = patience if attempt <= 3 else MORE_PATIENCE
+        if is_waking:
+            seconds = MORE_PATIENCE if is_refused else WAKING_PATIENCE[(attempt - 1) % len(WAKING_PATIENCE)]
         if attempt == tries and last is not None:
             seconds = last
         command: Command[None] = _Probe(seconds)
@@ -509,12 +516,14 @@ def probe(
             answer: FinalResult = yield command
         except Unanswered:
             silent += 1
+            is_refused = False
             if line is not None and line.is_numeric and not is_heard:
                 # It answers, late or in numbers: the rate is right, and is not left for want of patience.
                 is_heard, patience, last = True, max(patience, PATIENCE), LAST_PATIENCE
                 tries = max(tries, attempt + PROBES_SEARCHING)
             continue
         silent = words_wanted = 0
+        is_refused = True
         if answer.ok:
             if attempt > 1:
                 # Late answers to the earlier ones may still come.
@@ -629,17 +638,20 @@ def come_back(wants_hex: bool, line: LineState) -> Steps[bool]:
 
 def wake(line: LineState) -> Steps[None]:
     """End sleep: the first command is lost, or late. Source: BC260Y-CN TCP/IP guide 1.1 §4.3.9."""
-    for _ in range(WAKING_TRIES - 1):
+    for attempt in range(WAKING_TRIES - 1):
         with suppress(Unanswered):
-            yield from _wake(line)
+            yield from _wake(line, IGNORING_TIME if attempt else 0.0)
             return
-    yield from _wake(line)
+    yield from _wake(line, IGNORING_TIME)
 
 
-def _wake(line: LineState) -> Steps[None]:
-    tries = yield from probe(PROBES_FIXED, line=line)
+def _wake(line: LineState, pause: float) -> Steps[None]:
+    """``pause``: seconds before the command, for a module that ignores what comes too soon after an answer."""
+    tries = yield from probe(PROBES_FIXED, line=line, is_waking=True)
     if not tries:
         raise make_error(ENODEV, "the module does not wake up", command="AT")
+    if pause:
+        yield Pause(pause)
     checked((yield from _insist(QSCLK(0))))
     yield from catch_up(tries)
 

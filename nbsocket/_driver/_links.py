@@ -81,6 +81,14 @@ CLOSE_TRIES = 3
 CLOSE_RETRY_TIME = 1.0
 #: Seconds that a chosen local port stays busy after its close. Source: the same, note 4.
 PORT_HOLD_TIME = 70.0
+#: Outcomes of an opening that failed, where others are about an id that is in use: name, connection, closed, time-out.
+FAILED_RESULTS = frozenset({565, 566, 567, 569})
+#: Seconds beyond its pause that an opening waits for another try only because another one has the line: longer than a
+#: close that is never confirmed.
+LONG_WAIT = 35.0
+#: Seconds for which a module that does not tell the count is asked for it before a connection whose time-out is over is
+#: given up: what the peer has acknowledged is not known meanwhile.
+COUNT_PATIENCE = 15.0
 #: Seconds until a count that is another than ours is looked at again.
 SECOND_LOOK = 2.0
 #: Seconds without a push after the line "closed", until QICLOSE ends what the module may still have to push. A program
@@ -151,6 +159,8 @@ class Links:
         #: Opened by the user's own raw commands; and those of them whose CLOSE OK is due.
         self._claimed_ids: set[int] = set()
         self._closing_claims: deque[int] = deque()
+        #: Until when it is waited for: CLOSE OK names no socket, and ours could not be told from it.
+        self._claims_closing_until = float("-inf")
         #: Those that are being opened, and until when the outcome may come, once somebody waits for it: the module may
         #: refuse another QIOPEN meanwhile.
         self._claims_opening: dict[int, float | None] = {}
@@ -303,6 +313,7 @@ class Links:
         self._claims_opening.pop(socket_id, None)
         if not is_closed:
             self._closing_claims.append(socket_id)
+            self._claims_closing_until = self.heard_at + CLOSE_TIMEOUT
             return
         self._claimed_ids.remove(socket_id)
         self._free_ids.append(socket_id)
@@ -394,6 +405,8 @@ class Links:
         yield from (due for due in self._claims_opening.values() if due is not None)
         for link in self._order:
             yield from link.timers()
+        if self._closing_claims and any(link.phase is Phase.RELEASING for link in self._order):
+            yield self._claims_closing_until
         if self._rests_until and self._rest_hinders():
             yield max(min(self._rests_until.values()), self.heard_at + QUIET_TIME)
 
@@ -405,7 +418,7 @@ class Links:
             return resend
         if self._needs_census:
             return Turn(QISTATERead(), self._take_census)
-        is_closing = self.is_closing
+        is_closing = self.is_closing or (bool(self._closing_claims) and now < self._claims_closing_until)
         for link in self._order:
             turn = self._control_turn_of(link, is_closing, now)
             if turn is not None:
@@ -440,6 +453,8 @@ class Links:
         link.socket_deadline, link.opening_at = None, now
         if link.open_deadline is None:
             link.open_deadline = now + OPEN_TIMEOUT
+        elif now > link.ready_at + LONG_WAIT:
+            link.open_deadline += now - link.ready_at  # another opening had the line
         link.is_accepted, link.unlisted, link.is_reason_wanted = False, 0, False
         link.is_hurt = link.is_mixed = False
         link.look_at, link.look_interval = now + FIRST_LOOK, FIRST_LOOK
@@ -502,6 +517,7 @@ class Links:
         for link in self._order:
             if link.phase is Phase.QUEUED and link.open_deadline is not None:
                 link.open_deadline += waited
+                link.ready_at = max(link.ready_at, now)
         return is_new
 
     def may_be_refused(self, now: float) -> bool:
@@ -620,6 +636,11 @@ class Links:
         """``+QIOPEN: id,result`` came."""
         link = self._opening
         if link is None or link.socket_id != socket_id:
+            opened = self._by_id(socket_id)
+            if result in FAILED_RESULTS and opened is not None and opened.is_tcp and opened.phase is Phase.OPEN:
+                # What was taken for its outcome was not, or was hurt on the line.
+                command = QIOPEN(socket_id, opened.service, opened.host, opened.port, opened.local_port).line
+                self._reset(opened, error_from_result(result, command))
             self._unexpected(socket_id)
             return
         if result:
@@ -775,6 +796,17 @@ class Links:
         """Data mode: what brings the module back may fill a payload that it says it refused."""
         self._segments.drop_doubtful(self._order)
 
+    def heed(self) -> None:
+        """The module has answered a question with more than OK: it waits for no payload."""
+        for link in self._order:
+            link.is_heeded |= link.is_in_doubt
+
+    def doubt_counts(self, now: float) -> None:
+        """The module has begun to wait for payload that nobody means for it: what it gets may be in any stream."""
+        for link in self._order:
+            if link.phase is Phase.OPEN and link.is_tcp:
+                link.is_miscounted, link.ack_query_at = True, now
+
     def forget_look(self) -> None:
         """A script of the module's life has the line next."""
         self._segments.forget_look()
@@ -791,11 +823,16 @@ class Links:
         if account is None:
             self.has_lost_any |= result is not None and result.code in CLOSED_RESULTS
             link.ask_again(now)
+            link.untold_since = now if link.untold_since is None else link.untold_since
+            if link.is_overdue(now) or link.is_miscounted:
+                link.ack_query_at = min(link.ack_query_at or now, now + COUNT_PATIENCE / 3)
+            is_judged = now >= link.untold_since + COUNT_PATIENCE
         else:
             link.note_ack(account.sent, account.acked, account.unacked, now)
+            link.untold_since, link.is_miscounted, is_judged = None, False, True
         if link.is_acked:
             self._flushed(link, now)
-        elif link.is_overdue(now) and not link.is_answered:
+        elif is_judged and link.is_overdue(now) and not link.is_answered:
             self._reset(
                 link, make_error(ETIMEDOUT, f"the peer acknowledged nothing for {link.user_timeout:g} s", result=569)
             )
@@ -835,6 +872,8 @@ class Links:
             if link.is_half_closed:
                 link.linger_deadline = now + link.linger
             link.put_off_end(now, now + self._end_delay)
+            if link.close_due is not None:
+                link.close_due = now + CLOSE_TIMEOUT  # CLOSE OK is behind what it has yet to push
             self._emit(DataReceived(link.key, data))
         elif link.phase is Phase.OPENING or link.is_end_told or not link.key:
             link.is_mixed = True

@@ -85,8 +85,9 @@ class Lookout:
 
     def deadline(self) -> float | None:
         """When the next look is due."""
-        moments = [link.keepalive_due for link in self._links.open_links()]
-        moments.append(self._look_at if self._sign is not None else None)
+        if self._sign is not None:
+            return self._look_at
+        moments = (link.keepalive_due for link in self._links.open_links())
         return min((moment for moment in moments if moment is not None), default=None)
 
     def keepalive_turn(self, now: float) -> Turn | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from nbsocket._at import CEREGRead, CPINRead, FinalResult, Registration, RegistrationStatus, RemoteProtocolError
+from nbsocket._at import CEREGRead, CPINRead, Registration, RegistrationStatus, RemoteProtocolError
 from nbsocket._dataclass import dataclass
-from nbsocket._driver._script import Steps
+from nbsocket._driver._script import Steps, asked
 
 __all__ = [
     "DENIED",
@@ -120,7 +120,7 @@ class NetworkState:
 def ask_registration(network: NetworkState) -> Steps[RegistrationStatus | None]:
     """Ask how it is registered; None when it is not told."""
     for _ in range(QUERY_TRIES):
-        answer: FinalResult = yield CEREGRead()
+        answer = yield from asked(CEREGRead())
         if not answer.ok:
             network.stat, network.sim = None, SIM_ERRORS.get(answer.code or 0, network.sim)
             return None
@@ -137,7 +137,7 @@ def ask_registration(network: NetworkState) -> Steps[RegistrationStatus | None]:
 
 def look_at_sim(network: NetworkState) -> Steps[bool]:
     """Ask whether the SIM card is what is missing; give whether it is ready."""
-    answer: FinalResult = yield CPINRead()
+    answer = yield from asked(CPINRead())
     if not answer.ok:
         network.sim = SIM_ERRORS.get(answer.code or 0, network.sim)
         return False

@@ -39,7 +39,7 @@ from nbsocket._at import (
 from nbsocket._dataclass import dataclass
 from nbsocket._driver._late import LateOutcomes
 from nbsocket._driver._network import REGISTERED, NetworkState, ask_registration, look_at_sim
-from nbsocket._driver._script import Await, Steps, Unanswered
+from nbsocket._driver._script import Await, Steps, Unanswered, asked
 from nbsocket._driver._values import DnsServers, ModuleInfo, ModuleSettings, NetworkStatus, SocketState
 from nbsocket._errors import RESULT_CODES, error_from_result, make_error
 
@@ -203,9 +203,9 @@ def read_address() -> Steps[tuple[bool, str | None]]:
 
     Gives whether the module tells addresses at all, and the address.
     """
-    answer: FinalResult = yield CGPADDR("?")
+    answer = yield from asked(CGPADDR("?"))
     if not answer.ok:
-        answer = yield CGPADDR()
+        answer = yield from asked(CGPADDR())
     if not answer.ok:
         return False, None
     try:
@@ -250,9 +250,9 @@ class GetInfo(Plain):
     """Gives a :class:`ModuleInfo`."""
 
     def steps(self, surroundings: Surroundings) -> Steps[ModuleInfo]:
-        identity: list[str] = list(checked((yield ATI())))
-        revision = str(checked((yield CGMR())))
-        serial: FinalResult = yield CGSN()
+        identity: list[str] = list(checked((yield from asked(ATI()))))
+        revision = str(checked((yield from asked(CGMR()))))
+        serial = yield from asked(CGSN())
         imei = str(checked(serial)) if serial.ok else ""
         manufacturer, model = (*identity, "", "")[:2]
         return ModuleInfo(manufacturer, model, revision.removeprefix("Revision:").strip(), imei)
@@ -267,7 +267,7 @@ class GetStatus(Plain):
         yield from ask_registration(network)
         if network.stat not in REGISTERED:
             yield from look_at_sim(network)
-        signal: FinalResult = yield CSQ()
+        signal = yield from asked(CSQ())
         rssi: int | None = checked(signal).dbm if signal.ok else None
         _, address = yield from read_address()
         return NetworkStatus(network.stat in REGISTERED, network.describe(), rssi, address)
@@ -278,13 +278,13 @@ class GetSettings(Plain):
     """Gives :class:`ModuleSettings`. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.1, §4.1."""
 
     def steps(self, surroundings: Surroundings) -> Steps[ModuleSettings]:
-        formats = checked((yield QICFGRead()))
+        formats = checked((yield from asked(QICFGRead())))
         sleep_mode = surroundings.found_sleep_mode
         if sleep_mode is None:
-            sleep: FinalResult = yield QSCLKRead()
+            sleep = yield from asked(QSCLKRead())
             sleep_mode = checked(sleep) if sleep.ok else None
-        stored: FinalResult = yield IPRRead()
-        saving: FinalResult = yield CPSMSRead()
+        stored = yield from asked(IPRRead())
+        saving = yield from asked(CPSMSRead())
         mode: int | None = checked(saving) if saving.ok else None
         return ModuleSettings(
             send_format="hex" if formats.send_hex else "text",
@@ -303,7 +303,7 @@ class GetDnsServers(Plain):
     needs_network: ClassVar[bool] = True
 
     def steps(self, surroundings: Surroundings) -> Steps[DnsServers]:
-        return DnsServers(*checked((yield QIDNSCFGRead())))
+        return DnsServers(*checked((yield from asked(QIDNSCFGRead()))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,7 +361,7 @@ class GetClock(Plain):
     """Gives the module's clock, a datetime in UTC. Source: answer to AT+CCLK?."""
 
     def steps(self, surroundings: Surroundings) -> Steps[datetime]:
-        moment: datetime = checked((yield CCLKRead()))
+        moment: datetime = checked((yield from asked(CCLKRead())))
         return moment
 
 
@@ -381,7 +381,7 @@ class GetSockets(Plain):
             command = QISTATE(self.socket_id)
         elif self.context_id is not None:
             command = QISTATEContext(self.context_id)
-        rows = checked((yield command))
+        rows = checked((yield from asked(command)))
         own = surroundings.own_socket_ids
         return [
             SocketState(
@@ -409,4 +409,4 @@ class GetUnacked(Plain):
         socket_id = surroundings.socket_id_of(self.key)
         if socket_id is None:
             raise make_error(EINVAL, "the connection is not open in the module")
-        return int(checked((yield QISENDQuery(socket_id))).unacked)
+        return int(checked((yield from asked(QISENDQuery(socket_id)))).unacked)

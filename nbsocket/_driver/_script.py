@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator
+from contextlib import suppress
 from errno import EIO, ETIMEDOUT
 from typing import Any, Generic, TypeVar
 
@@ -18,7 +19,7 @@ from nbsocket._at import Command, FinalResult
 from nbsocket._dataclass import dataclass
 from nbsocket._errors import make_error
 
-__all__ = ["Await", "Pause", "Report", "Script", "SetRate", "Step", "Steps", "Unanswered", "Write"]
+__all__ = ["Await", "Pause", "Report", "Script", "SetRate", "Step", "Steps", "Unanswered", "Write", "asked"]
 
 T = TypeVar("T")
 
@@ -72,6 +73,20 @@ Step = Command[Any] | Pause | Await | SetRate | Write | Report
 Steps = Generator[Step, Any, T]
 
 
+#: Times that a question is asked while there is no answer; the caller's time-out may end it sooner.
+QUESTION_TRIES = 3
+
+
+def asked(command: Command[Any]) -> Steps[FinalResult]:
+    """Give a question; again where the module gave no answer: it may have ignored it, coming soon after an answer."""
+    for _ in range(QUESTION_TRIES - 1):
+        with suppress(Unanswered):
+            answer: FinalResult = yield command
+            return answer
+    last: FinalResult = yield command
+    return last
+
+
 class Script(Generic[T]):
     """A running generator: its step, its mailbox and its outcome."""
 
@@ -121,6 +136,12 @@ class Script(Generic[T]):
     def port_step_done(self, now: float) -> None:
         """What ``port_step`` wanted was done."""
         self._advance(None, now)
+
+    def take_mail(self) -> list[object]:
+        """Return what came and was not asked for, and forget it."""
+        mail = list(self._mailbox)
+        self._mailbox.clear()
+        return mail
 
     def offer(self, event: object, now: float) -> bool:
         """Take an event if the script listens to its class; return whether it did."""

@@ -211,6 +211,7 @@ class Segments:
             self._give_up(link, None, "no answer")
             return
         self._doubt(link, now)
+        link.is_taken = result.was_taken if result is not None else timeout is not None and timeout.was_accepted
         if result is None:
             is_lost = timeout is not None and not (timeout.was_accepted or timeout.was_garbled)
             link.awaits_outcome, link.outcome_patience = True, LOST_COMMAND if is_lost else LATE_OUTCOME
@@ -270,7 +271,7 @@ class Segments:
         Not where it has taken the payload whole, nor where it has answered a question since: it waits for none.
         """
         for link in tuple(links):
-            is_proven = link.awaits_outcome or link.is_heeded
+            is_proven = link.is_taken or link.is_heeded
             if link.phase is Phase.OPEN and link.is_in_doubt and not is_proven:
                 self._give_up(link, None, "no answer")
 

@@ -171,6 +171,10 @@ class Tasks:
                 self._make_script(task).start(now)
             if task.script is not None and not task.is_in_flight and task.script.command is not None:
                 task.is_in_flight = True
+                for event in task.script.take_mail():
+                    # What comes before a command has gone out is not the outcome of it.
+                    if type(event) in _LAST_LINES:
+                        self._late[_LAST_LINES[type(event)]].came()
                 return Turn(task.script.command, partial(self._answered, task))
         return None
 

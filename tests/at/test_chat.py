@@ -61,12 +61,18 @@ DATA = QISENDData(0, b"hello")
 OPEN = QISENDOpen(0, b"hello")
 
 
-def done(command: Command[Any], text: str = "OK", *responses: InfoResponse, code: int | None = None) -> FinalResult:
-    return FinalResult(command, text in ("OK", "SEND OK"), text, code, responses)
+def done(
+    command: Command[Any],
+    text: str = "OK",
+    *responses: InfoResponse,
+    code: int | None = None,
+    was_taken: bool = False,
+) -> FinalResult:
+    return FinalResult(command, text in ("OK", "SEND OK"), text, code, responses, was_taken=was_taken)
 
 
 def misplaced(command: Command[Any], text: str, code: int) -> FinalResult:
-    return FinalResult(command, False, text, code, is_misplaced=True)
+    return FinalResult(command, False, text, code, is_misplaced=True, was_taken=True)
 
 
 @dataclass(frozen=True)
@@ -101,7 +107,7 @@ CASES = [
         "echo of a send",
         HEX,
         b'AT+QISEND=0,3,"313233"\r\r\nOK\r\n\r\nSEND OK\r\n',
-        [Echo(HEX.line), done(HEX, "SEND OK")],
+        [Echo(HEX.line), done(HEX, "SEND OK", was_taken=True)],
     ),
     Case("echo of another", AT(), b"ATE0\r\r\nOK\r\n", [UnknownLine("ATE0"), done(AT())]),
     Case(
@@ -191,18 +197,28 @@ CASES = [
     ),
     Case("ready meanwhile", AT(), b"\r\nRDY\r\n", [Ready()], State.PENDING),
     # Hex sends.
-    Case("send", HEX, b"\r\nOK\r\n\r\nSEND OK\r\n", [done(HEX, "SEND OK")]),
+    Case("send", HEX, b"\r\nOK\r\n\r\nSEND OK\r\n", [done(HEX, "SEND OK", was_taken=True)]),
     Case("send, half", HEX, b"\r\nOK\r\n", [], State.AWAITING_OUTCOME),
     Case("send, no ok", HEX, b"\r\nSEND OK\r\n", [done(HEX, "SEND OK")]),
-    Case("send fails", HEX, b"\r\nOK\r\n\r\nSEND FAIL\r\n", [done(HEX, "SEND FAIL")]),
+    Case("send fails", HEX, b"\r\nOK\r\n\r\nSEND FAIL\r\n", [done(HEX, "SEND FAIL", was_taken=True)]),
     Case("send fails, no ok", HEX, b"\r\nSEND FAIL\r\n", [done(HEX, "SEND FAIL")]),
     Case("send, error", HEX, b"\r\nERROR\r\n", [done(HEX, "ERROR")]),
     Case("send, error after ok", HEX, b"\r\nOK\r\n\r\n+CME ERROR: 558\r\n", [misplaced(HEX, "+CME ERROR: 558", 558)]),
-    Case("send, two oks", HEX, b"OK\r\nOK\r\nSEND OK\r\n", [StrayResult("OK"), done(HEX, "SEND OK")]),
+    Case("send, two oks", HEX, b"OK\r\nOK\r\nSEND OK\r\n", [StrayResult("OK"), done(HEX, "SEND OK", was_taken=True)]),
     Case("no prompt for hex", HEX, b"\r\n> \r\n", [UnknownLine(">")], State.PENDING),
-    Case("URC between", HEX, b"\r\nOK\r\n" + TRAILING + b"\r\nSEND OK\r\n", [PeerClosed(4), done(HEX, "SEND OK")]),
+    Case(
+        "URC between",
+        HEX,
+        b"\r\nOK\r\n" + TRAILING + b"\r\nSEND OK\r\n",
+        [PeerClosed(4), done(HEX, "SEND OK", was_taken=True)],
+    ),
     Case("send outcome for another", AT(), b"\r\nSEND OK\r\n\r\nOK\r\n", [StrayResult("SEND OK"), done(AT())]),
-    Case("raw send", Raw('AT+QISEND=0,1,"A"'), b"OK\r\nSEND OK\r\n", [done(Raw('AT+QISEND=0,1,"A"'), "SEND OK")]),
+    Case(
+        "raw send",
+        Raw('AT+QISEND=0,1,"A"'),
+        b"OK\r\nSEND OK\r\n",
+        [done(Raw('AT+QISEND=0,1,"A"'), "SEND OK", was_taken=True)],
+    ),
     Case(
         "query",
         QISENDQuery(0),
@@ -234,7 +250,7 @@ CASES = [
     ),
     Case("late send fail", DATA, b"\r\nSEND FAIL\r\n", [StrayResult("SEND FAIL")], State.PENDING),
     Case("fails without a prompt", DATA, b"\r\nOK\r\n\r\nSEND FAIL\r\n", [done(DATA, "SEND FAIL")]),
-    Case("data", DATA, b"\r\nOK\r\n\r\nSEND OK\r\n", [done(DATA, "SEND OK")], is_sent=True),
+    Case("data", DATA, b"\r\nOK\r\n\r\nSEND OK\r\n", [done(DATA, "SEND OK", was_taken=True)], is_sent=True),
     Case("data, no ok", DATA, b"\r\nSEND OK\r\n", [done(DATA, "SEND OK")], is_sent=True),
     Case("data, half", DATA, b"\r\nOK\r\n", [], State.AWAITING_OUTCOME, is_sent=True),
     Case("data fails", DATA, b"\r\nSEND FAIL\r\n", [done(DATA, "SEND FAIL")], is_sent=True),

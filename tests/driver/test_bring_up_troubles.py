@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Literal
 
 import pytest
 
@@ -808,3 +809,84 @@ def test_moments_of_the_log_follow_from_the_clock_that_is_handed_in() -> None:
             module.run(1.0)
         logs.append(module.bench.logs)
     assert all(first == second for first, second in pairwise(logs))
+
+
+@pytest.mark.parametrize("data_format", ["hex", "raw"])
+def test_format_is_asked_for_when_all_that_is_received_is_damaged(data_format: Literal["hex", "raw"]) -> None:
+    """A restart that nothing has told of has changed how received data come. Simulation seed 16011492."""
+    is_hex = data_format == "hex"
+    right, wrong = ("1,1", "1,0") if is_hex else ("0,0", "0,1")
+    push = '+QIURC: "recv",{},8,"' + ("abcdefgh" if is_hex else b"abcdefgh".hex()) + '"'
+    form = 'AT+QICFG="dataformat"'
+    module = Responder(Bench(Settings(data_format=data_format, baudrate=115200)))
+    module.answers[form] = (f'+QICFG: "dataformat",{right}', "OK")
+    assert module.open(5.0)
+    bench = module.bench
+    for socket_id in range(2):
+        bench.driver.open("TCP", "10.0.0.9", 80, 0, Pile(), bench.now)
+        module.run(0.0)
+        module.say(f"+QIOPEN: {socket_id},0")
+        module.run(0.0)
+    module.answers[form] = lambda: (
+        f'+QICFG: "dataformat",{right if f"{form},{right}" in module.lines else wrong}',
+        "OK",
+    )
+    module.answers["AT+QISTATE?"] = ('+QISTATE: 1,"TCP","10.0.0.9",80,0,2,0,1', "OK")
+    module.answers["AT+QICLOSE=0"] = ("OK", "CLOSE OK")
+    count = len(module.lines)
+    module.say(push.format(0))
+    module.run(15.0)
+    assert form not in module.lines[count:], "it may be bytes that were lost"
+    module.say(push.format(1))
+    module.run(15.0)
+    assert module.lines.count(f"{form},{right}") == 1
+
+
+def test_radio_that_is_not_switched_on_is_told_to_again_soon() -> None:
+    """After a silent restart, by a command that may be ignored. Simulation seed 16052650."""
+    module = Responder(Bench(Settings(baudrate=115200, attach_timeout=100.0)))
+    is_on = [True, False]
+    module.answers["AT+CFUN?"] = lambda: (f"+CFUN: {int(is_on[0])}", "OK")
+    module.answers["AT+CEREG?"] = lambda: (f"+CEREG: 1,{1 if is_on[1] else 0}", "OK")
+    module.answers["AT+CGPADDR?"] = lambda: ('+CGPADDR: 5,"10.1.2.3"', "OK") if is_on[1] else ("+CGPADDR: 5", "OK")
+
+    def switch_on() -> tuple[str, ...]:
+        if module.lines.count("AT+CFUN=1") == 1:
+            return ("",)
+        is_on[:] = [True, True]
+        return ("OK",)
+
+    module.answers["AT+CFUN=1"] = switch_on
+    module.bench.driver.port_opened(module.bench.now)
+    module.run(1.0)
+    is_on[0] = False
+    assert module.run(90.0, lambda: module.bench.driver.is_ready)
+
+
+def test_sleeper_that_sleeps_again_soon_wakes_up() -> None:
+    """It is slow, refuses what comes too soon, and ignores what follows at once. Simulation seed 16030537."""
+    bench = Bench(Settings(baudrate=115200, power="psm"))
+    bench.start()
+    bench.dialog(("AT+QSCLK=1", "OK"))
+    bench.say('+QNBIOTEVENT: "ENTER DEEPSLEEP"')
+    bench.driver.submit(RawCommand("AT+CSQ"), None, bench.now)
+    bench.expect("AT")
+    bench.say('+QNBIOTEVENT: "EXIT DEEPSLEEP"')
+    bench.advance(1.0)
+    bench.expect("AT")
+    bench.advance(1.0)
+    bench.expect("AT")
+    bench.say("ERROR", "OK")
+    bench.advance(0.5)
+    bench.expect("AT")
+    bench.say('+QNBIOTEVENT: "ENTER DEEPSLEEP"')
+    bench.advance(2.5)
+    bench.expect("AT")
+    bench.say('+QNBIOTEVENT: "EXIT DEEPSLEEP"')
+    bench.advance(1.0)
+    bench.expect("AT")
+    bench.advance(2.4)
+    bench.expect()
+    bench.say("OK")
+    bench.advance(0.5)
+    bench.dialog(("AT+QSCLK=0", "OK"))

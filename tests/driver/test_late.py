@@ -49,6 +49,35 @@ def told(address: str) -> tuple[str, str]:
     return "+QIDNSGIP: 0,1,0", f"+QIDNSGIP: {address}"
 
 
+def test_outcome_that_came_in_place_of_the_ok_is_not_that_of_the_next_try(bench: Bench) -> None:
+    """Else the next try's own would be taken for another name's. Simulation seed 16067859."""
+    bench.driver.submit(Resolve("a.example"), None, bench.now)
+    bench.expect(A)
+    bench.say(*told("10.0.0.1"))
+    bench.advance(5.0)
+    bench.dialog(*BACK)
+    bench.driver.submit(Resolve("b.example"), None, bench.now)
+    bench.dialog((A, "OK"))
+    bench.advance(61.0)
+    assert isinstance(bench.events[0], RequestFailed), "nothing is owed for it any more"
+
+
+def test_names_asked_one_after_the_other_get_their_own_answers(bench: Bench) -> None:
+    bench.driver.submit(Resolve("a.example"), None, bench.now)
+    bench.driver.submit(Resolve("b.example"), None, bench.now)
+    bench.expect(A)
+    bench.say(*told("10.0.0.1"))
+    bench.advance(5.0)
+    bench.dialog(*BACK, (A, "OK"))
+    bench.no_events()
+    bench.say(*told("10.0.0.1"))
+    assert bench.take(RequestDone).value == ["10.0.0.1"]
+    bench.dialog((B, "OK"))
+    bench.no_events()
+    bench.say(*told("10.0.0.2"))
+    assert bench.take(RequestDone).value == ["10.0.0.2"]
+
+
 def refuse(bench: Bench, answer: str = "ERROR") -> None:
     """The look-up of a.example is answered so, and whoever asked loses patience."""
     request = bench.driver.submit(Resolve("a.example"), None, bench.now)

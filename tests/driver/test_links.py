@@ -15,11 +15,14 @@ from nbsocket._driver import (
     DataReceived,
     PeerClosed,
     RawCommand,
+    RequestDone,
     Resolve,
     Settings,
 )
 from nbsocket._driver._links import (
     CLOSE_RETRY_TIME,
+    CLOSE_TIMEOUT,
+    COUNT_PATIENCE,
     END_DELAY,
     END_PATIENCE,
     ID_REST,
@@ -675,6 +678,53 @@ def test_module_that_pushed_after_an_end_is_given_longer(bench: Bench) -> None:
     assert bench.take(PeerClosed).key == key
 
 
+def test_close_that_waits_behind_pushes_is_not_given_again(bench: Bench) -> None:
+    """At 9600 baud what the module has yet to push takes longer than CLOSE OK may. Simulation seed 16062776."""
+    bench.open()
+    bench.say('+QIURC: "closed",0')
+    bench.advance(END_DELAY)
+    bench.dialog(("AT+QICLOSE=0", "OK"))
+    for _ in range(8):
+        bench.feed(b'\r\n+QIURC: "recv",0,512,"' + b"61" * 250)
+        bench.advance(2.0)
+        bench.feed(b"61" * 262 + b'"\r\n')
+        bench.expect()
+    assert [type(event) for event in bench.events] == [DataReceived] * 8
+    bench.say("CLOSE OK")
+    assert [type(event) for event in bench.events[8:]] == [PeerClosed, ConnectionEnded]
+    bench.expect()
+
+
+def test_close_waits_for_that_of_the_users_own_socket(bench: Bench) -> None:
+    """CLOSE OK names no socket. Simulation seed 16095499."""
+    keys = [bench.open(), bench.open()]
+    bench.driver.submit(RawCommand('AT+QIOPEN=0,2,"TCP","10.0.0.7",7'), None, bench.now)
+    bench.dialog(('AT+QIOPEN=0,2,"TCP","10.0.0.7",7', "OK", "+QIOPEN: 2,0"))
+    bench.driver.abort(keys[0], bench.now)
+    bench.driver.submit(RawCommand("AT+QICLOSE=2"), None, bench.now)
+    bench.driver.abort(keys[1], bench.now)
+    bench.dialog(("AT+QICLOSE=0", "OK"), ("AT+QICLOSE=2", "OK"))
+    bench.say("CLOSE OK")
+    bench.expect()
+    bench.say("CLOSE OK")
+    bench.dialog(("AT+QICLOSE=1", "OK", "CLOSE OK"))
+    assert sum(isinstance(event, ConnectionEnded) for event in bench.events) == 2
+    assert bench.driver.is_at_rest and len(bench.driver._links._free_ids) == 5
+
+
+def test_close_does_not_wait_for_ever_for_that_of_the_users_own_socket(bench: Bench) -> None:
+    key = bench.open()
+    bench.driver.submit(RawCommand('AT+QIOPEN=0,2,"TCP","10.0.0.7",7'), None, bench.now)
+    bench.dialog(('AT+QIOPEN=0,2,"TCP","10.0.0.7",7', "OK", "+QIOPEN: 2,0"))
+    bench.driver.submit(RawCommand("AT+QICLOSE=2"), None, bench.now)
+    bench.dialog(("AT+QICLOSE=2", "OK"))
+    bench.driver.abort(key, bench.now)
+    bench.expect()
+    bench.advance(CLOSE_TIMEOUT)
+    bench.dialog(("AT+QICLOSE=0", "OK", "CLOSE OK"))
+    bench.take(RequestDone)
+
+
 def test_payload_that_has_begun_to_come_is_not_cut_off_by_the_end(bench: Bench) -> None:
     """At 9600 baud a payload takes longer than the end is waited for."""
     key = bench.open()
@@ -1288,6 +1338,47 @@ def test_unacknowledged_data_is_asked_about_and_ends_the_connection(bench: Bench
     assert isinstance(bench.take(ConnectionReset).error, TimeoutError)
     assert 29.0 <= bench.now - began <= 32.0
     assert 2 <= questions <= 6
+
+
+def test_unacknowledged_is_only_what_the_module_says_is(bench: Bench) -> None:
+    """The first question comes after the time-out, as others had the line, and is lost. Simulation seed 16014866."""
+    source = Pile()
+    key = bench.open(source)
+    bench.driver.set_option(key, "user_timeout", 20.0)
+    bench.write(key, source, b"one")
+    bench.expect('AT+QISEND=0,3,"6F6E65"')
+    bench.say("OK", "SEND OK")
+    end = bench.now + 19.9
+    while bench.now < end:
+        bench.advance(0.1)
+        if bench.sent() == b"AT+QISEND=0,0\r":
+            bench.say("+QISEND: 3,0,3", "OK")
+    bench.advance(0.2)
+    bench.expect("AT+QISEND=0,0")
+    bench.advance(5.0)
+    bench.dialog(("AT", "OK"), ('AT+QICFG="dataformat"', '+QICFG: "dataformat",1,1', "OK"))
+    bench.no_events()
+    bench.advance(5.0)
+    bench.dialog(("AT+QISEND=0,0", "+QISEND: 3,3,0", "OK"))
+    bench.advance(600.0)
+    bench.no_events()
+
+
+def test_module_that_does_not_tell_what_is_acknowledged_is_not_asked_for_ever(bench: Bench) -> None:
+    source = Pile()
+    key = bench.open(source)
+    bench.driver.set_option(key, "user_timeout", 20.0)
+    bench.write(key, source, b"one")
+    bench.expect('AT+QISEND=0,3,"6F6E65"')
+    bench.say("OK", "SEND OK")
+    began, questions = bench.now, 0
+    while not bench.events and bench.now < began + 60.0:
+        bench.advance(1.0)
+        if bench.sent() == b"AT+QISEND=0,0\r":
+            questions += 1
+            bench.say("ERROR")
+    assert bench.take(ConnectionReset).error.errno == errno.ETIMEDOUT
+    assert bench.now <= began + 20.0 + COUNT_PATIENCE + 1.0 and 3 <= questions <= 10
 
 
 def test_acknowledged_connection_is_silent(bench: Bench) -> None:

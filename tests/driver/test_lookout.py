@@ -334,6 +334,19 @@ def test_keepalive_leaves_a_slow_module_time_for_the_rest(bench: Bench) -> None:
     bench.expect('AT+QISEND=0,1,"78"')
 
 
+def test_keepalive_asks_on_after_a_question_that_stays_unanswered(bench: Bench) -> None:
+    """As when the module restarts in the middle of its answer. Simulation seed 16085968."""
+    key = bench.open()
+    bench.driver.set_option(key, "keepalive", 1.0)
+    bench.advance(1.0)
+    bench.expect("AT+QISTATE?")
+    bench.advance(5.0)
+    bench.dialog(("AT", "OK"), ('AT+QICFG="dataformat"', '+QICFG: "dataformat",1,1', "OK"))
+    bench.advance(LOOK_PAUSE)
+    bench.dialog(("AT+QISTATE?", "OK"), ("AT+QISTATE?", "OK"))
+    assert bench.take(ConnectionReset).key == key
+
+
 def test_radio_that_a_silent_restart_has_switched_off_is_switched_on(bench: Bench) -> None:
     bench.say("+CEREG: 0")
     lines: list[str] = []

@@ -6,7 +6,15 @@ import errno
 
 import pytest
 
-from nbsocket._driver import Connected, ConnectFailed, ConnectionEnded, DataReceived, PeerClosed, Settings
+from nbsocket._driver import (
+    Connected,
+    ConnectFailed,
+    ConnectionEnded,
+    ConnectionReset,
+    DataReceived,
+    PeerClosed,
+    Settings,
+)
 from nbsocket._driver._opening import ABSENT_TIME, FIRST_LOOK
 from tests.driver.bench import ATTACH, Bench, Pile
 
@@ -325,6 +333,41 @@ def test_id_in_use_is_told_when_asked(bench: Bench) -> None:
     bench.advance(1.1)
     bench.dialog(('AT+QIOPEN=0,1,"TCP","10.0.0.9",80', "OK", "+QIOPEN: 1,0"))
     bench.take(Connected)
+
+
+def test_wait_for_anothers_opening_is_not_taken_from_ones_own_time(bench: Bench) -> None:
+    """One that was refused for a moment waits while another connects for a minute. Simulation seed 16048711."""
+    first = begin(bench)
+    bench.dialog((OPEN, "+CME ERROR: 568"), ("AT+QICLOSE=0", "OK", "CLOSE OK"))
+    bench.driver.open("TCP", "10.0.0.9", 81, 0, Pile(), bench.now)
+    bench.dialog(('AT+QIOPEN=0,1,"TCP","10.0.0.9",81', "OK"))
+    began = bench.now
+    while bench.now < began + 60.0:
+        bench.advance(1.0)
+        if line := bench.sent():
+            assert line == b"AT+QISTATE=1,1\r"
+            bench.say('+QISTATE: 1,"TCP","10.0.0.9",81,0,1,0,1', "OK")
+    bench.say("+QIOPEN: 1,569")
+    bench.events.clear()
+    bench.dialog(("AT+QICLOSE=1", "OK", "CLOSE OK"))
+    bench.dialog(('AT+QIOPEN=0,2,"TCP","10.0.0.9",80', "+CME ERROR: 568"))
+    assert not any(isinstance(event, ConnectFailed) for event in bench.events), "it was tried for a moment only"
+    bench.dialog(("AT+QICLOSE=2", "OK", "CLOSE OK"))
+    bench.advance(5.0)
+    bench.dialog(('AT+QIOPEN=0,3,"TCP","10.0.0.9",80', "OK", "+QIOPEN: 3,0"))
+    assert next(event for event in bench.events if isinstance(event, Connected)).key == first
+
+
+def test_refusal_after_what_was_taken_for_the_outcome_is_a_reset(bench: Bench) -> None:
+    """A line that says that it is open was not meant. Simulation seed 16205492."""
+    key = begin(bench)
+    bench.dialog((OPEN, "OK", "+QIOPEN: 0,0"))
+    bench.take(Connected)
+    bench.advance(30.0)
+    bench.say("+QIOPEN: 0,569")
+    reset = bench.take(ConnectionReset)
+    assert reset.key == key and reset.error.errno == errno.ETIMEDOUT
+    bench.dialog(("AT+QICLOSE=0", "OK", "CLOSE OK"))
 
 
 def test_firmware_that_does_not_tell_is_asked_once(bench: Bench) -> None:

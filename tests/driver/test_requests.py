@@ -34,6 +34,7 @@ from nbsocket._driver import (
     SyncTime,
 )
 from tests.driver.bench import Bench, Pile
+from tests.driver.responder import HEALTHY, Responder
 
 
 @pytest.fixture
@@ -436,3 +437,17 @@ def test_users_own_format_is_known_where_the_command_tells_it(bench: Bench, comm
     if not is_contained:
         assert bench.take(ConnectionReset).key == other
     bench.no_events()
+
+
+@pytest.mark.parametrize("ignored", ["AT+CEREG?", "AT+CSQ", "AT+CGPADDR?"])
+def test_status_is_asked_for_again_where_a_command_was_ignored(ignored: str) -> None:
+    """Some modules ignore what comes within a second of an answer. Simulation seed 16032693."""
+    module = Responder(Bench())
+    assert module.open(5.0)
+    answers = iter([("",)])
+    healthy = HEALTHY[ignored]
+    module.answers[ignored] = lambda: next(answers, healthy)
+    module.bench.driver.submit(GetStatus(), None, module.bench.now)
+    module.run(10.0)
+    done = next(event for event in module.bench.events if isinstance(event, RequestDone))
+    assert done.value == NetworkStatus(True, "registered, home network", -73, "10.1.2.3")

@@ -12,6 +12,7 @@ from nbsocket._driver import (
     ConnectionReset,
     DatagramsLost,
     DataReceived,
+    GetClock,
     PeerClosed,
     RawCommand,
     Settings,
@@ -256,6 +257,91 @@ def test_refused_data_mode_send_outlives_another_commands_silence(raw: Bench, an
     assert not any(isinstance(event, ConnectionReset) for event in raw.events)
     raw.dialog((COUNT, "+QISEND: 0,0,0", "OK"))
     raw.expect("AT+QISEND=0,3")
+
+
+def test_data_mode_send_that_failed_after_its_ok_outlives_a_silence(raw: Bench) -> None:
+    """The module had taken the payload whole, so it does not wait for any. Simulation seed 16040024."""
+    source = Pile()
+    key = raw.open(source)
+    raw.write(key, source, b"one")
+    raw.dialog(("AT+QISEND=0,3",))
+    raw.feed(b"\r\n> ")
+    assert raw.sent() == b"one"
+    raw.say("OK", "SEND FAIL")
+    raw.expect(COUNT)
+    raw.advance(5.1)
+    raw.dialog(("AT", "OK"), ('AT+QICFG="dataformat"', '+QICFG: "dataformat",0,0', "OK"))
+    assert not any(isinstance(event, ConnectionReset) for event in raw.events)
+    raw.dialog((COUNT, "+QISEND: 0,0,0", "OK"))
+    raw.expect("AT+QISEND=0,3")
+
+
+def test_data_mode_send_that_failed_before_its_prompt_is_given_up_when_the_module_falls_silent() -> None:
+    """SEND FAIL was another program's, and what was asked next has become payload. Simulation seed 16069886."""
+    raw = Bench(Settings(data_format="raw", baudrate=115200))
+    raw.driver.port_opened(raw.now)
+    form = ('AT+QICFG="dataformat"', '+QICFG: "dataformat",0,0', "OK")
+    orphan = ("AT+QISTATE?", '+QISTATE: 4,"TCP","10.0.0.9",7,0,2,0,1', "OK")
+    raw.dialog(*BRING_UP[:4], form, BRING_UP[5], orphan, ("AT+QICLOSE=4", "OK", "CLOSE OK"), *ATTACH)
+    source = Pile()
+    key = raw.open(source)
+    raw.write(key, source, b"one")
+    raw.dialog(("AT+QISEND=0,3", "OK"))
+    raw.say("SEND FAIL")
+    raw.dialog((COUNT, "SEND OK"))
+    raw.advance(5.1)
+    raw.dialog(("AT", "OK"))
+    reset = next(event for event in raw.events if isinstance(event, ConnectionReset))
+    assert reset.key == key
+
+
+def test_prompt_that_nobody_asked_for_has_every_count_looked_at(bench: Bench) -> None:
+    """A command that was hurt has become a send, and what followed its payload: five bytes, as many as are written
+    next. Simulation seed 16201194."""
+    source = Pile()
+    key = bench.open(source)
+    bench.driver.submit(GetClock(), None, bench.now)
+    bench.expect("AT+CCLK?")
+    bench.feed(b"\r\n> ")
+    bench.advance(5.1)
+    bench.write(key, source, b"12345")
+    bench.expect("AT")
+    bench.say("OK", "SEND OK")
+    bench.dialog(MARKER, (COUNT, "+QISEND: 5,5,0", "OK"))
+    assert next(event for event in bench.events if isinstance(event, ConnectionReset)).key == key
+    bench.expect("AT+QICLOSE=0")
+
+
+def test_prompt_that_nobody_asked_for_costs_a_question(bench: Bench) -> None:
+    source = Pile()
+    key = bench.open(source)
+    bench.feed(b"\r\n> ")
+    bench.advance(3.1)
+    bench.dialog((COUNT, "ERROR"))
+    bench.write(key, source, b"one")
+    bench.expect()
+    bench.advance(5.1)
+    bench.dialog((COUNT, "+QISEND: 0,0,0", "OK"), (ONE, "OK", "SEND OK"))
+    bench.no_events()
+
+
+def test_answer_to_any_question_shows_that_no_payload_is_waited_for(raw: Bench) -> None:
+    """Two sends are refused, and the second one's count is not told. Simulation seed 16202590."""
+    source, datagrams = Pile(), Pile(is_stream=False)
+    other = raw.open(datagrams, "UDP")
+    key = raw.open(source)
+    raw.write(other, datagrams, b"two")
+    raw.dialog(("AT+QISEND=0,3", "+CME ERROR: 568"), (COUNT, "+QISEND: 0,0,0", "OK"))
+    raw.advance(0.2)
+    raw.write(key, source, b"one")
+    raw.expect("AT+QISEND=1,3")
+    raw.advance(0.2)
+    raw.say("+CME ERROR: 568")
+    raw.dialog((COUNT, "+QISEND: 0,0,0", "OK"), ("AT+QISEND=0,3", "+CME ERROR: 568"))
+    raw.expect(COUNT)
+    raw.advance(5.1)
+    raw.dialog(("AT", "OK"))
+    assert not any(isinstance(event, ConnectionReset) for event in raw.events)
 
 
 def test_refused_datagram_is_tried_again_for_a_while_then_counted_and_logged(bench: Bench) -> None:

@@ -172,8 +172,8 @@ class Connection:
         #: What was read is wrong, as the limits of text payload allow; nothing more is checked of it.
         self.is_misread = False
         self.differing = {"up": 0, "down": 0}
-        #: A datagram may come twice at the peer: the module has said that it did not send it, and had.
-        self.may_double = False
+        #: How often more than once a datagram may come at the peer: the module said that it did not send it, and had.
+        self.spare_copies = 0
         self._datagram_number = 0
 
     @property
@@ -303,8 +303,8 @@ class Connection:
         if garbled and data not in sent:
             data = next((other for other in sent if _distance(data, other) <= garbled), data)
         got[data] += 1
-        may_double = self.may_double and where == "peer" and data in sent
-        if got[data] > sent[data] * (2 if may_double else 1):
+        spare = self.spare_copies if where == "peer" and data in sent else 0
+        if got[data] > sent[data] * (1 + spare):
             what = "came twice" if data in sent else "was never sent"
             raise Violation("datagram", f"{self}: at the {where} a datagram {what}: {data[:60]!r}")
 

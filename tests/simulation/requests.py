@@ -114,8 +114,8 @@ class Requests:
         # A question that lost a byte on its way asks for another name; its outcome may be as late as an opening's.
         if asked.kind in OF_NOBODY and self._world.causes.has(" up$", self._world.now, OPENING_LASTING):
             return
-        # An answer names no name: it may be meant for a program that was killed.
-        is_another = self._world.causes.has("^host restarted", self._world.now, OPENING_LASTING)
+        # An answer names no name: it may be meant for a program that was killed, and so may those after it.
+        is_another = self._world.causes.has("^host restarted", self._world.now, 2 * OPENING_LASTING)
         if not (is_another and asked.kind in OF_NOBODY):
             self._check_value(asked.kind, event.value)
 
@@ -138,7 +138,7 @@ class Requests:
         if asked.kind not in FOUND or not isinstance(error, gaierror) or error.errno != EAI_NONAME:
             return
         is_explained = world.names_refused or world.causes.has(" down$| up$|^stray", world.now, OPENING_LASTING)
-        if not (is_explained or world.causes.has("^host restarted", world.now, OPENING_LASTING)):
+        if not (is_explained or world.causes.has("^host restarted", world.now, 2 * OPENING_LASTING)):
             raise Violation("answer", f"{asked.kind} is told as unknown: {error}")
 
     def _is_beyond(self, kind: str) -> bool:

@@ -480,6 +480,8 @@ class World:
         options = self.plan.module_options
         needed = options.attach_delay + options.boot_time + 40 * options.answer_delay
         needed += options.address_delay + options.sim_busy + options.cfun_time
+        if options.deaf_time:  # each command has to wait, and AT+CFUN=1 may be given twice
+            needed += 100.0 * options.deaf_time + options.cfun_time
         needed += options.orphans * options.close_delay + (12.0 if options.results == "none" else 0.0)
         if any(link.manner == "flood" for link in self.connections.values()):
             needed += 10 * 2 * 1100 * 10 / (self.module.uart.rate or 115200)  # each answer waits behind a report
@@ -561,7 +563,9 @@ class World:
         if link.peer.has_been_deaf and is_unacknowledged:
             return True
         # Several stalls in a row may last longer than the application's TCP_USER_TIMEOUT, which is 20 s at the least.
-        if "took no data" in str(error) and sum(fault.delay for fault in self._stalls) >= 20.0:
+        # So may a send that was ignored, with the time to find out, and one of them.
+        ignored = 10.0 if self.plan.module_options.deaf_time else 0.0
+        if "took no data" in str(error) and ignored + sum(fault.delay for fault in self._stalls) >= 20.0:
             return True
         if link.is_("halved") and error.errno == ETIMEDOUT and "SHUT_WR" in str(error):
             return True
@@ -569,8 +573,8 @@ class World:
         is_taken_for_quoted = not (self.plan.settings.is_hex or self.plan.module_options.quoted_payload)
         if is_taken_for_quoted and "bytes were lost" in str(error):
             return True
-        # A hurt AT+QIOPEN has opened another one.
-        if link.is_misread and "no such connection" in str(error):
+        # A hurt AT+QIOPEN has opened another one, or a stray line was taken for its outcome.
+        if link.is_misread and ("no such connection" in str(error) or "AT+QIOPEN" in str(error)):
             return True
         # A command of the user's, such as ATZ, may have changed the format, and until the module is asked what is hurt,
         # or looks like the rest of received data, may be text: then it is anybody's.
@@ -767,7 +771,8 @@ class World:
         self.report.left_open = len(self.module.sockets.table)
         if len(self.module.sockets.table) > self._left_behind:
             raise Violation("leak", f"the module has sockets left: {sorted(self.module.sockets.table)}")
-        is_late = any(peer.too_late_down for link in self.connections.values() for peer in link.peers)
+        ended = [link for link in self.connections.values() if link.is_("closed")]
+        is_late = any(peer.too_late_down for link in ended for peer in link.peers)
         if is_late and self.plan.is_calm and not driver.counters["late_data"]:
             raise Violation("late", "data came after the end of a connection, and was not counted")
         if driver.next_deadline() is not None:
@@ -841,6 +846,10 @@ class World:
 
     def _expect_loss(self, is_silent: bool) -> None:
         """The module is about to lose its streams, and an application that only reads must learn of it."""
+        for key, doubtful in self._by_key.items():
+            own = self.driver._links._by_key.get(key)
+            # Refused it was, and may have been carried out: the count that would tell goes with the socket.
+            doubtful.spare_copies += own is not None and not doubtful.is_tcp and own.is_in_doubt
         for socket_id, entry in self.module.sockets.table.items():
             link = self._by_id.get(socket_id)
             # One that the application knows nothing of yet is opened again.
@@ -877,9 +886,17 @@ class World:
         self.causes.add(self.now, f"stray {data!r}")
         pending = self.driver._chat.pending
         if b"SEND FAIL" in data:
+            for key, waiting in self._by_key.items():
+                own = self.driver._links._by_key.get(key)
+                if own is not None and (own.is_sending or own.awaits_outcome):
+                    # Nothing tells it from the outcome of the send; carried out later, that goes out twice.
+                    waiting.spoilers.add("unseen")
             # Where it is taken for that of a datagram under way, the datagram goes out again.
             for link in self.connections.values():
-                link.may_double |= not link.is_tcp
+                link.spare_copies = max(link.spare_copies, int(not link.is_tcp))
+        if b"ERROR" in data and self.module.data_mode is not None and self._last_send is not None:
+            # Taken for the answer to a question, it says that the module is in no data mode.
+            self._last_send.spoilers.add("unseen")
         if pending is not None and pending.awaits_outcome and b"SEND OK" in data and self._last_send is not None:
             # Nothing tells it from the outcome of the send that is under way, whose own is then that of the next.
             for link in self.connections.values():
@@ -904,7 +921,8 @@ class World:
             if self._by_id.get(socket_id) is link and link is not None and not link.is_tcp and entry.is_connected:
                 self.report.faults["socket forgotten"] += 1
                 self._forgotten.add(number)
-                link.may_double = True  # where a send was refused that was carried out, the count goes that tells
+                # Where a send was refused that was carried out, the count goes that tells.
+                link.spare_copies = max(link.spare_copies, 1)
                 self.module.inject(Fault("forget", socket_id=socket_id, code=state), self.now)
                 return
 
