@@ -342,7 +342,9 @@ def test_keepalive_asks_on_after_a_question_that_stays_unanswered(bench: Bench) 
     bench.expect("AT+QISTATE?")
     bench.advance(5.0)
     bench.dialog(("AT", "OK"), ('AT+QICFG="dataformat"', '+QICFG: "dataformat",1,1', "OK"))
-    bench.advance(LOOK_PAUSE)
+    bench.advance(1.0)
+    assert bench.driver.next_deadline() == bench.now - 1.0 + LOOK_PAUSE
+    bench.advance(LOOK_PAUSE - 1.0)
     bench.dialog(("AT+QISTATE?", "OK"), ("AT+QISTATE?", "OK"))
     assert bench.take(ConnectionReset).key == key
 
