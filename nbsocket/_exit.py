@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from nbsocket import _threads
 
-__all__ = ["CHANNELS", "ENGINES", "LOG", "SIMULATORS", "at_end", "forget", "prepare"]
+__all__ = ["CHANNELS", "ENGINES", "LOG", "SIMULATORS", "at_end", "end_now", "forget", "prepare"]
 
 #: The order at the end: modems send what is left, the log says what they said, and then nobody needs the far side.
 ENGINES, LOG, CHANNELS, SIMULATORS = range(4)
@@ -67,6 +67,14 @@ def prepare() -> None:
 def forget(step: Callable[[], object]) -> None:
     """Do not call it; nothing happens when it was not to be called."""
     _steps.pop(step, None)
+
+
+def end_now() -> None:
+    """Do all that is to be done at the end, as a signal is about to end the program; its exit functions are not called.
+
+    Every step is bounded in time.
+    """
+    _take_steps()
 
 
 def _end() -> None:

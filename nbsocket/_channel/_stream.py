@@ -315,6 +315,11 @@ class StreamChannel(Channel):
             while self.engine_end.recv(_READ_SIZE):
                 pass
 
+    @property
+    def unsent(self) -> int:
+        """Bytes that the application has written and nobody has taken yet."""
+        return self._available()
+
     def _available(self) -> int:
         if self.engine_end.fileno() < 0 or self.state is State.CONNECTING:
             return 0

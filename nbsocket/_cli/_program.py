@@ -12,6 +12,7 @@ import os
 import pkgutil
 import runpy
 import sys
+import threading
 from collections.abc import Sequence
 from importlib.machinery import SourceFileLoader, SourcelessFileLoader
 from types import CodeType, ModuleType, TracebackType
@@ -112,11 +113,63 @@ def _load(path: str, content: bytes) -> tuple[SourceFileLoader | SourcelessFileL
     return loader, code
 
 
+#: Where this package's frames are; NBSOCKET_DEBUG=1 shows them.
+_OWN_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
+
+def _shows_own_frames() -> bool:
+    return os.environ.get("NBSOCKET_DEBUG", "") not in ("", "0")
+
+
+def _without_own(trace: TracebackType | None) -> TracebackType | None:
+    """Return a copy without this package's frames; as it is where there are no others."""
+    frames = []
+    entry = trace
+    while entry is not None:
+        if not entry.tb_frame.f_code.co_filename.startswith(_OWN_FOLDER):
+            frames.append(entry)
+        entry = entry.tb_next
+    if not frames:
+        return trace
+    copied: TracebackType | None = None
+    for entry in reversed(frames):
+        copied = TracebackType(copied, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
+    return copied
+
+
+def _hide_own_frames(error: BaseException | None) -> None:
+    """Take this package's frames out of the tracebacks of an error, and of those that led to it."""
+    seen: set[int] = set()
+    waiting = [error]
+    while waiting:
+        error = waiting.pop()
+        if error is None or id(error) in seen:
+            continue
+        seen.add(id(error))
+        error.__traceback__ = _without_own(error.__traceback__)
+        waiting += [error.__cause__, error.__context__, *getattr(error, "exceptions", ())]
+
+
+def _hide_in_threads() -> None:
+    """The same for what ends a thread of the program."""
+    program_hook = threading.excepthook
+
+    def hook(arguments: threading.ExceptHookArgs) -> None:
+        _hide_own_frames(arguments.exc_value)
+        trace = None if arguments.exc_value is None else arguments.exc_value.__traceback__
+        fields = (arguments.exc_type, arguments.exc_value, trace, arguments.thread)
+        program_hook(threading.ExceptHookArgs(fields))
+
+    threading.excepthook = hook
+
+
 class _OwnFramesHidden:
     """Lets exceptions through, and cuts this package's frames from what ``sys.excepthook`` is given for them."""
 
     def __enter__(self) -> None:
-        """Nothing to do until there is an exception."""
+        """Nothing to do until there is an exception, but in other threads."""
+        if not _shows_own_frames():
+            _hide_in_threads()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -130,6 +183,9 @@ class _OwnFramesHidden:
             own = own.tb_next
 
         def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-            program_hook(kind, error.with_traceback(own), own)
+            error.__traceback__ = own
+            if not _shows_own_frames():
+                _hide_own_frames(error)
+            program_hook(kind, error, error.__traceback__)
 
         sys.excepthook = hook

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
+import threading
 from collections.abc import Callable
 
+from nbsocket import _exit
 from nbsocket._cli._exit import CommandError, ExitCode
 from nbsocket._cli._options import configure_modem
 from nbsocket._cli._program import Module, Script
@@ -78,7 +81,43 @@ def main(options: argparse.Namespace) -> int | Callable[[], int]:
         refuse_host_network(Bypass.parse(bypass))
         refuse_libraries(IN_C)
         refuse_programs(Strictness.ALL if options.strict == "all" else Strictness.PYTHON)
+    _flush_on_sigterm()
     return program.execute
+
+
+def _flush_on_sigterm() -> None:
+    """Have SIGTERM send what is written, as the end of the program does, and then end it as ever.
+
+    A handler of the program's own takes the place of this one; a second SIGTERM ends it at once.
+    """
+    if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL or (
+        threading.current_thread() is not threading.main_thread()
+    ):
+        return
+
+    def end(number: int, frame: object) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        try:
+            _exit.end_now()
+        finally:
+            os.kill(os.getpid(), number)
+
+    here = threading.local()
+
+    def hold() -> None:
+        here.mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+    def let_go() -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, here.mask)
+
+    def let_go_in_child() -> None:
+        # CPython forgets a signal that comes to a child before it is ready. There SIGTERM ends it at once, as ever.
+        if signal.getsignal(signal.SIGTERM) is end:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        let_go()
+
+    signal.signal(signal.SIGTERM, end)
+    os.register_at_fork(before=hold, after_in_parent=let_go, after_in_child=let_go_in_child)
 
 
 def _find_program(options: argparse.Namespace) -> Script | Module:

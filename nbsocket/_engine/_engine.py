@@ -14,6 +14,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import sys
 import threading
 import weakref
 from _thread import get_ident
@@ -52,6 +53,8 @@ FIRST_RETRY, LAST_RETRY = 1.0, 30.0
 
 #: Seconds that the end of the interpreter waits for data that is still on its way.
 EXIT_TIMEOUT = 10.0
+#: Seconds of it that need no word.
+SILENT_TIME = 0.5
 
 #: Seconds that the thread may take to end once everything is closed.
 GRACE = 5.0
@@ -356,6 +359,11 @@ class Engine:
         self._loop.call(lambda: self._leave(left))
         self._finalising = get_ident()
         return left
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that programs have written to streams and the module does not have yet, as far as is known."""
+        return self._streams.unsent()
 
     def release(self) -> None:
         """The modem's object is gone: stop when the last connection is."""
@@ -736,12 +744,31 @@ _DATAGRAM_EVENTS: dict[type, Callable[[Datagrams, Any], None]] = {
 
 
 def _flush_all() -> None:
-    """At the end of the interpreter."""
+    """At the end of the interpreter, or when a program is told to end: for a bounded time."""
     deadline = monotonic() + EXIT_TIMEOUT
-    leaving = [(engine, engine.begin_to_leave()) for engine in tuple(_engines)]
+    leaving = [(engine, left) for engine in tuple(_engines) if (left := engine.begin_to_leave()) is not None]
+    is_interrupted = isinstance(getattr(sys, "last_value", None), KeyboardInterrupt)
+    try:
+        if not _wait_for_all(leaving, min(deadline, monotonic() + SILENT_TIME)):
+            size = sum(engine.unsent for engine, _ in leaving)
+            again = " again" if is_interrupted else ""
+            if size:
+                logger.log(logging.WARNING, "sending the rest (%s), Ctrl-C%s to drop it", _in_words(size), again)
+            _wait_for_all(leaving, deadline)
+        why = f"the program ends after {EXIT_TIMEOUT:g} s"
+    except KeyboardInterrupt:
+        why = "dropped by Ctrl-C"
     for engine, left in leaving:
-        if left is not None and not left.wait(max(0.0, deadline - monotonic())):
-            logger.log(logging.WARNING, "the program ends before everything was sent to the modem at %s", engine.url)
+        if not left.done() and (size := engine.unsent):
+            logger.log(logging.WARNING, "%s: %s were not sent to the modem at %s", why, _in_words(size), engine.url)
+
+
+def _wait_for_all(leaving: list[tuple[Engine, Outcome[None]]], deadline: float) -> bool:
+    return all(left.wait(max(0.0, deadline - monotonic())) for _, left in leaving)
+
+
+def _in_words(size: int) -> str:
+    return f"{size} bytes" if size < 1000 else f"{size / 1000:.0f} KB"
 
 
 def _abandon_after_fork() -> None:

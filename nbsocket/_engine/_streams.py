@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 
 from nbsocket._channel import State, StreamChannel
@@ -178,6 +179,14 @@ class Streams:
             else:
                 link.is_finished = True
                 self._hub.driver.end_of_data(link.key, linger, monotonic())
+
+    def unsent(self) -> int:
+        """Bytes that applications have written and the module does not have yet. Thread: any, for information."""
+        total = 0
+        for key, link in tuple(self._links.items()):
+            with suppress(OSError, ValueError):  # it may end meanwhile
+                total += link.channel.unsent + self._hub.driver.unsent(key)
+        return total
 
     def leave(self, linger: float) -> None:
         """The program is over: end every connection as if it had been closed, but leave the descriptors as they are.

@@ -179,11 +179,15 @@ def test_variables_of_the_environment_are_refused(monkeypatch: pytest.MonkeyPatc
             VARIABLES[name]()
 
 
+#: Variables of which any text means yes.
+SWITCHES = {"NBSOCKET_DEBUG"}
+
+
 def test_every_variable_of_the_environment_is_tried() -> None:
     source = "".join(path.read_text() for path in (Path(__file__).parents[2] / "nbsocket").rglob("*.py"))
     named = set(re.findall(r"environ[.a-z]*[(\[]\"(NBSOCKET_\w+)", source))
     of_options = {f"NBSOCKET_{name.upper()}" for name in (*OPTIONS, *SECRET_FILES)}
-    assert named | of_options == set(VARIABLES)
+    assert named | of_options == set(VARIABLES) | SWITCHES
 
 
 def test_the_table_of_strings_is_complete() -> None:
