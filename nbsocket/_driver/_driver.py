@@ -504,6 +504,10 @@ class Driver:
         self._run_life(Script(come_back(self._settings.is_hex, self._line)), self._back, now)
 
     def _on_opened(self, event: _at.Opened, now: float) -> None:
+        # Who opens by a command of their own a socket that is in use here is told so.
+        is_theirs = event.result and not self._links.is_opening and self._tasks.offer(event, now)
+        if is_theirs:
+            return
         if not self._links.is_claimed(event.socket_id):
             self._links.opened(event.socket_id, event.result, now)
             return
@@ -919,6 +923,10 @@ class Driver:
     def is_settled(self, key: int) -> bool:
         """Whether nothing is on its way for a connection: not opening, not closing, everything acknowledged."""
         return self._links.is_settled(key)
+
+    def unsent(self, key: int) -> int:
+        """Bytes that were taken from the application and are not in the module, as far as is known."""
+        return self._links.unsent(key)
 
     def socket_id_of(self, key: int) -> int | None:
         """The module's number of an open connection."""

@@ -102,6 +102,9 @@ RADIO_TRIES = 15
 #: Times that results as words are asked for, once numbers were seen: the first may be ignored (see IGNORING_TIME).
 WORDS_TRIES = 2
 
+#: Seconds after several AT in which late answers to the first ones may come.
+LATE_TIME = 0.3
+
 #: Seconds that the answer which ends those of many AT may take, and how often it is asked for. Not sooner: the second
 #: answer would be taken for that of the next command.
 MARKER_TIMEOUT = 20.0
@@ -527,7 +530,7 @@ def probe(
         if answer.ok:
             if attempt > 1:
                 # Late answers to the earlier ones may still come.
-                yield Pause(0.3)
+                yield Pause(LATE_TIME)
             return attempt
         # A module that boots answers ERROR for a while; whatever it answers, the rate is right.
         tries = max(tries, PROBES_BOOTING)
@@ -640,18 +643,18 @@ def wake(line: LineState) -> Steps[None]:
     """End sleep: the first command is lost, or late. Source: BC260Y-CN TCP/IP guide 1.1 §4.3.9."""
     for attempt in range(WAKING_TRIES - 1):
         with suppress(Unanswered):
-            yield from _wake(line, IGNORING_TIME if attempt else 0.0)
+            yield from _wake(line, is_slow=attempt > 0)
             return
-    yield from _wake(line, IGNORING_TIME)
+    yield from _wake(line, is_slow=True)
 
 
-def _wake(line: LineState, pause: float) -> Steps[None]:
-    """``pause``: seconds before the command, for a module that ignores what comes too soon after an answer."""
+def _wake(line: LineState, is_slow: bool) -> Steps[None]:
+    """``is_slow``: it may ignore what comes too soon after an answer, and sleep again soon."""
     tries = yield from probe(PROBES_FIXED, line=line, is_waking=True)
     if not tries:
         raise make_error(ENODEV, "the module does not wake up", command="AT")
-    if pause:
-        yield Pause(pause)
+    if is_slow:
+        yield Pause(IGNORING_TIME - (LATE_TIME if tries > 1 else 0.0))
     checked((yield from _insist(QSCLK(0))))
     yield from catch_up(tries)
 

@@ -393,6 +393,11 @@ class Links:
         else:
             self._closed_datagrams(link, now)
 
+    def unsent(self, key: int) -> int:
+        """Bytes that were taken from the application and are not in the module, as far as is known."""
+        link = self._by_key.get(key)
+        return 0 if link is None else len(link.segment or b"") + len(link.lookahead or b"")
+
     def socket_id_of(self, key: int) -> int | None:
         """The module's number of an open connection."""
         link = self._by_key.get(key)

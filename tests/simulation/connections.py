@@ -150,6 +150,8 @@ class Connection:
         self.read = 0
         #: Something came since the last segment went out: it may be the answer to all that was written.
         self.has_heard = True
+        #: How often something is told yet that came before.
+        self._came_before = 0
         self.waiting: list[bytes] = []
         self.datagrams: Counter[bytes] = Counter()
         self.datagrams_read: Counter[bytes] = Counter()
@@ -175,6 +177,10 @@ class Connection:
         #: How often more than once a datagram may come at the peer: the module said that it did not send it, and had.
         self.spare_copies = 0
         self._datagram_number = 0
+
+    def sent_now(self, came_before: int) -> None:
+        """A segment goes out, after so many pieces of received data that are not told yet."""
+        self.has_heard, self._came_before = False, came_before
 
     @property
     def is_tcp(self) -> bool:
@@ -242,7 +248,8 @@ class Connection:
             self._check_datagram(data, self._sent_by_peers(), self.datagrams_read, garbled, "application")
             return
         assert self.peer is not None
-        self.has_heard = True
+        self.has_heard = self._came_before == 0
+        self._came_before = max(0, self._came_before - 1)
         if self.is_misread:
             return
         end = self.read + len(data)

@@ -335,7 +335,7 @@ class World:
         if data.startswith(b"AT+QISEND") and not data.startswith(b",0\r", len(b"AT+QISEND=0")):
             self._last_send = self._owner(data[:40].decode("latin-1"))
             if self._last_send is not None:
-                self._last_send.has_heard = False
+                self._last_send.sent_now(self._received_before(self._last_send))
 
     def _count_commands(self) -> None:
         moment, number = self._commands_now
@@ -391,6 +391,11 @@ class World:
             self.causes.add(moment, text, owner)
         if fault.action.startswith(("silence", "late")):
             self._broken.append(_Disturbance(moment, "answer lost or late"))
+
+    def _received_before(self, link: Connection) -> int:
+        """How often it has received something that the driver has told of and nobody has looked at yet."""
+        events = (event for event in self.driver._events if isinstance(event, _driver.DataReceived))
+        return sum(event.key == link.key for event in events)
 
     def _disturbed(self, kind: str) -> None:
         self.report.faults[kind] += 1
@@ -574,7 +579,7 @@ class World:
         if is_taken_for_quoted and "bytes were lost" in str(error):
             return True
         # A hurt AT+QIOPEN has opened another one, or a stray line was taken for its outcome.
-        if link.is_misread and ("no such connection" in str(error) or "AT+QIOPEN" in str(error)):
+        if link.is_misread and re.search(r"no such connection|AT\+QIOPEN|acknowledged nothing", str(error)):
             return True
         # A command of the user's, such as ATZ, may have changed the format, and until the module is asked what is hurt,
         # or looks like the rest of received data, may be text: then it is anybody's.
@@ -849,7 +854,8 @@ class World:
         for key, doubtful in self._by_key.items():
             own = self.driver._links._by_key.get(key)
             # Refused it was, and may have been carried out: the count that would tell goes with the socket.
-            doubtful.spare_copies += own is not None and not doubtful.is_tcp and own.is_in_doubt
+            is_doubtful = own is not None and (own.is_in_doubt or own.is_sending)
+            doubtful.spare_copies += is_doubtful and not doubtful.is_tcp
         for socket_id, entry in self.module.sockets.table.items():
             link = self._by_id.get(socket_id)
             # One that the application knows nothing of yet is opened again.
@@ -894,7 +900,8 @@ class World:
             # Where it is taken for that of a datagram under way, the datagram goes out again.
             for link in self.connections.values():
                 link.spare_copies = max(link.spare_copies, int(not link.is_tcp))
-        if b"ERROR" in data and self.module.data_mode is not None and self._last_send is not None:
+        is_data_mode = self.module.data_mode is not None or (pending is not None and pending.payload is not None)
+        if b"ERROR" in data and is_data_mode and self._last_send is not None:
             # Taken for the answer to a question, it says that the module is in no data mode.
             self._last_send.spoilers.add("unseen")
         if pending is not None and pending.awaits_outcome and b"SEND OK" in data and self._last_send is not None:
