@@ -890,3 +890,24 @@ def test_sleeper_that_sleeps_again_soon_wakes_up() -> None:
     bench.say("OK")
     bench.advance(0.5)
     bench.dialog(("AT+QSCLK=0", "OK"))
+
+
+def test_sleeper_that_ignores_and_sleeps_again_soon_wakes_up() -> None:
+    """It ignores what comes within a second of its answer, and sleeps half a second later. Seed 16223287."""
+    bench = Bench(Settings(baudrate=115200, power="psm"))
+    bench.start()
+    bench.dialog(("AT+QSCLK=1", "OK"))
+    bench.driver.submit(RawCommand("AT+CSQ"), None, bench.now)
+    bench.expect("AT")
+    bench.advance(1.0)
+    bench.dialog(("AT", "OK"))
+    bench.advance(0.3)
+    bench.expect("AT+QSCLK=0")
+    bench.advance(5.0)
+    bench.expect("AT")
+    bench.advance(1.0)
+    bench.dialog(("AT", "OK"))
+    bench.advance(1.1)
+    bench.expect()
+    bench.advance(0.1)
+    bench.dialog(("AT+QSCLK=0", "OK"))

@@ -370,6 +370,19 @@ def test_refusal_after_what_was_taken_for_the_outcome_is_a_reset(bench: Bench) -
     bench.dialog(("AT+QICLOSE=0", "OK", "CLOSE OK"))
 
 
+def test_outcome_of_a_users_own_opening_of_a_socket_in_use_is_theirs(bench: Bench) -> None:
+    """Simulation seed 16222847."""
+    bench.open()
+    command = 'AT+QIOPEN=0,0,"UDP","10.0.0.7",7'
+    bench.driver.submit(RawCommand(command, wants_outcome=True), None, bench.now)
+    bench.dialog((command, "OK", "+QIOPEN: 0,569"))
+    assert bench.take(RequestProgress).value == "OK"
+    assert bench.take(RequestProgress).value == "+QIOPEN: 0,569"
+    bench.take(RequestDone)
+    bench.no_events()
+    bench.expect()
+
+
 def test_firmware_that_does_not_tell_is_asked_once(bench: Bench) -> None:
     begin(bench)
     lines = run(bench, 40.0, {"AT+QIOPEN": ["ERROR"], "AT+QIGETERROR": ["ERROR"], **NETWORK})

@@ -160,4 +160,12 @@ LATER_SEEDS = {
     16202590: "a count told by one connection counts for the others (test_segments: answer_to_any_question)",
     16202605: "AT+QSCLK=0 was ignored each time (test_bring_up: is_woken_again)",
     16205492: "a stray +QIOPEN (test_opening: taken_for_the_outcome)",
+    16212081: "model: a stray +QIOPEN came before the connection was open",
+    16213096: "model: a stray ERROR came before the prompt of a data-mode send",
+    16222847: "the outcome of a user's own opening of a socket in use (test_opening: users_own_opening)",
+    16223287: "a sleeper that ignores and sleeps again soon (test_bring_up_troubles: ignores_and_sleeps_again)",
+    16224761: "model: the module restarted while a datagram was sent",
+    16234325: "model: received data came before a segment went out",
+    16239510: "model: an ignored send was not known to be lost within 20 s, after a doubled OK",
+    16239807: "model: what went out after a reset became payload of a send whose answer was late",
 }

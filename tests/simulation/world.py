@@ -541,6 +541,9 @@ class World:
         if not link.is_("connected") or link.is_("closed", "reset", "finished", "aborted"):
             raise Violation("order", f"{link} is reset")
         link.told.append("reset")
+        if not self.plan.settings.is_hex:
+            # A data-mode send of it may be about to begin: what goes out next is its payload, after the reset.
+            link.spoilers.add("told")
         self.report.resets += 1
         self._check_reset(link, event.error)
 
@@ -568,8 +571,8 @@ class World:
         if link.peer.has_been_deaf and is_unacknowledged:
             return True
         # Several stalls in a row may last longer than the application's TCP_USER_TIMEOUT, which is 20 s at the least.
-        # So may a send that was ignored, with the time to find out, and one of them.
-        ignored = 10.0 if self.plan.module_options.deaf_time else 0.0
+        # So may a send that was ignored: until no outcome can come, and one of them.
+        ignored = 20.0 if self.plan.module_options.deaf_time else 0.0
         if "took no data" in str(error) and ignored + sum(fault.delay for fault in self._stalls) >= 20.0:
             return True
         if link.is_("halved") and error.errno == ETIMEDOUT and "SHUT_WR" in str(error):
