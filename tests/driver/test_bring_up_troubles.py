@@ -909,5 +909,5 @@ def test_sleeper_that_ignores_and_sleeps_again_soon_wakes_up() -> None:
     bench.dialog(("AT", "OK"))
     bench.advance(1.1)
     bench.expect()
-    bench.advance(0.1)
+    bench.advance(0.2)
     bench.dialog(("AT+QSCLK=0", "OK"))

@@ -13,6 +13,9 @@ from nbsocket._driver import (
     ConnectionReset,
     DataReceived,
     PeerClosed,
+    RawCommand,
+    RequestDone,
+    RequestProgress,
     Settings,
 )
 from nbsocket._driver._opening import ABSENT_TIME, FIRST_LOOK

@@ -541,9 +541,6 @@ class World:
         if not link.is_("connected") or link.is_("closed", "reset", "finished", "aborted"):
             raise Violation("order", f"{link} is reset")
         link.told.append("reset")
-        if not self.plan.settings.is_hex:
-            # A data-mode send of it may be about to begin: what goes out next is its payload, after the reset.
-            link.spoilers.add("told")
         self.report.resets += 1
         self._check_reset(link, event.error)
 
@@ -907,7 +904,8 @@ class World:
         if b"ERROR" in data and is_data_mode and self._last_send is not None:
             # Taken for the answer to a question, it says that the module is in no data mode.
             self._last_send.spoilers.add("unseen")
-        if pending is not None and pending.awaits_outcome and b"SEND OK" in data and self._last_send is not None:
+        own_links = self.driver._links._by_key.values()
+        if b"SEND OK" in data and any(own.is_sending or own.awaits_outcome for own in own_links):
             # Nothing tells it from the outcome of the send that is under way, whose own is then that of the next.
             for link in self.connections.values():
                 link.spoilers.add("unseen")
