@@ -45,6 +45,8 @@ _RESULT_RE = re.compile(r"(?:SEND OK|CLOSE OK|SEND FAIL|OK|ERROR)")
 _PRINTABLE_RE = re.compile(r"[ -~]*")
 _UNPRINTABLE_RE = re.compile(r"[^ -~]")
 _PIECE_RE = re.compile(r'QIURC|"recv|recv"')
+# How recv URCs begin, and no other line of the module.
+_START = "+QIU"
 _HEADER_END_RE = re.compile(r'"recv", *[0-9]')
 # What follows the type in a recv URC in hex, to its end.
 _FIELDS_RE = re.compile(r'", *[0-9] *, *\d+ *, *"?(?:[0-9A-Fa-f]{2})+"?$')
@@ -59,7 +61,7 @@ def is_wreck(line: str) -> bool:
     """Whether parts of a recv header, or bytes that no line of the module has, are in the line."""
     if _PRINTABLE_RE.fullmatch(line) is None or _PIECE_RE.search(line) is not None:
         return True
-    if _FIELDS_RE.search(line) is not None:
+    if _FIELDS_RE.search(line) is not None or line.startswith(_START):
         return True
     return distance(_RECV_HEADER, line[: len(_RECV_HEADER) + _MAX_HEADER_DISTANCE]) <= _MAX_HEADER_DISTANCE
 

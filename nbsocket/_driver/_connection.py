@@ -363,7 +363,7 @@ class Connection:
     def note_received(self) -> None:
         """Something came: the peer is alive, so there is no need to ask."""
         self.is_answered = self.has_heard = True
-        if not self.is_finished:
+        if not (self.is_finished or self.is_miscounted):
             self.ack_query_at = None
 
     def timers(self) -> list[float]:

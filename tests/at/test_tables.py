@@ -88,6 +88,7 @@ def test_line(line: str, event: Event) -> None:
 
 
 WRECKS = [
+    b'+QIURv",1,1,,',
     b'+QIURC: "closed",5',
     b'+QIURC: "closed"',
     b'+QIURC: "closd",0',

@@ -129,6 +129,8 @@ class World:
         #: When a send was last met that the module is slow at: its SEND OK is owed.
         self._owed_at = float("-inf")
         self._stalls: list[Fault] = []
+        #: A stray SEND OK came while one was owed: each may be taken for the next one's.
+        self._outcomes_shifted = False
         #: Numbers of the UDP connections whose socket the module has lost at some time: what their peers sent then.
         self._forgotten: set[int] = set()
         #: The line that each side is at.
@@ -906,6 +908,7 @@ class World:
             self._last_send.spoilers.add("unseen")
         own_links = self.driver._links._by_key.values()
         if b"SEND OK" in data and any(own.is_sending or own.awaits_outcome for own in own_links):
+            self._outcomes_shifted = True
             # Nothing tells it from the outcome of the send that is under way, whose own is then that of the next.
             for link in self.connections.values():
                 link.spoilers.add("unseen")
@@ -950,6 +953,8 @@ class World:
         link = Connection(self.plan.seed, number, service, peer, kind)
         link.opened_at, link.local_port = self.now, local_port
         link.has_keepalive = bool(choices.get("keepalive"))
+        if self._outcomes_shifted:
+            link.spoilers.add("unseen")
         self.connections[number] = link
         if peer in ("refuse", "silent"):
             self.network.refuse(link.port, silently=peer == "silent")
