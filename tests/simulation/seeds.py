@@ -170,4 +170,5 @@ LATER_SEEDS = {
     16239807: "model: what went out after a reset became payload of a send whose answer was late",
     16242265: "a damaged recv URC was taken for a line nobody knows (at/test_tables: WRECKS)",
     16242370: "an unasked prompt, and then nothing was sent any more (test_segments: costs_a_question)",
+    16244267: "model: acknowledgements took 6 s over a radio that was full for 17 s",
 }
