@@ -592,8 +592,8 @@ class World:
         is_owed = self.causes.has(r"^(silence|late)\w* at AT\+QISEND=\d,[1-9]", self.now)
         if "data on its way" in str(error) and (is_owed or self.now <= self._owed_at + LASTING):
             return True
-        # A slow radio that has more to send than goes through in the time that the application gives it; and what it has
-        # sent may be acknowledged, and the news of that be on its way yet.
+        # A slow radio that has more to send than goes through in the time that the application gives it; and the news
+        # that what it has sent is acknowledged may be on its way yet.
         options = self.plan.module_options
         is_far = bool(options.radio_rate) and options.latency >= 6.0
         return is_unacknowledged and (link.peer.is_on_the_air or is_far)
