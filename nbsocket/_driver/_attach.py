@@ -178,4 +178,5 @@ def _wait_for_address(network: NetworkState) -> Steps[str | None]:
         if isinstance(event, IpAssigned):
             network.lacks_address = False
             return event.address
-        waited, pause = waited + pause, 2 * pause
+        if event is None:
+            waited, pause = waited + pause, 2 * pause

@@ -452,8 +452,9 @@ def _find(settings: Settings, baudrate: int | None, refused: AbstractSet[int], l
         said = yield from probe(tries, patience, line, is_quiet=True, last=LAST_PATIENCE if is_likely else patience)
         if said:
             return said + 1
-    if line.strange_lines != strange_lines and not known:
-        # Something speaks at a rate that is seldom met, and may need longer, as a module that wakes up.
+    if (line.strange_lines != strange_lines or settings.power == "psm") and not known:
+        # Something speaks at a rate that is seldom met, and may need longer, as a module that wakes up. One that an
+        # earlier program of the same kind let sleep may do so without a word.
         for rate in rates:
             if rate in COMMON_RATES or rate in refused:
                 continue

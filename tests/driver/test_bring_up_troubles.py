@@ -310,9 +310,11 @@ def test_module_that_gives_numbers_and_ignores_the_first_question_for_words() ->
     assert module.lines[:3] == ["AT", "ATV1", "ATV1"]
 
 
-def test_module_that_wakes_up_at_a_rate_seldom_met() -> None:
-    """What it says while it wakes up is noise at the other rates, and shows that something is there."""
-    module = Responder(Bench(Settings()), rate=57600)
+@pytest.mark.parametrize("says_something", [True, False])
+def test_module_that_wakes_up_at_a_rate_seldom_met(says_something: bool) -> None:
+    """What it says while it wakes up is noise at the other rates, and shows that something is there. One that wakes up
+    without a word is looked for where it is to sleep. Simulation seed 16251727."""
+    module = Responder(Bench(Settings(power="awake" if says_something else "psm")), rate=57600)
     woken_at: float | None = None
     answer = module._answer
 
@@ -326,7 +328,8 @@ def test_module_that_wakes_up_at_a_rate_seldom_met() -> None:
     module._answer = sleep  # type: ignore[method-assign]  # a module that sleeps
     module.bench.driver.port_opened(module.bench.now)
     module.run(3.0)
-    module.bench.feed(b"\r\n\xd8\xdf\xfe\x84\x9b\r\n")
+    if says_something:
+        module.bench.feed(b"\r\n\xd8\xdf\xfe\x84\x9b\r\n")
     assert module.run(120.0, lambda: module.bench.driver.is_ready), module.bench.logs
 
 
@@ -571,6 +574,20 @@ def test_registered_before_there_is_an_address(none: tuple[str, ...], has_urc: b
     assert bench.driver.local_address == "10.1.2.3"
     module.run(1.0)
     assert [line for line in module.lines if "QIDNSGIP" in line or "QIOPEN" in line]
+
+
+def test_reports_do_not_shorten_the_wait_for_the_address() -> None:
+    """Simulation seed 16253844."""
+    module = Responder(Bench(FIXED), {"AT+CGPADDR?": ("+CGPADDR: 5", "OK")})
+    module.bench.driver.port_opened(module.bench.now)
+    module.run(1.0)
+    began = module.bench.now
+    while module.bench.now < began + 10.0:
+        module.run(0.5)
+        module.say("+CEREG: 1")
+    module.run(0.0)
+    assert not module.bench.driver.is_ready
+    assert module.run(30.0, lambda: module.bench.driver.is_ready), "then it is used without"
 
 
 def test_error_tells_that_only_the_address_is_missing() -> None:

@@ -171,4 +171,6 @@ LATER_SEEDS = {
     16242265: "a damaged recv URC was taken for a line nobody knows (at/test_tables: WRECKS)",
     16242370: "an unasked prompt, and then nothing was sent any more (test_segments: costs_a_question)",
     16244267: "model: acknowledgements took 6 s over a radio that was full for 17 s",
+    16251727: "one woke up without a word at 57600 baud (test_bring_up_troubles: wakes_up_at_a_rate)",
+    16253844: "the wait for the address was cut short (test_bring_up_troubles: reports_do_not_shorten)",
 }
