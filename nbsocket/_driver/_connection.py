@@ -199,6 +199,8 @@ class Connection:
     #: QICLOSE attempts, and when CLOSE OK is overdue.
     close_tries: int = 0
     close_due: float | None = None
+    #: What a line said of its opening after it had been taken for open.
+    opening_error: OSError | None = None
     #: Since when the module has not told what the peer has acknowledged, though it was asked; None: it has.
     untold_since: float | None = None
 

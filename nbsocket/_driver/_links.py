@@ -643,9 +643,10 @@ class Links:
         if link is None or link.socket_id != socket_id:
             opened = self._by_id(socket_id)
             if result in FAILED_RESULTS and opened is not None and opened.is_tcp and opened.phase is Phase.OPEN:
-                # What was taken for its outcome was not, or was hurt on the line.
+                # What was taken for its outcome was not, or this is the late one of an earlier connection: it is asked.
                 command = QIOPEN(socket_id, opened.service, opened.host, opened.port, opened.local_port).line
-                self._reset(opened, error_from_result(result, command))
+                opened.opening_error = error_from_result(result, command)
+                self.has_lost_any = True
             self._unexpected(socket_id)
             return
         if result:

@@ -135,6 +135,8 @@ class Lookout:
             if link.key in missing:
                 error = make_error(ECONNRESET, f"the module has no such connection any more ({why})", result=567)
                 self._links.lost(link, error, now)
+            elif link.key in ended and link.opening_error is not None:
+                self._links.lost(link, link.opening_error, now)
             elif link.key in ended and link.socket_id is not None:
                 self._links.peer_closed(link.socket_id, now)
 

@@ -361,16 +361,29 @@ def test_wait_for_anothers_opening_is_not_taken_from_ones_own_time(bench: Bench)
     assert next(event for event in bench.events if isinstance(event, Connected)).key == first
 
 
-def test_refusal_after_what_was_taken_for_the_outcome_is_a_reset(bench: Bench) -> None:
+@pytest.mark.parametrize("state", [0, 4])
+def test_refusal_after_what_was_taken_for_the_outcome_is_a_reset(bench: Bench, state: int) -> None:
     """A line that says that it is open was not meant. Simulation seed 16205492."""
     key = begin(bench)
     bench.dialog((OPEN, "OK", "+QIOPEN: 0,0"))
     bench.take(Connected)
     bench.advance(30.0)
     bench.say("+QIOPEN: 0,569")
+    bench.dialog(("AT+QISTATE?", row(state), "OK"), ("AT+QISTATE?", row(state), "OK"))
     reset = bench.take(ConnectionReset)
     assert reset.key == key and reset.error.errno == errno.ETIMEDOUT
     bench.dialog(("AT+QICLOSE=0", "OK", "CLOSE OK"))
+
+
+def test_refusal_of_an_earlier_opening_costs_a_look(bench: Bench) -> None:
+    """Simulation seed 16000051."""
+    begin(bench)
+    bench.dialog((OPEN, "OK", "+QIOPEN: 0,0"))
+    bench.take(Connected)
+    bench.say("+QIOPEN: 0,566")
+    bench.dialog(("AT+QISTATE?", row(2), "OK"))
+    bench.no_events()
+    bench.expect()
 
 
 def test_outcome_of_a_users_own_opening_of_a_socket_in_use_is_theirs(bench: Bench) -> None:
