@@ -9,6 +9,7 @@ import select
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -177,5 +178,19 @@ def test_live_line_makes_room_for_output_on_the_same_terminal() -> None:
 def test_with_steps_what_is_waited_for_is_told_in_plain_lines() -> None:
     words = ["-v", "--port", sim_url(attach_delay=12.0, attached=False), "resolve", "127.0.0.1"]
     _, shown = run_on_a_terminal(words, 80)
-    assert b"nbsocket: 10 s: waiting for the network: not registered, searching" in shown
+    assert b"nbsocket: 10 s: waiting for the network: not registered, searching, no signal" in shown
     assert b" ..." not in shown
+
+
+def test_module_is_told_of_at_the_start_of_a_program(tmp_path: Path) -> None:
+    program = tmp_path / "app.py"
+    program.write_text("")
+    words = ["-v", "--port", sim_url(rsrp=-97), "run", str(program)]
+    done = subprocess.run(
+        [sys.executable, "-m", "nbsocket", *words], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert re.search(
+        r"^\d+\.\d Quectel_BC260Y-CN, firmware BC260YCNAAR01A\w+, registered, home network, signal -97 dBm, APN \w+$",
+        done.stderr,
+        re.MULTILINE,
+    ), done.stderr

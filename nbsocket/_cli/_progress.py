@@ -14,7 +14,10 @@ import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import TextIO, cast
+from typing import TYPE_CHECKING, TextIO, cast
+
+if TYPE_CHECKING:
+    from nbsocket import Modem
 
 __all__ = ["Progress"]
 
@@ -22,6 +25,11 @@ __all__ = ["Progress"]
 FIRST, INTERVAL = 0.3, 0.25
 #: Seconds between two lines where there is no terminal.
 PLAIN_INTERVAL = 10.0
+#: Seconds of waiting for the network after which the signal is asked for, and between two such questions; and seconds
+#: that the answer may take.
+SIGNAL_INTERVAL, SIGNAL_TIMEOUT = 5.0, 5.0
+#: How the words begin for what the signal is of interest for.
+NETWORK = "waiting for the network"
 
 
 class Progress:
@@ -71,9 +79,10 @@ class Progress:
     def _run(self) -> None:
         next_plain = PLAIN_INTERVAL
         pause = FIRST
+        signal = _Signal()
         while not self._stopped.wait(pause):
             pause = INTERVAL
-            waited = _describe()
+            waited = signal.beside(_describe())
             seconds = time.monotonic() - self._began
             if self._is_live:
                 with self._lock:
@@ -112,7 +121,46 @@ class _Output:
         return self._stream.write(text)
 
 
+class _Signal:
+    """The strength of the signal, asked for now and then while the network is waited for."""
+
+    def __init__(self) -> None:
+        self._ask_at: float | None = None
+        self._words = ""
+
+    def beside(self, waited: str | None) -> str | None:
+        """Return the words with the signal behind them, where they are about the network."""
+        now = time.monotonic()
+        if waited is None or not waited.startswith(NETWORK):
+            self._ask_at, self._words = None, ""
+            return waited
+        if self._ask_at is None:
+            self._ask_at = now + SIGNAL_INTERVAL
+        if now >= self._ask_at:
+            self._words = _ask_signal()
+            self._ask_at = time.monotonic() + SIGNAL_INTERVAL
+        return waited + self._words
+
+
+def _ask_signal() -> str:
+    from nbsocket._driver import GetSignal
+
+    modem = _modem()
+    if modem is None:
+        return ""
+    try:
+        rssi = modem.engine.ask(GetSignal(), SIGNAL_TIMEOUT)
+    except OSError:
+        return ""  # whoever waits is told what is wrong
+    return ", no signal" if rssi is None else f", signal {rssi} dBm"
+
+
 def _describe() -> str | None:
-    modem_module = sys.modules.get("nbsocket._modem")
-    modem = getattr(modem_module, "_default", None)
+    modem = _modem()
     return None if modem is None else modem.engine.describe_wait()
+
+
+def _modem() -> Modem | None:
+    """The process's default modem, if there is one yet."""
+    modem: Modem | None = getattr(sys.modules.get("nbsocket._modem"), "_default", None)
+    return modem

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import signal
 import threading
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from nbsocket import _exit
 from nbsocket._cli._exit import CommandError, ExitCode
 from nbsocket._cli._options import configure_modem
 from nbsocket._cli._program import Module, Script
+
+if TYPE_CHECKING:
+    from nbsocket import Modem
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,6 +64,8 @@ def main(options: argparse.Namespace) -> int | Callable[[], int]:
     modem = configure_modem(options)
     # Sockets would open it at their first use; then a wrong port would be the program's problem, in its middle.
     modem.open()
+    if options.verbosity:
+        _tell_module(modem)
     import nbsocket
     from nbsocket._modem import pin
 
@@ -83,6 +90,25 @@ def main(options: argparse.Namespace) -> int | Callable[[], int]:
         refuse_programs(Strictness.ALL if options.strict == "all" else Strictness.PYTHON)
     _flush_on_sigterm()
     return program.execute
+
+
+def _tell_module(modem: Modem) -> None:
+    """Log who the module is, and how it stands with the network."""
+    logger = logging.getLogger("nbsocket")
+    try:
+        details = modem.details()
+    except OSError as error:
+        logger.warning("the module does not tell who it is: %s", error)
+        return
+    strength = details.rsrp if details.rsrp is not None else details.rssi
+    logger.info(
+        "%s, firmware %s, %s, signal %s, APN %s",
+        details.model or "module",
+        details.revision or "unknown",
+        details.registration,
+        "none" if strength is None else f"{strength} dBm",
+        details.apn or "chosen by the network",
+    )
 
 
 def _flush_on_sigterm() -> None:

@@ -50,6 +50,7 @@ __all__ = [
     "GetDnsServers",
     "GetInfo",
     "GetSettings",
+    "GetSignal",
     "GetSockets",
     "GetStatus",
     "GetUnacked",
@@ -271,6 +272,15 @@ class GetStatus(Plain):
         rssi: int | None = checked(signal).dbm if signal.ok else None
         _, address = yield from read_address()
         return NetworkStatus(network.stat in REGISTERED, network.describe(), rssi, address)
+
+
+@dataclass(frozen=True, slots=True)
+class GetSignal(Plain):
+    """Gives the signal strength in dBm, None where the module hears none: int | None."""
+
+    def steps(self, surroundings: Surroundings) -> Steps[int | None]:
+        rssi: int | None = checked((yield from asked(CSQ()))).dbm
+        return rssi
 
 
 @dataclass(frozen=True, slots=True)
