@@ -34,6 +34,10 @@ MEMORY_A_MODEM = 2_000_000
 MEMORY_A_CONNECTION = 65536
 FLATNESS = 0.2
 STARTUP_MS = 60.0
+#: Times what a program that imports socket and ssl takes.
+IMPORT_RATIO, RUN_RATIO = 1.8, 5.5
+#: MiB beyond the program alone.
+RUN_MEMORY = 10.0
 
 _ROUND_SIZE = 16384
 
@@ -188,10 +192,26 @@ def _startup(effort: Effort) -> Iterator[Row]:
             "program": [str(program)],
             "run": over_modem,
         }
-        times, used = _times_in_turn(commands, 5 if effort.is_quick else 31)
-        yield _beside(
-            "import nbsocket", times["import"], times["plain"], "python -c pass", _costs(commands["import"])
-        )
+        empty = Path(folder) / "empty.py"
+        empty.write_text("", encoding="utf-8")
+        commands |= {"sockets": ["-c", "import socket, ssl"], "empty": [*over_modem[:-1], str(empty)]}
+        times, used, memory = _times_in_turn(commands, 5 if effort.is_quick else 31)
+        for what, name, most in (
+            ("import nbsocket", "import", IMPORT_RATIO),
+            ("run an empty program", "empty", RUN_RATIO),
+        ):
+            yield judged(
+                GROUP,
+                f"start-up, beside import socket, ssl: {what}",
+                statistics.median(times[name]),
+                "ms",
+                reference=statistics.median(times["sockets"]),
+                reference_name="python -c 'import socket, ssl'",
+                at_most=most,
+            )
+        more = statistics.median(memory["run"]) - statistics.median(memory["program"])
+        yield judged(GROUP, "resident memory: nbsocket run program.py", more, "MiB more", at_most=RUN_MEMORY)
+        yield _beside("import nbsocket", times["import"], times["plain"], "python -c pass", _costs(commands["import"]))
         costs = _costs(over_modem)
         yield _beside("nbsocket run program.py", times["run"], times["program"], "python program.py", costs)
         beside = {"import nbsocket": ("import", "plain"), "nbsocket run program.py": ("run", "program")}
@@ -202,10 +222,11 @@ def _startup(effort: Effort) -> Iterator[Row]:
 
 def _times_in_turn(
     commands: dict[str, list[str]], repeats: int
-) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
-    """Run whole processes in turn; return milliseconds by the clock, and those of the processor."""
+) -> tuple[dict[str, list[float]], dict[str, list[float]], dict[str, list[float]]]:
+    """Run whole processes in turn; return milliseconds by the clock, those of the processor, and the most MiB resident."""
     times: dict[str, list[float]] = {name: [] for name in commands}
     used: dict[str, list[float]] = {name: [] for name in commands}
+    memory: dict[str, list[float]] = {name: [] for name in commands}
     for number in range(repeats + 1):
         for name, arguments in commands.items():
             started = time.perf_counter()
@@ -217,7 +238,8 @@ def _times_in_turn(
             if number:  # the first round only warms the caches
                 times[name].append(1000 * elapsed)
                 used[name].append(1000 * (usage.ru_utime + usage.ru_stime))
-    return times, used
+                memory[name].append(usage.ru_maxrss / (1024 if sys.platform != "darwin" else 1 << 20))
+    return times, used, memory
 
 
 def _beside(what: str, ours: Sequence[float], plain: Sequence[float], name: str, costs: str) -> Row:
