@@ -223,7 +223,7 @@ def _startup(effort: Effort) -> Iterator[Row]:
 def _times_in_turn(
     commands: dict[str, list[str]], repeats: int
 ) -> tuple[dict[str, list[float]], dict[str, list[float]], dict[str, list[float]]]:
-    """Run whole processes in turn; return milliseconds by the clock, those of the processor, and the most MiB resident."""
+    """Run whole processes in turn; return milliseconds by the clock and of the processor, and the most MiB resident."""
     times: dict[str, list[float]] = {name: [] for name in commands}
     used: dict[str, list[float]] = {name: [] for name in commands}
     memory: dict[str, list[float]] = {name: [] for name in commands}
