@@ -909,6 +909,12 @@ class World:
         if b"ERROR" in data and is_data_mode and self._last_send is not None:
             # Taken for the answer to a question, it says that the module is in no data mode.
             self._last_send.spoilers.add("unseen")
+        if b"ERROR" in data:
+            for key, refused in self._by_key.items():
+                own = self.driver._links._by_key.get(key)
+                # Taken for the refusal of a datagram, and of the count that would tell that it went out all the same.
+                is_refused = own is not None and (own.is_sending or own.is_in_doubt)
+                refused.spare_copies += is_refused and not refused.is_tcp
         own_links = self.driver._links._by_key.values()
         if b"SEND OK" in data and any(own.is_sending or own.awaits_outcome for own in own_links):
             self._outcomes_shifted = True
