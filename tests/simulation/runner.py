@@ -21,6 +21,8 @@ from tests.simulation.world import World
 
 #: Seeds that a process is given at a time.
 CHUNK_SIZE = 20
+#: Seconds after which an interrupt is seen at the latest.
+INTERRUPT_INTERVAL = 0.2
 
 #: Last lines of a failing run that its story shows.
 STORY_LINES = 60
@@ -95,13 +97,15 @@ def run_seeds(seeds: Iterable[int], jobs: int = 1) -> Generator[Totals, None, No
     left = iter(seeds)
     at_work: dict[Future[Totals], list[int]] = {}
     pool = ProcessPoolExecutor(jobs, initializer=_leave_interrupts_to_the_parent)
+    interrupts = _Interrupts()
     try:
         while True:
+            interrupts.check()
             while len(at_work) < 2 * jobs and (chunk := list(islice(left, CHUNK_SIZE))):
                 at_work[pool.submit(_run_chunk, chunk)] = chunk
             if not at_work:
                 return
-            for done in wait(at_work, return_when=FIRST_COMPLETED).done:
+            for done in wait(at_work, timeout=INTERRUPT_INTERVAL, return_when=FIRST_COMPLETED).done:
                 totals = done.result()
                 del at_work[done]
                 yield totals
@@ -110,6 +114,27 @@ def run_seeds(seeds: Iterable[int], jobs: int = 1) -> Generator[Totals, None, No
         raise WorkerDied(f"a process died at one of the seeds {ranges}") from error
     finally:
         pool.shutdown(cancel_futures=True)
+        interrupts.stop()
+
+
+class _Interrupts:
+    """Ctrl-C, seen between two steps: raised in the middle of one it may leave a lock of the pool's held for ever."""
+
+    def __init__(self) -> None:
+        self._is_interrupted = False
+        self._before = signal.signal(signal.SIGINT, self._note)
+
+    def _note(self, number: int, frame: object) -> None:
+        self._is_interrupted = True
+
+    def check(self) -> None:
+        """Raise KeyboardInterrupt if there was one."""
+        if self._is_interrupted:
+            raise KeyboardInterrupt
+
+    def stop(self) -> None:
+        """Leave the signal to who had it before."""
+        signal.signal(signal.SIGINT, self._before)
 
 
 def _leave_interrupts_to_the_parent() -> None:
