@@ -194,3 +194,21 @@ def test_module_is_told_of_at_the_start_of_a_program(tmp_path: Path) -> None:
         done.stderr,
         re.MULTILINE,
     ), done.stderr
+
+
+def test_program_that_waits_for_the_network_is_not_silent(tmp_path: Path) -> None:
+    program = tmp_path / "app.py"
+    program.write_text("import socket\ntry: socket.create_connection(('192.0.2.7', 80))\nexcept OSError: pass\n")
+    words = ["--port", sim_url(registration="searching"), "--attach-timeout", "12", "run", str(program)]
+    command = [sys.executable, "-m", "nbsocket", *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stderr.splitlines() == [
+        "nbsocket: waiting for the network: not registered, searching",
+        "nbsocket: still waiting for the network: not registered, searching",
+    ]
+
+
+def test_program_that_waits_for_nothing_is_told_of_nothing() -> None:
+    with Modem(sim_url(registration="searching")) as modem:
+        assert str(modem.engine.describe_wait()).startswith("waiting for the network")
+        assert modem.engine.describe_wanted_wait() is None

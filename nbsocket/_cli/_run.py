@@ -7,16 +7,21 @@ import logging
 import os
 import signal
 import threading
+from _thread import allocate_lock
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from nbsocket import _exit
+from nbsocket import _exit, _threads
 from nbsocket._cli._exit import CommandError, ExitCode
 from nbsocket._cli._options import configure_modem
 from nbsocket._cli._program import Module, Script
 
 if TYPE_CHECKING:
     from nbsocket import Modem
+
+
+#: Seconds between two looks at what a program waits for.
+TELL_INTERVAL = 10.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -88,6 +93,7 @@ def main(options: argparse.Namespace) -> int | Callable[[], int]:
         refuse_host_network(Bypass.parse(bypass))
         refuse_libraries(IN_C)
         refuse_programs(Strictness.ALL if options.strict == "all" else Strictness.PYTHON)
+    _tell_of_waits(modem)
     _flush_on_sigterm()
     return program.execute
 
@@ -109,6 +115,23 @@ def _tell_module(modem: Modem) -> None:
         "none" if strength is None else f"{strength} dBm",
         details.apn or "chosen by the network",
     )
+
+
+def _tell_of_waits(modem: Modem) -> None:
+    """Log now and then what the program waits for: a program has no live line, its output has the terminal."""
+    from nbsocket._engine._log import Log
+
+    logger = Log("nbsocket")
+    never = allocate_lock()
+    never.acquire()
+
+    def watch() -> None:
+        while not never.acquire(timeout=TELL_INTERVAL):
+            waited = modem.engine.describe_wanted_wait()
+            if waited is not None:
+                logger.log(logging.WARNING, "still %s", waited)
+
+    _threads.start(watch)
 
 
 def _flush_on_sigterm() -> None:

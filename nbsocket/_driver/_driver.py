@@ -875,8 +875,12 @@ class Driver:
     def _warning_due(self) -> float | None:
         if self._attach is None or self._is_wait_told or self._mode is not Mode.RUNNING:
             return None
-        is_wanted = self._links.is_anybody_queued or self._tasks.waits_for_network
-        return self._attach_began + NETWORK_PATIENCE if is_wanted else None
+        return self._attach_began + NETWORK_PATIENCE if self.is_network_wanted else None
+
+    @property
+    def is_network_wanted(self) -> bool:
+        """Whether an opening or a request waits until the network is there. Thread: any, for information."""
+        return self._links.is_anybody_queued or self._tasks.waits_for_network
 
     def describe_wait(self) -> str | None:
         """Say in words what is waited for before anything can be sent; None where nothing is. Thread: any."""

@@ -328,8 +328,8 @@ class Links:
 
     @property
     def is_anybody_queued(self) -> bool:
-        """Whether an application waits for its connection to be opened."""
-        return any(link.phase is Phase.QUEUED for link in self._order)
+        """Whether an application waits for its connection to be opened. Thread: any, for information."""
+        return any(link.phase is Phase.QUEUED for link in tuple(self._order))
 
     def socket_id(self, key: int) -> int | None:
         """The module's number of a connection's socket; None while it has none."""

@@ -224,7 +224,7 @@ class Tasks:
     @property
     def waits_for_network(self) -> bool:
         """Whether a request waits for the network, whose caller has not given it up."""
-        return any(task.waits_for_network(False) and not task.is_abandoned for task in self._tasks)
+        return any(task.waits_for_network(False) and not task.is_abandoned for task in tuple(self._tasks))
 
     def handle_timeout(self, now: float, is_ready: bool, why_not_attached: str) -> None:
         """Fail what has waited long enough."""

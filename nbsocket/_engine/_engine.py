@@ -375,6 +375,10 @@ class Engine:
         """Say in words what is waited for before anything can be sent; None where nothing is."""
         return self._driver.describe_wait()
 
+    def describe_wanted_wait(self) -> str | None:
+        """The same, where a program waits for it now."""
+        return self._driver.describe_wait() if self._driver.is_network_wanted else None
+
     @property
     def is_closed(self) -> bool:
         """Whether it was closed, and not opened since."""
