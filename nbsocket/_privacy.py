@@ -33,25 +33,21 @@ _PARAMETER = rf'(?:{_QUOTED}|[^,"\r\n]*)'
 #: Without quotes, a secret ends where the line does that a sentence quotes: at its quote or bracket, or at the line end
 #: as Python writes it.
 _BARE = r"""(?:[^,"\r\n'\\)]|[')](?=\w)|\\(?![rn]))"""
-_SECRET_RES = tuple(
-    re.compile(
-        rf"(\+{name}\s*[=:]\s*(?:{_PARAMETER},){{{before}}}\s*)"
-        rf"(?![\s?])(?:{_QUOTED}|{_BARE}+)(?:,(?:{_QUOTED}|{_BARE}*))*",
-        re.IGNORECASE,
-    )
+#: All patterns are compiled when one is first needed, which costs a program that logs nothing no time at its start.
+_SECRET_PATTERNS = tuple(
+    rf"(\+{name}\s*[=:]\s*(?:{_PARAMETER},){{{before}}}\s*)"
+    rf"(?![\s?])(?:{_QUOTED}|{_BARE}+)(?:,(?:{_QUOTED}|{_BARE}*))*"
     for name, before in _SECRETS.items()
 )
 #: Answers that tell a state, and no secret.
-_STATE_RE = re.compile(r"\+CPIN2?\s*:", re.IGNORECASE)
+_STATE = r"(?i)\+CPIN2?\s*:"
 _HINT_RE = re.compile(r"\+C(PIN|LCK|PWD|GAUTH)|\+Q(ICSGP|CGDEFCONT|MTCONN|HTTPAUTH)", re.IGNORECASE)
 
 #: IMEI and IMSI (15 digits, 16 with the software version), ICCID (19 or 20), telephone numbers with their plus sign.
-_NUMBER_RE = re.compile(
-    r"(?<![0-9A-Za-z.])(?:89[0-9]{16,17}[0-9A-Fa-f]F?|[0-9]{15,16}|\+[0-9]{7,15})(?!\.?[0-9A-Za-z])"
-)
+_NUMBER = r"(?<![0-9A-Za-z.])(?:89[0-9]{16,17}[0-9A-Fa-f]F?|[0-9]{15,16}|\+[0-9]{7,15})(?!\.?[0-9A-Za-z])"
 #: Of version 4; of version 6 as TS 27.007 §10.1.14 writes it, sixteen numbers; and as everybody else does.
-_ADDRESS_RE = re.compile(r"(?<![0-9.])(?:[0-9]{1,3}\.){3}(?:(?:[0-9]{1,3}\.){12})?[0-9]{1,3}(?!\.?[0-9])")
-_ADDRESS6_RE = re.compile(r"(?<![0-9A-Za-z:.])(?=[0-9A-Fa-f:]*:[0-9A-Fa-f:]*:)[0-9A-Fa-f:]{6,39}(?![0-9A-Za-z:])")
+_ADDRESS = r"(?<![0-9.])(?:[0-9]{1,3}\.){3}(?:(?:[0-9]{1,3}\.){12})?[0-9]{1,3}(?!\.?[0-9])"
+_ADDRESS6 = r"(?<![0-9A-Za-z:.])(?=[0-9A-Fa-f:]*:[0-9A-Fa-f:]*:)[0-9A-Fa-f:]{6,39}(?![0-9A-Za-z:])"
 #: Addresses that name nobody.
 _NOBODYS = ("127.", "0.0.0.0", "255.255.255.")
 #: Digits that stay.
@@ -65,20 +61,20 @@ def mask_secrets(text: AnyStr) -> AnyStr:
     shown = str(text)
     if _HINT_RE.search(shown) is None:
         return text
-    for expression in _SECRET_RES:
-        shown = expression.sub(_masked, shown)
+    for pattern in _SECRET_PATTERNS:
+        shown = re.sub(pattern, _masked, shown, flags=re.IGNORECASE)
     return shown
 
 
 def _masked(found: re.Match[str]) -> str:
-    return found[0] if _STATE_RE.match(found[0]) else f"{found[1]}{_MASK}"
+    return found[0] if re.match(_STATE, found[0]) else f"{found[1]}{_MASK}"
 
 
 def mask_identities(text: str) -> str:
     """Return a text without whole IMEI, IMSI, ICCID, telephone numbers and addresses."""
-    text = _NUMBER_RE.sub(lambda found: "*" * (len(found[0]) - _KEPT) + found[0][-_KEPT:], text)
-    text = _ADDRESS_RE.sub(_masked_address, text)
-    return _ADDRESS6_RE.sub(_masked_address6, text)
+    text = re.sub(_NUMBER, lambda found: "*" * (len(found[0]) - _KEPT) + found[0][-_KEPT:], text)
+    text = re.sub(_ADDRESS, _masked_address, text)
+    return re.sub(_ADDRESS6, _masked_address6, text)
 
 
 def _masked_address(found: re.Match[str]) -> str:

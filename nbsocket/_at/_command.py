@@ -31,15 +31,16 @@ _OUTCOME_NAMES = frozenset({"+QIOPEN", "+QIDNSGIP", "+QPING", "+QNTP", "+QNTTP",
 # <stat> is no short number. TS 27.007 §10.1.22.
 REGISTRATION_ANSWER_RE = re.compile(r"\d{1,2} *, *\d{1,2} *(?:,|$)", re.ASCII)
 
-_RAW_RE = re.compile(r"[Aa][Tt][ -~]*")
-_RAW_NAME_RE = re.compile(r"(?:^AT|;)\s*(\+[A-Z][A-Z0-9]*)\s*(\?|=\?)?")
-_RAW_IDENTITY_RE = re.compile(r"ATI\d?\s*")
+# Of commands of the user's: compiled by re when the first one comes, not at the start of each program.
+_RAW_PATTERN = r"[Aa][Tt][ -~]*"
+_RAW_NAME_PATTERN = r"(?:^AT|;)\s*(\+[A-Z][A-Z0-9]*)\s*(\?|=\?)?"
+_RAW_IDENTITY_PATTERN = r"ATI\d?\s*"
 # +XYZ: 1 or ^MODE: 17,17: what names another command than the pending one is a report, and no part of its answer.
 _REPORT_RE = re.compile(r"[+^*$%#][A-Z][A-Z0-9]* *:", re.IGNORECASE)
-_RAW_DATA_MODE_RE = re.compile(r"\+QISEND\s*=\s*\d+\s*(?:,\s*0*[1-9]\d*\s*)?(?:;|$)")
-_RAW_SEND_RE = re.compile(r"\+QISEND\s*=\s*\d+\s*,\s*\d+\s*,")
+_RAW_DATA_MODE_PATTERN = r"\+QISEND\s*=\s*\d+\s*(?:,\s*0*[1-9]\d*\s*)?(?:;|$)"
+_RAW_SEND_PATTERN = r"\+QISEND\s*=\s*\d+\s*,\s*\d+\s*,"
 # The data modes of AT+QISEND, §2.3.5: open length, or as many bytes as announced.
-_RAW_PAYLOAD_RE = re.compile(r"AT\+QISEND\s*=\s*\d+\s*(?:,\s*0*([1-9]\d*)\s*)?")
+_RAW_PAYLOAD_PATTERN = r"AT\+QISEND\s*=\s*\d+\s*(?:,\s*0*([1-9]\d*)\s*)?"
 _CTRL_Z, _ESC = b"\x1a", b"\x1b"
 _MAX_RAW_PAYLOAD_SIZE = 1024
 _SLOWEST_RATE = 240  # bytes a second at 2400 baud
@@ -192,17 +193,17 @@ class Raw(Command[list[str]]):
     takes_any_line: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if _RAW_RE.fullmatch(self.text) is None:
+        if re.fullmatch(_RAW_PATTERN, self.text) is None:
             raise ValueError(f'a command starts with "AT" and holds printable ASCII only, not {self.text!r}')
         if len(self.text) > MAX_COMMAND_SIZE:
             raise ValueError(f"a command has at most {MAX_COMMAND_SIZE} bytes, not {len(self.text)}")
         if self.data is not None:
             self._check_data(self.data)
-        elif _RAW_DATA_MODE_RE.search(self.text.upper()):
+        elif re.search(_RAW_DATA_MODE_PATTERN, self.text.upper()):
             raise ValueError(f"{self.text} waits for payload, and none was given")
 
     def _check_data(self, data: bytes) -> None:
-        match = _RAW_PAYLOAD_RE.fullmatch(self.text.upper())
+        match = re.fullmatch(_RAW_PAYLOAD_PATTERN, self.text.upper())
         if match is None:
             raise ValueError(f"{self.text} takes no payload")
         if match[1] is not None and len(data) != int(match[1]):
@@ -218,12 +219,14 @@ class Raw(Command[list[str]]):
 
     @property
     def prefixes(self) -> tuple[str, ...]:
-        named = _RAW_NAME_RE.findall(self.text.upper())
+        named = re.findall(_RAW_NAME_PATTERN, self.text.upper())
         return tuple(name for name, asks in named if asks or name not in _OUTCOME_NAMES)
 
     def takes_line(self, line: str) -> bool:
         text = self.text.upper()
-        is_named = _RAW_NAME_RE.search(text) is not None or _RAW_IDENTITY_RE.fullmatch(text) is not None
+        is_named = (
+            re.search(_RAW_NAME_PATTERN, text) is not None or re.fullmatch(_RAW_IDENTITY_PATTERN, text) is not None
+        )
         return not is_named or _REPORT_RE.match(line) is None
 
     @property
@@ -241,7 +244,7 @@ class Raw(Command[list[str]]):
 
     @property
     def awaits_outcome(self) -> bool:
-        return self.data is not None or _RAW_SEND_RE.search(self.text.upper()) is not None
+        return self.data is not None or re.search(_RAW_SEND_PATTERN, self.text.upper()) is not None
 
     def parse(self, responses: Sequence[InfoResponse]) -> list[str]:
         """Give the information lines as they are."""
