@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("nbsocket")
 
+#: Times that a wrapper is looked for while a signal handler does the same.
+UNWRAP_TRIES = 1000
+
 _METHODS: dict[str, Callable[..., Any]] = {**_calls.CALLS, **_options.OPTIONS, **_transfer.TRANSFERS}
 
 
@@ -347,11 +350,13 @@ def _unwrap(owner: Any, name: str, handle: object) -> None:
     """Take a wrapper away, until it is not found: a signal handler may do the same at any moment."""
     import wrapt
 
-    is_found = True
-    while is_found:
-        # AttributeError: a handler has removed it between wrapt's look at the class and its own removal.
-        with suppress(AttributeError):
-            is_found = wrapt.unwrap_object(owner, name, handle, missing_ok=True) is not None
+    for _ in range(UNWRAP_TRIES):
+        # A handler has removed it between wrapt's look at the class and its own removal: the attribute is not there any
+        # more (AttributeError), or is taken for that of the base, a class of C that cannot be changed (TypeError).
+        with suppress(AttributeError, TypeError):
+            if wrapt.unwrap_object(owner, name, handle, missing_ok=True) is None:
+                return
+    wrapt.unwrap_object(owner, name, handle, missing_ok=True)
 
 
 def _remove(state: _Installed) -> None:

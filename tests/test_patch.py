@@ -669,3 +669,24 @@ def test_wrapper_of_a_patch_that_was_undone_meanwhile_does_not_come_back() -> No
     assert type(module.f) is Wrapper and module.f.is_of(ours)
     _patch._remove(ours)
     assert module.f is genuine
+
+
+def test_wrapper_that_a_signal_handler_takes_away_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """wrapt finds the attribute of the base then, a class of C that cannot be changed, and raises TypeError."""
+    import wrapt
+
+    genuine, times = wrapt.unwrap_object, 0
+
+    def unwrap_object(*arguments: Any, **options: Any) -> Any:
+        nonlocal times
+        times += 1
+        found = genuine(*arguments, **options)
+        if times == 1:
+            raise TypeError("cannot set 'getpeername' attribute of immutable type '_socket.socket'")
+        return found
+
+    before = vars(socket.socket).get("connect"), socket.getaddrinfo
+    nbsocket.patch(bypass="none")
+    monkeypatch.setattr(wrapt, "unwrap_object", unwrap_object)
+    nbsocket.unpatch()
+    assert times > 1 and (vars(socket.socket).get("connect"), socket.getaddrinfo) == before
