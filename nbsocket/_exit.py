@@ -69,14 +69,6 @@ def forget(step: Callable[[], object]) -> None:
     _steps.pop(step, None)
 
 
-def end_now() -> None:
-    """Do all that is to be done at the end, as a signal is about to end the program; its exit functions are not called.
-
-    Every step is bounded in time.
-    """
-    _take_steps()
-
-
 def _end() -> None:
     functions = _registered()
     place = next((place for place, function in enumerate(functions) if function is _end), None)
@@ -84,18 +76,21 @@ def _end() -> None:
         # Whatever stands behind has been called. What stands before is called now, and is not called again.
         atexit.unregister(_Seen(place))  # type: ignore[arg-type]  # it only compares
         atexit._run_exitfuncs()
-    _take_steps()
+    end_now()
 
 
-def _take_steps() -> None:
-    """Take every step, whatever one of them raises (Ctrl-C, perhaps)."""
+def end_now() -> None:
+    """Take every step, each bounded in time, whatever one of them raises (Ctrl-C, perhaps).
+
+    Also for a program that a signal is about to end; its exit functions are not called.
+    """
     while _steps:
         step = min(_steps, key=_steps.__getitem__)
         del _steps[step]
         try:
             step()
         except BaseException:
-            _take_steps()
+            end_now()
             raise
 
 

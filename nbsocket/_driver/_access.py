@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 from nbsocket._at import (
     CGAUTH,
     CGDCONT,
@@ -61,7 +59,7 @@ def enter_pin(pin: SimPin | None, network: NetworkState) -> Steps[bool]:
         return False
     try:
         attempts = yield from _ask_attempts()
-    except Unanswered as error:
+    except (Unanswered, RemoteProtocolError) as error:
         # It may be the last one.
         network.sim = f"{PIN_WANTED}, and how many attempts are left is not told ({error}): it was not tried"
         return False
@@ -92,22 +90,22 @@ def _ask_attempts() -> Steps[int | None]:
 
     Raises:
         Unanswered: it says nothing.
+        RemoteProtocolError: what it says makes no sense.
     """
-    silence: Unanswered | None = None
+    trouble: Unanswered | RemoteProtocolError | None = None
     for command in (CPINRRead(), QPINCRead()):
         for _ in range(QUESTION_TRIES):
             try:
                 answer: FinalResult = yield command
-            except Unanswered as error:
-                silence = error
-                continue
-            if not answer.ok:
-                break
-            with suppress(RemoteProtocolError):
+                if not answer.ok:
+                    break
                 number: int = answer.command.parse(answer.responses)
+            except (Unanswered, RemoteProtocolError) as error:
+                trouble = error
+            else:
                 return number
-    if silence is not None:
-        raise silence
+    if trouble is not None:
+        raise trouble
     return None
 
 

@@ -69,10 +69,21 @@ def test_pin_is_entered_where_no_attempts_are_told() -> None:
     assert card.times(PIN) == 1
 
 
-@pytest.mark.parametrize("silence", ["", "OK"])
-def test_pin_is_not_tried_where_the_module_does_not_say_whether_it_knows_the_attempts(silence: str) -> None:
+@pytest.mark.parametrize(
+    ("cpinr", "qpinc"),
+    [
+        (("",), ("ERROR",)),
+        (("OK",), ("ERROR",)),
+        (('+CPINR: "SIM PIN",?', "OK"), ("ERROR",)),
+        (("ERROR",), ('+QPINC: "SC",?', "OK")),
+        (('+CPINR: "SIM PIN",?', "OK"), ('+QPINC: "SC",?', "OK")),
+    ],
+)
+def test_pin_is_not_tried_where_the_module_does_not_say_whether_it_knows_the_attempts(
+    cpinr: tuple[str, ...], qpinc: tuple[str, ...]
+) -> None:
     """The one that it takes may be the last. An OK alone is no answer to a question that has one of its own."""
-    card = Card(answers={CPINR: (silence,), QPINC: ("ERROR",)})
+    card = Card(answers={CPINR: cpinr, QPINC: qpinc})
     assert not card.module.open(50.0)
     assert card.times(PIN) == 0
     assert "how many attempts are left is not told" in str(card.trouble())
