@@ -133,9 +133,7 @@ def _over_modem(
     rules = [f"--host=*:{port}=127.0.0.1:{real}" for port, real in served.ports.items()]
     quiet = QUIET_TIME + 2 * round_trip
     with ExitStack() as stack:
-        simulator = stack.enter_context(
-            Process(["-m", "nbsocket", "--json", "sim", f"--latency={round_trip}", *rules])
-        )
+        simulator = stack.enter_context(Process(["-m", "nbsocket", "--json", "sim", f"--latency={round_trip}", *rules]))
         line = stack.enter_context(tap(simulator.hello["port"]))
         program = stack.enter_context(Process(["-m", "benchmarks._thrift_app", "modem", line.path, data_format]))
         started = line.take(quiet)

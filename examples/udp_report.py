@@ -1,6 +1,6 @@
 """A program written for the module: one UDP report, one answer, then the radio may sleep.
 
-    NBSOCKET_PORT=/dev/ttyUSB0 python examples/udp_report.py server.example 5683
+NBSOCKET_PORT=/dev/ttyUSB0 python examples/udp_report.py server.example 5683
 """
 
 from __future__ import annotations

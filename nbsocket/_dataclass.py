@@ -40,9 +40,7 @@ class _Field:
         self.repr = repr
 
 
-def _field(
-    *, default: Any = _MISSING, default_factory: Any = _MISSING, init: bool = True, repr: bool = True
-) -> Any:
+def _field(*, default: Any = _MISSING, default_factory: Any = _MISSING, init: bool = True, repr: bool = True) -> Any:
     """Tell more of an attribute, as :func:`dataclasses.field` does."""
     return _Field(default, default_factory, init, repr)
 

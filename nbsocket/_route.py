@@ -164,9 +164,7 @@ def _cache_of(modem: Modem) -> NameCache:
 
         # Of the engine, not of the modem: that one would never be let go. setdefault() decides between two threads.
         engine = modem.engine
-        made = NameCache(
-            partial(look_up, engine), seconds=modem.dns_cache, own_address=lambda: engine.local_address
-        )
+        made = NameCache(partial(look_up, engine), seconds=modem.dns_cache, own_address=lambda: engine.local_address)
         cache = _caches.setdefault(modem, made)
     return cache
 

@@ -1,8 +1,8 @@
 """What the machine runs: every test of ``_guest_tests``, and lines on the console for the host.
 
-    @@{"ask": name, ...}      the host is to do something; it answers with one line of JSON
-    @@{"result": name, ...}   how a test ended
-    @@{"done": true}          all tests have run
+@@{"ask": name, ...}      the host is to do something; it answers with one line of JSON
+@@{"result": name, ...}   how a test ended
+@@{"done": true}          all tests have run
 """
 
 from __future__ import annotations
