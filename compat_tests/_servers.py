@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nbsocket._cli._demo_servers import _free_ports, find_mosquitto, start_broker, start_http
-from nbsocket._stdlib import GenuineSocket
+from nbsocket._runtime._stdlib import GenuineSocket
 
 START_TIMEOUT = 60.0
 STOP_TIMEOUT = 10.0

@@ -8,15 +8,16 @@ PYTEST_DONT_REWRITE (``nbsocket run -m pytest`` has imported it before pytest lo
 """
 
 # General layout, in the order a byte takes:
-#   _patch, _namespace, _socket      what programs call
-#   _calls, _options, _transfer      what the calls mean over a modem; _audit raises CPython's audit events for them
-#   _resolver, _route, _bypass       names, and which way a destination goes; _address checks it first
+#   _patching                        patch(), and what it cannot reach: child programs, libraries in C, --strict
+#   _sockets                         the class nbsocket.socket, and what its methods mean over a modem
+#   _routing                         addresses, names, and which way a destination goes
 #   _modem                           the public handle of one modem
 #   _channel                         one connection's engine end of the kernel's socket pair
 #   _engine                          the one I/O thread of a modem
 #   _driver, _at                     the module's life and the AT codec, both without I/O
 #   _port                            the serial line
 #   sim                              the far end of that line: the simulated module
+#   _runtime                         under everything: clock, threads, signals, the end of the process
 
 from __future__ import annotations
 
@@ -24,9 +25,10 @@ import importlib
 import socket as _socket_module
 from typing import TYPE_CHECKING
 
-from ._calls import last_error
-from ._errors import ModemError
-from ._namespace import (
+from nbsocket._errors import ModemError
+from nbsocket._patching._patch import patch, unpatch
+from nbsocket._sockets._methods import last_error
+from nbsocket._sockets._namespace import (
     create_connection,
     create_server,
     fromfd,
@@ -39,13 +41,12 @@ from ._namespace import (
     has_dualstack_ipv6,
     socketpair,
 )
-from ._options import NB_RAI, NB_UNACKED, SOL_NB
-from ._patch import patch, unpatch
-from ._socket import socket
-from ._version import __version__
+from nbsocket._sockets._options import NB_RAI, NB_UNACKED, SOL_NB
+from nbsocket._sockets._socket import socket
+from nbsocket._version import __version__
 
 if TYPE_CHECKING:
-    from ._driver import (
+    from nbsocket._driver import (
         DnsServers,
         ModuleInfo,
         ModuleSettings,
@@ -54,10 +55,10 @@ if TYPE_CHECKING:
         PingResult,
         SocketState,
     )
-    from ._driver._detail_values import DiscontinuousReception, ModuleDetails, PowerSaving
-    from ._engine import ConnectionStats, Stats
-    from ._modem import Modem, configure, modem
-    from ._modem_options import ModemOptions
+    from nbsocket._driver._detail_values import DiscontinuousReception, ModuleDetails, PowerSaving
+    from nbsocket._engine import ConnectionStats, Stats
+    from nbsocket._modem import Modem, configure, modem
+    from nbsocket._modem_options import ModemOptions
 
 __all__ = [
     "NB_RAI",

@@ -14,7 +14,6 @@ from ipaddress import ip_address
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
-from nbsocket._clock import monotonic
 from nbsocket._driver import (
     ChangeBaudrate,
     DnsServers,
@@ -48,6 +47,7 @@ from nbsocket._errors import make_error
 from nbsocket._modem_options import ModemOptions, complete
 from nbsocket._parameter import MAX_HOST_SIZE, check_host
 from nbsocket._port import Port
+from nbsocket._runtime._clock import monotonic
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

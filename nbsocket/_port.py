@@ -29,11 +29,11 @@ from urllib.parse import urlsplit
 
 import serial
 
-from nbsocket import _stdlib, _threads
 from nbsocket._errors import make_error, os_error
-from nbsocket._outcome import Outcome
-from nbsocket._stdlib import GenuineSocket, ioctl, own_traffic
-from nbsocket._stdlib import genuine_os as os
+from nbsocket._runtime import _stdlib, _threads
+from nbsocket._runtime._outcome import Outcome
+from nbsocket._runtime._stdlib import GenuineSocket, ioctl, own_traffic
+from nbsocket._runtime._stdlib import genuine_os as os
 from nbsocket._tty import is_close, read_rate, set_hupcl
 
 __all__ = ["DEFAULT_BAUDRATE", "Port", "is_opening_port", "load"]

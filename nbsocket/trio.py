@@ -16,11 +16,11 @@ import trio
 import trio.abc
 from trio.lowlevel import cancel_shielded_checkpoint, checkpoint, checkpoint_if_cancelled
 
-from . import _resolver
-from ._address import INET_FAMILIES, parse_literal
-from ._modem import Modem
-from ._route import Route
-from ._socket import socket
+from nbsocket._modem import Modem
+from nbsocket._routing import _resolver
+from nbsocket._routing._addresses import INET_FAMILIES, parse_literal
+from nbsocket._routing._route import Route
+from nbsocket._sockets._socket import socket
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer, Self

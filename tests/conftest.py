@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from nbsocket._audit import is_ours
-from nbsocket._stdlib import getaddrinfo
+from nbsocket._routing._audit import is_ours
+from nbsocket._runtime._stdlib import getaddrinfo
 from tests.helpers import sim_url
 from tests.varieties import chosen
 

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from nbsocket._engine._log import is_idle
-from nbsocket._stdlib import GenuineSocket
+from nbsocket._runtime._stdlib import GenuineSocket
 
 #: Longest that anything in a test may take; nothing waits for it when all is well.
 PATIENCE = 20.0

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbsocket._address import (
+from nbsocket._routing._addresses import (
     MAX_HOST_SIZE,
     Address,
     check_destination,

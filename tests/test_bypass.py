@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nbsocket._bypass import NOTHING, Bypass
+from nbsocket._routing._bypass import NOTHING, Bypass
 
 DEFAULT = (
     "127.0.0.1",

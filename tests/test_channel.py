@@ -18,7 +18,7 @@ from nbsocket._channel import DatagramChannel, State, StreamChannel, lookup
 from nbsocket._channel import _registry as registry
 from nbsocket._channel import _stream as stream_module
 from nbsocket._errors import make_error
-from nbsocket._stdlib import GenuineSocket
+from nbsocket._runtime._stdlib import GenuineSocket
 from tests.helpers import EVERY_BYTE, pattern
 
 PEER = ("198.51.100.7", 4000)

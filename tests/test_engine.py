@@ -23,9 +23,9 @@ from nbsocket._channel import DatagramChannel, State, StreamChannel
 from nbsocket._channel import _stream as stream_module
 from nbsocket._driver import Driver, Ping, RawCommand, Settings, WaitAttached
 from nbsocket._engine import Engine, _datagrams
-from nbsocket._outcome import Outcome
 from nbsocket._port import Port
-from nbsocket._stdlib import GenuineSocket
+from nbsocket._runtime._outcome import Outcome
+from nbsocket._runtime._stdlib import GenuineSocket
 from nbsocket.sim import Fault, Simulator
 from tests.helpers import (
     AT_LOOKALIKES,

@@ -15,7 +15,7 @@ import pytest
 from nbsocket._engine._loop import Loop
 from nbsocket._engine._poller import Poller, Ready, SelectorPoller, make_poller
 from nbsocket._engine._wirelog import WireLog
-from nbsocket._outcome import Outcome
+from nbsocket._runtime._outcome import Outcome
 from tests.helpers import PATIENCE
 
 

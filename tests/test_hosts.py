@@ -12,9 +12,11 @@ from typing import cast
 import pytest
 
 import nbsocket
-from nbsocket import _guard, _hosts, _resolver, _stdlib
-from nbsocket._bypass import Bypass
-from nbsocket._route import Route
+from nbsocket._patching import _strict
+from nbsocket._routing import _hosts, _resolver
+from nbsocket._routing._bypass import Bypass
+from nbsocket._routing._route import Route
+from nbsocket._runtime import _stdlib
 
 NAME = "gateway-7"
 
@@ -173,4 +175,4 @@ def test_servers_on_localhost_start_where_there_is_no_ipv6(
 
 def test_the_strict_guard_knows_the_hosts_own_addresses(table: Table) -> None:
     table(DOCKER)
-    assert _guard._is_loopback("172.17.0.2") and not _guard._is_loopback("172.17.0.3")
+    assert _strict._is_loopback("172.17.0.2") and not _strict._is_loopback("172.17.0.3")

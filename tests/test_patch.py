@@ -27,9 +27,12 @@ import pytest
 import wrapt
 
 import nbsocket
-from nbsocket import Modem, _patch, _stdlib, _unreachable
-from nbsocket._patch import patch, unpatch
-from nbsocket._stdlib import GenuineSocket
+from nbsocket import Modem
+from nbsocket._patching import _patch
+from nbsocket._patching._patch import patch, unpatch
+from nbsocket._routing import _leak_warnings
+from nbsocket._runtime import _stdlib
+from nbsocket._runtime._stdlib import GenuineSocket
 from tests.helpers import PATIENCE, echo, receive_exactly, run_isolated, tcp_server, udp_server, unused_port
 
 HOST = "server.example"
@@ -581,7 +584,7 @@ def test_the_state_is_visible_to_nobody_else() -> None:
 @pytest.fixture
 def fresh_warnings(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if nothing had been warned of."""
-    monkeypatch.setattr(_unreachable, "_told", set())
+    monkeypatch.setattr(_leak_warnings, "_told", set())
 
 
 @pytest.mark.usefixtures("fresh_warnings")
@@ -653,8 +656,8 @@ def test_isolated(script: str) -> None:
 
 def test_wrapper_of_a_patch_that_was_undone_meanwhile_does_not_come_back() -> None:
     """A signal handler undoes its patch() between the look at what is there and the wrapping."""
-    from nbsocket._route import Route
-    from nbsocket._wrappers import Wrapper
+    from nbsocket._patching._wrappers import Wrapper
+    from nbsocket._routing._route import Route
 
     def genuine() -> None:
         pass

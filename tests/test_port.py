@@ -19,8 +19,9 @@ from typing import Any
 import pytest
 import serial
 
-from nbsocket import _port, _threads
+from nbsocket import _port
 from nbsocket._port import Port, is_opening_port
+from nbsocket._runtime import _threads
 from tests.faults.load import wait_until
 from tests.helpers import EVERY_BYTE, PATIENCE, echo, tcp_server
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from nbsocket._programs import STARTS, find_programs
+from nbsocket._patching._command_lines import STARTS, find_programs
 
 PYTHON = sys.executable
 

@@ -30,11 +30,13 @@ from typing import Any, cast
 import pytest
 
 import nbsocket
-from nbsocket import _hosts, _modem, _resolver, _stdlib
-from nbsocket._bypass import Bypass
+from nbsocket import _modem
 from nbsocket._driver import Resolve, Settings
 from nbsocket._engine._stats import Accounts
-from nbsocket._route import Route
+from nbsocket._routing import _hosts, _resolver
+from nbsocket._routing._bypass import Bypass
+from nbsocket._routing._route import Route
+from nbsocket._runtime import _stdlib
 
 
 def native_class(error: BaseException) -> type[BaseException]:

@@ -10,7 +10,7 @@ from socket import EAI_NONAME, gaierror
 
 import pytest
 
-from nbsocket._route import CACHE_SECONDS, MAX_CACHED_NAMES, NameCache, is_local_name
+from nbsocket._routing._route import CACHE_SECONDS, MAX_CACHED_NAMES, NameCache, is_local_name
 from tests.helpers import PATIENCE, run_isolated
 
 

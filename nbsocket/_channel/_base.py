@@ -17,8 +17,8 @@ from typing import Any, Protocol
 from nbsocket._channel import _registry
 from nbsocket._channel._epoll import keep_registered
 from nbsocket._errors import ModemError, copy_of, os_error
-from nbsocket._stdlib import GenuineSocket, ioctl
-from nbsocket._stdlib import genuine_os as os
+from nbsocket._runtime._stdlib import GenuineSocket, ioctl
+from nbsocket._runtime._stdlib import genuine_os as os
 
 __all__ = ["Address", "Carrier", "Channel", "State", "adopt", "unread_size"]
 

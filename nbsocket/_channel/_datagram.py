@@ -22,7 +22,7 @@ from contextlib import suppress
 from nbsocket._channel import _registry
 from nbsocket._channel._base import Address, Channel, State, unread_size
 from nbsocket._errors import make_error, os_error
-from nbsocket._stdlib import GenuineSocket
+from nbsocket._runtime._stdlib import GenuineSocket
 
 __all__ = ["MAX_FRAME", "DatagramChannel", "Peer"]
 

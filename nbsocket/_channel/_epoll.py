@@ -16,7 +16,7 @@ from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 
-from nbsocket._stdlib import genuine_os as os
+from nbsocket._runtime._stdlib import genuine_os as os
 
 __all__ = ["keep_registered"]
 

@@ -17,8 +17,8 @@ from contextlib import suppress
 from os import register_at_fork
 from typing import TYPE_CHECKING
 
-from nbsocket import _exit
-from nbsocket._stdlib import genuine_os as os
+from nbsocket._runtime import _exit
+from nbsocket._runtime._stdlib import genuine_os as os
 
 if TYPE_CHECKING:
     from nbsocket._channel._base import Channel

@@ -24,9 +24,9 @@ from typing import Any
 from nbsocket._channel import _registry
 from nbsocket._channel._base import Address, Channel, State, adopt, unread_size
 from nbsocket._errors import os_error
-from nbsocket._outcome import Outcome
-from nbsocket._stdlib import GenuineSocket
-from nbsocket._stdlib import genuine_os as os
+from nbsocket._runtime._outcome import Outcome
+from nbsocket._runtime._stdlib import GenuineSocket
+from nbsocket._runtime._stdlib import genuine_os as os
 
 __all__ = ["StreamChannel"]
 

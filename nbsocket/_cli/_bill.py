@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from nbsocket import _exit
+from nbsocket._runtime import _exit
 
 if TYPE_CHECKING:
     from nbsocket import Modem

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nbsocket._dataclass import dataclass
-from nbsocket._stdlib import GenuineSocket
+from nbsocket._runtime._stdlib import GenuineSocket
 
 START_TIMEOUT = 20.0
 #: Ordinary users do not have this on PATH, but Debian installs mosquitto there.

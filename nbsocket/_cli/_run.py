@@ -11,10 +11,10 @@ from _thread import allocate_lock
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from nbsocket import _exit, _threads
 from nbsocket._cli._exit import CommandError, ExitCode
 from nbsocket._cli._options import configure_modem
 from nbsocket._cli._program import Module, Script
+from nbsocket._runtime import _exit, _threads
 
 if TYPE_CHECKING:
     from nbsocket import Modem
@@ -85,10 +85,10 @@ def main(options: argparse.Namespace) -> int | Callable[[], int]:
     # aiocoap's default on Linux, udp6, wants ancillary data of the kernel's that no modem gives.
     os.environ.setdefault("AIOCOAP_CLIENT_TRANSPORT", "simple6:tcpclient:tlsclient")
     if options.strict:
-        from nbsocket._bypass import Bypass
-        from nbsocket._children import Strictness, refuse_programs
-        from nbsocket._guard import refuse_host_network, refuse_libraries
-        from nbsocket._unreachable import IN_C
+        from nbsocket._patching._child_programs import Strictness, refuse_programs
+        from nbsocket._patching._strict import refuse_host_network, refuse_libraries
+        from nbsocket._routing._bypass import Bypass
+        from nbsocket._routing._leak_warnings import IN_C
 
         refuse_host_network(Bypass.parse(bypass))
         refuse_libraries(IN_C)

@@ -24,7 +24,6 @@ from functools import partial
 from itertools import count
 
 from nbsocket._channel import DatagramChannel
-from nbsocket._clock import monotonic
 from nbsocket._driver import (
     Connected,
     ConnectFailed,
@@ -40,6 +39,7 @@ from nbsocket._engine._last_resort import run_every
 from nbsocket._engine._peers import DATAGRAM_COST, Backlog, DatagramSocket, Peer
 from nbsocket._engine._poller import Ready
 from nbsocket._errors import make_error
+from nbsocket._runtime._clock import monotonic
 
 __all__ = ["Datagrams"]
 

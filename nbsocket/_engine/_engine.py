@@ -22,9 +22,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from nbsocket import _driver, _exit, _threads
+from nbsocket import _driver
 from nbsocket._channel import Channel, DatagramChannel, State, StreamChannel
-from nbsocket._clock import monotonic
 from nbsocket._driver import Driver, GetUnacked, Request, Settings, WaitAttached
 from nbsocket._engine._datagrams import Datagrams
 from nbsocket._engine._last_resort import run_every
@@ -37,10 +36,12 @@ from nbsocket._engine._stats import Accounts, Stats
 from nbsocket._engine._streams import Streams
 from nbsocket._engine._wirelog import WireLog, without_payload
 from nbsocket._errors import make_error
-from nbsocket._handlers import is_in_handler
-from nbsocket._outcome import Outcome, fail, fulfil
 from nbsocket._port import Port, load
 from nbsocket._privacy import mask_secrets
+from nbsocket._runtime import _exit, _threads
+from nbsocket._runtime._clock import monotonic
+from nbsocket._runtime._handlers import is_in_handler
+from nbsocket._runtime._outcome import Outcome, fail, fulfil
 
 __all__ = ["Engine"]
 

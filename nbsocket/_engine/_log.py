@@ -27,10 +27,10 @@ from contextlib import suppress
 from types import CodeType
 from typing import Any
 
-from nbsocket import _child_mask, _exit, _threads
-from nbsocket._clock import monotonic
 from nbsocket._dataclass import dataclass
-from nbsocket._outcome import Outcome
+from nbsocket._runtime import _child_mask, _exit, _threads
+from nbsocket._runtime._clock import monotonic
+from nbsocket._runtime._outcome import Outcome
 
 __all__ = ["QUEUE_LIMIT", "Log", "deliver_now", "hush_while", "is_idle"]
 

@@ -14,12 +14,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
-from nbsocket import _threads
-from nbsocket._clock import LONGEST_WAIT, monotonic
 from nbsocket._engine._last_resort import run_every
 from nbsocket._engine._poller import Poller, Ready, make_poller
-from nbsocket._outcome import Outcome, fail, fulfil
-from nbsocket._waker import Waker
+from nbsocket._runtime import _threads
+from nbsocket._runtime._clock import LONGEST_WAIT, monotonic
+from nbsocket._runtime._outcome import Outcome, fail, fulfil
+from nbsocket._runtime._waker import Waker
 
 __all__ = ["Handler", "Loop"]
 

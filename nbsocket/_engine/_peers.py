@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import deque
 
 from nbsocket._channel import DatagramChannel
-from nbsocket._clock import monotonic
 from nbsocket._dataclass import dataclass, field
 from nbsocket._engine._stats import ConnectionStats
+from nbsocket._runtime._clock import monotonic
 
 __all__ = ["DATAGRAM_COST", "MAX_WAITING", "MAX_WAITING_SIZE", "Backlog", "DatagramSocket", "Peer"]
 

@@ -9,14 +9,14 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
-from nbsocket._clock import monotonic
 from nbsocket._dataclass import dataclass, field
 from nbsocket._driver import Request, RequestDone, RequestFailed, RequestProgress
 from nbsocket._engine._hub import Hub
 from nbsocket._engine._last_resort import run_every
 from nbsocket._errors import make_error
-from nbsocket._outcome import Outcome, fail, fulfil
-from nbsocket._threads import check_may_wait
+from nbsocket._runtime._clock import monotonic
+from nbsocket._runtime._outcome import Outcome, fail, fulfil
+from nbsocket._runtime._threads import check_may_wait
 
 __all__ = ["Question", "Questions", "result_of"]
 

@@ -9,7 +9,6 @@ from contextlib import suppress
 from functools import partial
 
 from nbsocket._channel import State, StreamChannel
-from nbsocket._clock import monotonic
 from nbsocket._dataclass import dataclass, field
 from nbsocket._driver import Connected, ConnectFailed, ConnectionEnded, ConnectionReset, DataReceived, Event, PeerClosed
 from nbsocket._engine._hub import Hub
@@ -18,7 +17,8 @@ from nbsocket._engine._log import Log
 from nbsocket._engine._poller import Ready
 from nbsocket._engine._stats import ConnectionStats
 from nbsocket._errors import make_error
-from nbsocket._outcome import Outcome, fail, fulfil
+from nbsocket._runtime._clock import monotonic
+from nbsocket._runtime._outcome import Outcome, fail, fulfil
 
 __all__ = ["DEFAULT_LINGER", "Streams"]
 

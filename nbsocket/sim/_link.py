@@ -12,7 +12,7 @@ import termios
 import tty
 from abc import ABC, abstractmethod
 
-from nbsocket._stdlib import genuine_os as os
+from nbsocket._runtime._stdlib import genuine_os as os
 
 #: Kernel buffer of the host's end of a socket pair: about that of a tty, so that writes wait for a slow line.
 PAIR_BUFFER_SIZE = 4096

@@ -11,7 +11,7 @@ import struct
 import sys
 from collections import deque
 
-from nbsocket._stdlib import GenuineSocket, ioctl
+from nbsocket._runtime._stdlib import GenuineSocket, ioctl
 
 from ._hosts import Target
 from ._network import Arrived, Ended, Network, NetworkEvent, Opened
@@ -49,7 +49,7 @@ class _Link:
 class LoopbackNetwork(Network):
     """Carries the module's traffic to real servers on this machine's loopback interface.
 
-    Only sockets of :data:`nbsocket._stdlib.GenuineSocket` are used, so that ``nbsocket.patch()`` never reaches them.
+    Only sockets of :data:`nbsocket._runtime._stdlib.GenuineSocket` are used: ``nbsocket.patch()`` never reaches them.
     """
 
     def __init__(self) -> None:

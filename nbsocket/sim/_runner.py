@@ -13,12 +13,12 @@ from _thread import get_ident
 from collections import deque
 from collections.abc import Callable
 
-from nbsocket import _threads
-from nbsocket._clock import LONGEST_WAIT, monotonic
-from nbsocket._outcome import Outcome
-from nbsocket._stdlib import genuine_os as os
-from nbsocket._stdlib import own_traffic
-from nbsocket._waker import Waker
+from nbsocket._runtime import _threads
+from nbsocket._runtime._clock import LONGEST_WAIT, monotonic
+from nbsocket._runtime._outcome import Outcome
+from nbsocket._runtime._stdlib import genuine_os as os
+from nbsocket._runtime._stdlib import own_traffic
+from nbsocket._runtime._waker import Waker
 
 from ._link import Line
 from ._module import Module

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from types import TracebackType
 
-from nbsocket import _exit
-from nbsocket._clock import monotonic
 from nbsocket._dataclass import dataclass, field
+from nbsocket._runtime import _exit
+from nbsocket._runtime._clock import monotonic
 
 from ._faults import Fault
 from ._link import Line, PairLine, PtyLine

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from nbsocket import Modem, _threads
+from nbsocket import Modem
 from nbsocket._engine import _log
 from nbsocket._engine._log import QUEUE_LIMIT, Log
-from nbsocket._outcome import Outcome
+from nbsocket._runtime import _threads
+from nbsocket._runtime._outcome import Outcome
 from nbsocket.sim import Fault, Simulator
 from tests.faults.load import connect
 from tests.helpers import PATIENCE, echo, logs_delivered, run_isolated, tcp_server

@@ -18,7 +18,7 @@ from nbsocket._engine import _questions, _stats, _streams
 from nbsocket._engine._datagrams import Datagrams
 from nbsocket._engine._loop import Loop
 from nbsocket._engine._pace import Pace
-from nbsocket._outcome import Outcome
+from nbsocket._runtime._outcome import Outcome
 from nbsocket.sim import Fault, Simulator
 from tests.helpers import PATIENCE, echo, receive_exactly, tcp_server
 from tests.test_engine import FAR, connect, datagram, send_to, wait_until

@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import nbsocket
-from nbsocket._bypass import Bypass
-from nbsocket._guard import refuse_host_network
+from nbsocket._patching._strict import refuse_host_network
+from nbsocket._routing._bypass import Bypass
 from tests.helpers import echo, receive_exactly, tcp_server, udp_server
 
 EVENTS = ("socket.connect", "socket.bind", "socket.sendto", "socket.sendmsg")

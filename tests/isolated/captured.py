@@ -43,8 +43,8 @@ c_look_up = _socket.getaddrinfo
 bytes_name, unicode_name = b"leak.example", "bücher.example"
 
 import nbsocket  # noqa: E402  after what a program may have done before
-from nbsocket._audit import is_ours  # noqa: E402
 from nbsocket._port import Port  # noqa: E402
+from nbsocket._routing._audit import is_ours  # noqa: E402
 from tests.helpers import echo, tcp_server  # noqa: E402
 
 seen: list[tuple[str, Any]] = []
@@ -154,7 +154,7 @@ with nbsocket.configure("sim://?host=leak.example=127.0.0.1") as modem:
     found: list[Any] = []
 
     def as_module() -> None:
-        from nbsocket._stdlib import own_traffic
+        from nbsocket._runtime._stdlib import own_traffic
 
         own_traffic.is_module = True
         found.append(keep("127.0.0.1", 80, type=1) == c_look_up("127.0.0.1", 80, 0, 1))

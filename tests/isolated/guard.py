@@ -9,9 +9,9 @@ import sys
 from collections.abc import Callable
 
 import nbsocket
-from nbsocket._bypass import Bypass
-from nbsocket._guard import refuse_host_network, refuse_libraries
-from nbsocket._unreachable import IN_C
+from nbsocket._patching._strict import refuse_host_network, refuse_libraries
+from nbsocket._routing._bypass import Bypass
+from nbsocket._routing._leak_warnings import IN_C
 from tests.helpers import echo, tcp_server
 
 # First of all: the hook must come before the tests' own, which refuses more.

@@ -5,8 +5,8 @@ import errno
 import socket
 
 import nbsocket
-from nbsocket._bypass import Bypass
-from nbsocket._guard import refuse_host_network
+from nbsocket._patching._strict import refuse_host_network
+from nbsocket._routing._bypass import Bypass
 from tests.helpers import echo, tcp_server
 
 refuse_host_network(Bypass.parse("none"))

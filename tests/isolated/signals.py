@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 
 import nbsocket
-import nbsocket._wrappers  # an import that a signal handler finds half done fails in it
+import nbsocket._patching._wrappers  # an import that a signal handler finds half done fails in it
 from tests.helpers import PATIENCE
 from tests.isolated._far_side import ADDRESS, HOST, echo, tcp_server, udp_server
 

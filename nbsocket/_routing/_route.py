@@ -13,19 +13,19 @@ from functools import partial
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from ._bypass import NOTHING, Bypass
-from ._clock import monotonic
-from ._dataclass import dataclass, field
-from ._errors import copy_of, timed_out
-from ._hosts import is_local_name
-from ._outcome import Outcome
+from nbsocket._dataclass import dataclass, field
+from nbsocket._errors import copy_of, timed_out
+from nbsocket._routing._bypass import NOTHING, Bypass
+from nbsocket._routing._hosts import is_local_name
+from nbsocket._runtime._clock import monotonic
+from nbsocket._runtime._outcome import Outcome
 
 __all__ = ["CACHE_SECONDS", "MAX_CACHED_NAMES", "NameCache", "Route", "is_local_name"]
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ._modem import Modem
+    from nbsocket._modem import Modem
 
 #: The module does not tell how long an answer holds; a minute spares the second look-up of one connect.
 CACHE_SECONDS = 60.0
@@ -160,7 +160,7 @@ os.register_at_fork(after_in_child=_forget_caches)
 def _cache_of(modem: Modem) -> NameCache:
     cache = _caches.get(modem)
     if cache is None:
-        from ._modem import look_up
+        from nbsocket._modem import look_up
 
         # Of the engine, not of the modem: that one would never be let go. setdefault() decides between two threads.
         engine = modem.engine
@@ -186,7 +186,7 @@ class Route:
         if self.own_modem is not None:
             return self.own_modem
         # Here and not above: modem, engine and driver take several times the rest of the package to load.
-        from ._modem import default_modem
+        from nbsocket._modem import default_modem
 
         return default_modem()
 

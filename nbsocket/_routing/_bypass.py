@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 
-from ._address import parse_literal
-from ._dataclass import dataclass
+from nbsocket._dataclass import dataclass
+from nbsocket._routing._addresses import parse_literal
 
 _Network = IPv4Network | IPv6Network
 

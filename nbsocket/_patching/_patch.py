@@ -26,25 +26,28 @@ from functools import partial
 from types import CellType, ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any
 
-from . import _aiohttp, _calls, _exit, _options, _resolver, _stdlib, _transfer
-from ._address import INET_FAMILIES
-from ._bypass import Bypass
-from ._captured import replace_look_up, watch_past_patch
-from ._dataclass import dataclass, field
-from ._route import Route
-from ._socket import attach_datagrams, known_kind, socket
-from ._stdlib import GenuineSocket, StdlibSocket
-from ._unreachable import tell, watch_libraries
+from nbsocket._dataclass import dataclass, field
+from nbsocket._patching import _aiohttp
+from nbsocket._patching._captured import replace_look_up, watch_past_patch
+from nbsocket._routing import _resolver
+from nbsocket._routing._addresses import INET_FAMILIES
+from nbsocket._routing._bypass import Bypass
+from nbsocket._routing._leak_warnings import tell, watch_libraries
+from nbsocket._routing._route import Route
+from nbsocket._runtime import _exit, _stdlib
+from nbsocket._runtime._stdlib import GenuineSocket, StdlibSocket
+from nbsocket._sockets import _data, _methods, _options
+from nbsocket._sockets._socket import attach_datagrams, known_kind, socket
 
 if TYPE_CHECKING:
-    from ._modem import Modem
+    from nbsocket._modem import Modem
 
 _logger = logging.getLogger("nbsocket")
 
 #: Times that a wrapper is looked for while a signal handler does the same.
 UNWRAP_TRIES = 1000
 
-_METHODS: dict[str, Callable[..., Any]] = {**_calls.CALLS, **_options.OPTIONS, **_transfer.TRANSFERS}
+_METHODS: dict[str, Callable[..., Any]] = {**_methods.CALLS, **_options.OPTIONS, **_data.TRANSFERS}
 
 
 @dataclass(slots=True)
@@ -133,7 +136,7 @@ def patch(modem: Modem | None = None, *, bypass: str | Iterable[str] | None = No
     watch_past_patch(_route)
     watch_libraries(lambda: _installed is not None)
     # Here and not above: `import nbsocket` alone needs none of it.
-    from ._children import watch_programs
+    from nbsocket._patching._child_programs import watch_programs
 
     watch_programs(lambda: _installed is not None)
     return Patching(undoes=is_first)
@@ -230,7 +233,7 @@ def _wrap(state: _Installed, owner: object, name: str, wrapper: Callable[..., An
     # Here and in _remove(): wrapt loads asyncio, longer than all of what `import nbsocket` needs.
     import wrapt
 
-    from ._wrappers import Wrapper
+    from nbsocket._patching._wrappers import Wrapper
 
     current = wrapt.resolve_path(owner, name)[2]
     while type(current) is Wrapper and not current.is_of(state):
@@ -299,13 +302,13 @@ def _initialise(
     inet = family == -1 or family in INET_FAMILIES
     if inet and not route.bypass.is_everything:
         kind = _socket_module.SOCK_STREAM if type == -1 else type
-        _calls.check_kind(_socket_module.AF_INET if family == -1 else family, kind, max(proto, 0))
+        _methods.check_kind(_socket_module.AF_INET if family == -1 else family, kind, max(proto, 0))
     wrapped(family, type, proto, None)
     if family == _AF_VSOCK:
         tell(
             "AF_VSOCK", "a program makes an AF_VSOCK socket: what the host of this machine sends on goes past the modem"
         )
-    if inet and not route.bypass.is_everything and _calls.type_of(instance) == _socket_module.SOCK_DGRAM:
+    if inet and not route.bypass.is_everything and _methods.type_of(instance) == _socket_module.SOCK_DGRAM:
         attach_datagrams(instance, route)
     return None
 
@@ -321,7 +324,7 @@ def _repoint(state: _Installed, old: tuple[object, ...], new: object) -> None:
 def _module_attributes() -> Iterator[tuple[ModuleType, str, object]]:
     """Yield what the loaded modules hold, except our own and the two that the functions come from."""
     for name, module in list(sys.modules.items()):
-        if name in ("socket", "_socket", __package__) or name.startswith(f"{__package__}."):
+        if name in ("socket", "_socket", "nbsocket") or name.startswith("nbsocket."):
             continue
         # By type(): a lazy module's __class__ and attributes may run code.
         if issubclass(type(module), ModuleType):
@@ -335,7 +338,7 @@ def _repoint_trio(state: _Installed) -> None:
     Its methods for single calls keep them in closures: trio/_socket.py, ``_make_simple_sock_method_wrapper``.
     """
     trio_socket = getattr(sys.modules.get("trio._socket"), "_SocketType", None)
-    for name in _transfer.TRANSFERS if trio_socket is not None else ():
+    for name in _data.TRANSFERS if trio_socket is not None else ():
         genuine = vars(GenuineSocket).get(name)
         for cell in getattr(vars(trio_socket).get(name), "__closure__", None) or ():
             if genuine is not None and cell.cell_contents is genuine:

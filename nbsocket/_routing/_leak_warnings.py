@@ -11,8 +11,8 @@ from contextlib import suppress
 from functools import partial
 from types import ModuleType
 
-from ._address import parse_literal
-from ._bypass import LOOPBACK, Bypass
+from nbsocket._routing._addresses import parse_literal
+from nbsocket._routing._bypass import LOOPBACK, Bypass
 
 _logger = logging.getLogger("nbsocket")
 

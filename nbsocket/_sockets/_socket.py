@@ -8,16 +8,16 @@ from collections.abc import Iterable
 from types import FrameType
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
-from . import _calls, _options, _transfer
-from ._address import INET_FAMILIES, unsupported
-from ._channel import lookup
-from ._route import Route
-from ._stdlib import GenuineSocket, StdlibSocket
+from nbsocket._channel import lookup
+from nbsocket._routing._addresses import INET_FAMILIES, unsupported
+from nbsocket._routing._route import Route
+from nbsocket._runtime._stdlib import GenuineSocket, StdlibSocket
+from nbsocket._sockets import _data, _methods, _options
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer, Self
 
-    from ._modem import Modem
+    from nbsocket._modem import Modem
 
 _DEFAULT_ROUTE = Route()
 
@@ -56,7 +56,7 @@ class socket(StdlibSocket):
         family = _socket_module.AF_INET if family == -1 else family
         type = _socket_module.SOCK_STREAM if type == -1 else type
         proto = max(proto, 0)
-        _calls.check_kind(family, type, proto)
+        _methods.check_kind(family, type, proto)
         super().__init__(family, type, proto)
         if family in INET_FAMILIES and self.type == _socket_module.SOCK_DGRAM:
             attach_datagrams(self, self._route)
@@ -75,7 +75,7 @@ class socket(StdlibSocket):
         Raises:
             OSError: EOPNOTSUPP.
         """
-        if self.fileno() >= 0 and _calls.is_inet(self) and lookup(self.fileno()) is None and not self._is_native():
+        if self.fileno() >= 0 and _methods.is_inet(self) and lookup(self.fileno()) is None and not self._is_native():
             _disown(sys._getframe(1), self)
             raise unsupported("detaching an unconnected socket (patch() can wrap one in TLS before it is connected)")
         return super().detach()
@@ -89,28 +89,28 @@ class socket(StdlibSocket):
         return True
 
     def connect(self, address: Any, /) -> None:
-        _calls.connect(self, self._route, address)
+        _methods.connect(self, self._route, address)
 
     def connect_ex(self, address: Any, /) -> int:
-        return _calls.connect_ex(self, self._route, address)
+        return _methods.connect_ex(self, self._route, address)
 
     def bind(self, address: Any, /) -> None:
-        _calls.bind(self, self._route, address)
+        _methods.bind(self, self._route, address)
 
     def listen(self, backlog: int = 128, /) -> None:
-        _calls.listen(self, self._route, backlog)
+        _methods.listen(self, self._route, backlog)
 
     def getpeername(self) -> Any:
-        return _calls.getpeername(self, self._route)
+        return _methods.getpeername(self, self._route)
 
     def getsockname(self) -> Any:
-        return _calls.getsockname(self, self._route)
+        return _methods.getsockname(self, self._route)
 
     def shutdown(self, how: int, /) -> None:
-        _calls.shutdown(self, self._route, how)
+        _methods.shutdown(self, self._route, how)
 
     def _real_close(self, *args: Any) -> None:
-        _calls.real_close(self, self._route)
+        _methods.real_close(self, self._route)
 
     def setsockopt(self, level: int, optname: int, /, *value: Any) -> None:
         _options.setsockopt(self, self._route, level, optname, *value)
@@ -119,38 +119,38 @@ class socket(StdlibSocket):
         return _options.getsockopt(self, self._route, level, optname, *buflen)
 
     def send(self, data: Buffer, flags: int = 0, /) -> int:
-        return _transfer.send(self, self._route, data, flags)
+        return _data.send(self, self._route, data, flags)
 
     def sendall(self, data: Buffer, flags: int = 0, /) -> None:
-        return _transfer.sendall(self, self._route, data, flags)
+        return _data.sendall(self, self._route, data, flags)
 
     def sendto(self, data: Buffer, /, *flags_and_address: Any) -> int:
-        return _transfer.sendto(self, self._route, data, *flags_and_address)
+        return _data.sendto(self, self._route, data, *flags_and_address)
 
     def sendmsg(
         self, buffers: Iterable[Buffer], ancdata: Iterable[Any] = (), flags: int = 0, address: Any = None, /
     ) -> int:
-        return _transfer.sendmsg(self, self._route, buffers, ancdata, flags, address)
+        return _data.sendmsg(self, self._route, buffers, ancdata, flags, address)
 
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
-        return _transfer.recv(self, self._route, bufsize, flags)
+        return _data.recv(self, self._route, bufsize, flags)
 
     def recvfrom(self, bufsize: int, flags: int = 0, /) -> tuple[bytes, Any]:
-        return _transfer.recvfrom(self, self._route, bufsize, flags)
+        return _data.recvfrom(self, self._route, bufsize, flags)
 
     def recv_into(self, buffer: Buffer, nbytes: int = 0, flags: int = 0) -> int:
-        return _transfer.recv_into(self, self._route, buffer, nbytes, flags)
+        return _data.recv_into(self, self._route, buffer, nbytes, flags)
 
     def recvfrom_into(self, buffer: Buffer, nbytes: int = 0, flags: int = 0) -> tuple[int, Any]:
-        return _transfer.recvfrom_into(self, self._route, buffer, nbytes, flags)
+        return _data.recvfrom_into(self, self._route, buffer, nbytes, flags)
 
     def recvmsg(self, bufsize: int, ancbufsize: int = 0, flags: int = 0, /) -> tuple[bytes, list[Any], int, Any]:
-        return _transfer.recvmsg(self, self._route, bufsize, ancbufsize, flags)
+        return _data.recvmsg(self, self._route, bufsize, ancbufsize, flags)
 
     def recvmsg_into(
         self, buffers: Iterable[Buffer], ancbufsize: int = 0, flags: int = 0, /
     ) -> tuple[int, list[Any], int, Any]:
-        return _transfer.recvmsg_into(self, self._route, buffers, ancbufsize, flags)
+        return _data.recvmsg_into(self, self._route, buffers, ancbufsize, flags)
 
 
 socket.__module__ = "nbsocket"
@@ -181,7 +181,7 @@ def known_kind(fileno: SupportsIndex, family: int, type: int, proto: int) -> tup
 def attach_datagrams(sock: StdlibSocket, route: Route) -> None:
     """Give a new UDP socket its channel; the socket is closed when that fails."""
     try:
-        _calls.make_datagram_channel(sock, route, is_new=True)
+        _methods.make_datagram_channel(sock, route, is_new=True)
     except BaseException:
         GenuineSocket.close(sock)
         raise

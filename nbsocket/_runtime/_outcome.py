@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import Generic, TypeVar, cast
 
 from nbsocket._errors import timed_out
-from nbsocket._threads import check_may_wait
+from nbsocket._runtime._threads import check_may_wait
 
 __all__ = ["Outcome", "fail", "fulfil"]
 

@@ -17,13 +17,14 @@ from socket import AI_NUMERICHOST, SOCK_STREAM
 from types import ModuleType
 from typing import Any
 
-from . import _hosts, _stdlib
-from ._address import INET_FAMILIES, parse_literal
-from ._audit import is_ours
-from ._bypass import Bypass
-from ._errors import os_error
-from ._port import is_opening_port
-from ._unreachable import note_bypassed, refuse_relays
+from nbsocket._errors import os_error
+from nbsocket._port import is_opening_port
+from nbsocket._routing import _hosts, _resolver
+from nbsocket._routing._addresses import INET_FAMILIES, parse_literal
+from nbsocket._routing._audit import is_ours
+from nbsocket._routing._bypass import Bypass
+from nbsocket._routing._leak_warnings import note_bypassed, refuse_relays
+from nbsocket._runtime import _stdlib
 
 #: A name under it, as ``x.localhost``, is not: some systems ask their name server for that.
 _LOOPBACK = Bypass.parse("none, 127.0.0.0/8, ::1")
@@ -144,7 +145,7 @@ def _name(args: tuple[Any, ...]) -> str | None:
 def _reverse(args: tuple[Any, ...]) -> str | None:
     """The address of a reverse look-up; None for our own resolver's, which wants the number unless it is bypassed."""
     # From here: _reverse, the hook, whoever called the C function.
-    if sys._getframe(2).f_globals.get("__name__") == f"{__package__}._resolver":
+    if sys._getframe(2).f_globals is vars(_resolver):
         return None
     sockaddr = args[0]
     return _text(sockaddr[0]) if isinstance(sockaddr, tuple) and sockaddr else None

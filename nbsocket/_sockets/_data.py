@@ -15,9 +15,15 @@ from collections.abc import Callable, Iterable
 from socket import SOCK_STREAM
 from typing import Any
 
-from ._address import check_destination, parse_address, unsupported
-from ._audit import audit
-from ._calls import (
+from nbsocket._channel import MAX_FRAME, DatagramChannel, lookup
+from nbsocket._errors import os_error
+from nbsocket._routing._addresses import check_destination, parse_address, unsupported
+from nbsocket._routing._audit import audit
+from nbsocket._routing._route import Route
+from nbsocket._runtime._handlers import is_in_handler
+from nbsocket._runtime._stdlib import GenuineSocket, StdlibSocket
+from nbsocket._runtime._threads import check_may_wait, is_own
+from nbsocket._sockets._methods import (
     Target,
     check_local,
     datagram_channel,
@@ -28,12 +34,6 @@ from ._calls import (
     target_of,
     type_of,
 )
-from ._channel import MAX_FRAME, DatagramChannel, lookup
-from ._errors import os_error
-from ._handlers import is_in_handler
-from ._route import Route
-from ._stdlib import GenuineSocket, StdlibSocket
-from ._threads import check_may_wait, is_own
 
 _MSG_OOB: int = _socket_module.MSG_OOB
 _MSG_FASTOPEN: int = getattr(_socket_module, "MSG_FASTOPEN", 0)

@@ -32,12 +32,13 @@ from socket import (
 )
 from typing import Any
 
-from . import _hosts, _stdlib
-from ._address import encode_name, host_text, parse_literal, wrong_family
-from ._audit import audit
-from ._errors import host_error, name_error
-from ._hosts import LocalHost, is_local_name
-from ._route import Route
+from nbsocket._errors import host_error, name_error
+from nbsocket._routing import _hosts
+from nbsocket._routing._addresses import encode_name, host_text, parse_literal, wrong_family
+from nbsocket._routing._audit import audit
+from nbsocket._routing._hosts import LocalHost, is_local_name
+from nbsocket._routing._route import Route
+from nbsocket._runtime import _stdlib
 
 #: One entry of getaddrinfo.
 Entry = tuple[_socket_module.AddressFamily, _socket_module.SocketKind, int, str, tuple[Any, ...]]

@@ -9,9 +9,9 @@ import socket as _socket_module
 from types import FunctionType
 from typing import Any, TypeVar, cast
 
-from . import _resolver
-from ._route import Route
-from ._socket import socket
+from nbsocket._routing import _resolver
+from nbsocket._routing._route import Route
+from nbsocket._sockets._socket import socket
 
 _ROUTE = Route()
 

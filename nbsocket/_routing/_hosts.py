@@ -9,8 +9,8 @@ from __future__ import annotations
 import sys
 from ipaddress import ip_address
 
-from ._dataclass import dataclass
-from ._stdlib import genuine_os as os
+from nbsocket._dataclass import dataclass
+from nbsocket._runtime._stdlib import genuine_os as os
 
 __all__ = ["HOSTS_FILE", "IPV6_FILE", "LocalHost", "find", "is_local_name"]
 

@@ -20,8 +20,10 @@ from types import FrameType
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from . import _stdlib
-from ._address import (
+from nbsocket._channel import Channel, DatagramChannel, Reason, State, StreamChannel, lookup
+from nbsocket._dataclass import dataclass
+from nbsocket._errors import ModemError, os_error
+from nbsocket._routing._addresses import (
     INET_FAMILIES,
     Address,
     check_destination,
@@ -30,17 +32,15 @@ from ._address import (
     resolved,
     unsupported,
 )
-from ._audit import audit
-from ._bypass import LOOPBACK, NOTHING
-from ._channel import Channel, DatagramChannel, Reason, State, StreamChannel, lookup
-from ._clock import monotonic
-from ._dataclass import dataclass
-from ._errors import ModemError, os_error
-from ._resolver import local_address, resolve_one
-from ._route import Route, is_local_name
-from ._stdlib import GenuineSocket, StdlibSocket, own_traffic
-from ._stdlib import genuine_os as os
-from ._unreachable import note_bypassed
+from nbsocket._routing._audit import audit
+from nbsocket._routing._bypass import LOOPBACK, NOTHING
+from nbsocket._routing._leak_warnings import note_bypassed
+from nbsocket._routing._resolver import local_address, resolve_one
+from nbsocket._routing._route import Route, is_local_name
+from nbsocket._runtime import _stdlib
+from nbsocket._runtime._clock import monotonic
+from nbsocket._runtime._stdlib import GenuineSocket, StdlibSocket, own_traffic
+from nbsocket._runtime._stdlib import genuine_os as os
 
 #: Sockets that may have wishes from before their connection; more than that many at once means that the oldest were
 #: closed.

@@ -19,8 +19,8 @@ from enum import Enum
 from functools import wraps
 from typing import Any
 
-from ._programs import STARTS, Program
-from ._unreachable import tell
+from nbsocket._patching._command_lines import STARTS, Program
+from nbsocket._routing._leak_warnings import tell
 
 __all__ = ["Strictness", "refuse_programs", "watch_programs"]
 

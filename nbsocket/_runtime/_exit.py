@@ -12,7 +12,7 @@ import atexit
 import os
 from collections.abc import Callable
 
-from nbsocket import _threads
+from nbsocket._runtime import _threads
 
 __all__ = ["CHANNELS", "ENGINES", "LOG", "SIMULATORS", "at_end", "end_now", "forget", "prepare"]
 

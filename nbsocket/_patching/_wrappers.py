@@ -11,7 +11,7 @@ from typing import Any
 
 import wrapt
 
-from ._stdlib import StdlibSocket
+from nbsocket._runtime._stdlib import StdlibSocket
 
 __all__ = ["Wrapper"]
 

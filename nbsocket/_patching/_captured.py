@@ -14,14 +14,14 @@ from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from . import _resolver
-from ._address import INET_FAMILIES, parse_literal
-from ._audit import is_ours
-from ._bypass import LOOPBACK
-from ._hosts import is_local_name
-from ._route import Route
-from ._stdlib import StdlibSocket, own_traffic
-from ._unreachable import is_strict, tell
+from nbsocket._routing import _resolver
+from nbsocket._routing._addresses import INET_FAMILIES, parse_literal
+from nbsocket._routing._audit import is_ours
+from nbsocket._routing._bypass import LOOPBACK
+from nbsocket._routing._hosts import is_local_name
+from nbsocket._routing._leak_warnings import is_strict, tell
+from nbsocket._routing._route import Route
+from nbsocket._runtime._stdlib import StdlibSocket, own_traffic
 
 __all__ = ["replace_look_up", "watch_past_patch"]
 

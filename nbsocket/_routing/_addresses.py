@@ -13,9 +13,9 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from socket import AF_INET, AF_INET6, EAI_NONAME, inet_aton, inet_ntop
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from ._dataclass import dataclass
-from ._errors import name_error, os_error
-from ._parameter import MAX_HOST_SIZE, check_host
+from nbsocket._dataclass import dataclass
+from nbsocket._errors import name_error, os_error
+from nbsocket._parameter import MAX_HOST_SIZE, check_host
 
 __all__ = [
     "EAI_ADDRFAMILY",

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from socket import IPPROTO_IP, IPPROTO_IPV6
 from typing import Any
 
-from ._address import unsupported
-from ._calls import is_inet, wishes_of
-from ._channel import lookup
-from ._errors import os_error
-from ._route import Route
-from ._stdlib import GenuineSocket, StdlibSocket
+from nbsocket._channel import lookup
+from nbsocket._errors import os_error
+from nbsocket._routing._addresses import unsupported
+from nbsocket._routing._route import Route
+from nbsocket._runtime._stdlib import GenuineSocket, StdlibSocket
+from nbsocket._sockets._methods import is_inet, wishes_of
 
 #: Level of the modem's own socket options: "NB" in ASCII, far above every level of Linux (SOL_* end below 300) and
 #: macOS.

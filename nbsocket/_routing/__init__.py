@@ -1,0 +1,1 @@
+"""Which way a destination goes: addresses, names, the bypass, and what goes past the modem."""

@@ -1,0 +1,1 @@
+"""What the process itself needs: clock, threads, signals, its end, and the genuine socket functions."""
