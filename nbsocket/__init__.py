@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 
 from nbsocket._errors import ModemError
 from nbsocket._patching._patch import patch, unpatch
-from nbsocket._sockets._methods import last_error
+from nbsocket._sockets._connect import last_error
 from nbsocket._sockets._namespace import (
     create_connection,
     create_server,

@@ -36,7 +36,7 @@ from nbsocket._routing._leak_warnings import tell, watch_libraries
 from nbsocket._routing._route import Route
 from nbsocket._runtime import _exit, _stdlib
 from nbsocket._runtime._stdlib import GenuineSocket, StdlibSocket
-from nbsocket._sockets import _data, _methods, _options
+from nbsocket._sockets import _connect, _data, _kinds, _methods, _options
 from nbsocket._sockets._socket import attach_datagrams, known_kind, socket
 
 if TYPE_CHECKING:
@@ -47,7 +47,12 @@ _logger = logging.getLogger("nbsocket")
 #: Times that a wrapper is looked for while a signal handler does the same.
 UNWRAP_TRIES = 1000
 
-_METHODS: dict[str, Callable[..., Any]] = {**_methods.CALLS, **_options.OPTIONS, **_data.TRANSFERS}
+_METHODS: dict[str, Callable[..., Any]] = {
+    **_connect.CONNECT_METHODS,
+    **_methods.NAME_METHODS,
+    **_options.OPTION_METHODS,
+    **_data.DATA_METHODS,
+}
 
 
 @dataclass(slots=True)
@@ -302,13 +307,13 @@ def _initialise(
     inet = family == -1 or family in INET_FAMILIES
     if inet and not route.bypass.is_everything:
         kind = _socket_module.SOCK_STREAM if type == -1 else type
-        _methods.check_kind(_socket_module.AF_INET if family == -1 else family, kind, max(proto, 0))
+        _kinds.check_kind(_socket_module.AF_INET if family == -1 else family, kind, max(proto, 0))
     wrapped(family, type, proto, None)
     if family == _AF_VSOCK:
         tell(
             "AF_VSOCK", "a program makes an AF_VSOCK socket: what the host of this machine sends on goes past the modem"
         )
-    if inet and not route.bypass.is_everything and _methods.type_of(instance) == _socket_module.SOCK_DGRAM:
+    if inet and not route.bypass.is_everything and _kinds.type_of(instance) == _socket_module.SOCK_DGRAM:
         attach_datagrams(instance, route)
     return None
 
@@ -338,7 +343,7 @@ def _repoint_trio(state: _Installed) -> None:
     Its methods for single calls keep them in closures: trio/_socket.py, ``_make_simple_sock_method_wrapper``.
     """
     trio_socket = getattr(sys.modules.get("trio._socket"), "_SocketType", None)
-    for name in _data.TRANSFERS if trio_socket is not None else ():
+    for name in _data.DATA_METHODS if trio_socket is not None else ():
         genuine = vars(GenuineSocket).get(name)
         for cell in getattr(vars(trio_socket).get(name), "__closure__", None) or ():
             if genuine is not None and cell.cell_contents is genuine:

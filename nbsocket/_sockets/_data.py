@@ -23,15 +23,13 @@ from nbsocket._routing._route import Route
 from nbsocket._runtime._handlers import is_in_handler
 from nbsocket._runtime._stdlib import GenuineSocket, StdlibSocket
 from nbsocket._runtime._threads import check_may_wait, is_own
-from nbsocket._sockets._methods import (
-    Target,
-    check_local,
+from nbsocket._sockets._connect import Target, check_local, target_of
+from nbsocket._sockets._kinds import (
     datagram_channel,
     family_of,
     is_inet,
     make_datagram_channel,
     stream_channel,
-    target_of,
     type_of,
 )
 
@@ -349,7 +347,7 @@ def _connected_peer(sock: StdlibSocket, address: Any) -> Any:
 
 
 #: The methods of ``socket.socket`` that are implemented here.
-TRANSFERS: dict[str, Callable[..., Any]] = {
+DATA_METHODS: dict[str, Callable[..., Any]] = {
     function.__name__: function
     for function in (
         send, sendall, sendto, sendmsg, recv, recvfrom, recv_into, recvfrom_into, recvmsg, recvmsg_into

@@ -15,7 +15,8 @@ from nbsocket._errors import os_error
 from nbsocket._routing._addresses import unsupported
 from nbsocket._routing._route import Route
 from nbsocket._runtime._stdlib import GenuineSocket, StdlibSocket
-from nbsocket._sockets._methods import is_inet, wishes_of
+from nbsocket._sockets._kinds import is_inet
+from nbsocket._sockets._preconnect import preconnect_options
 
 #: Level of the modem's own socket options: "NB" in ASCII, far above every level of Linux (SOL_* end below 300) and
 #: macOS.
@@ -89,8 +90,8 @@ def _set_own_option(sock: StdlibSocket, route: Route, optname: int, value: Any) 
         if channel.engine is not None:
             # What is sent after this call has the new value.
             channel.engine.catch_up(OPTION_SECONDS)
-    elif (wishes := wishes_of(sock, make=True)) is not None:
-        wishes.rai = number
+    elif (preconnect := preconnect_options(sock, make=True)) is not None:
+        preconnect.rai = number
     else:
         raise os_error(errno.EBADF)
 
@@ -98,8 +99,8 @@ def _set_own_option(sock: StdlibSocket, route: Route, optname: int, value: Any) 
 def _own_option(sock: StdlibSocket, optname: int) -> int:
     channel = lookup(GenuineSocket.fileno(sock))
     if optname == NB_RAI and is_inet(sock):
-        wishes = wishes_of(sock)
-        return int(channel.options.get("rai", 0)) if channel is not None else wishes.rai if wishes else 0
+        preconnect = preconnect_options(sock)
+        return int(channel.options.get("rai", 0)) if channel is not None else preconnect.rai if preconnect else 0
     if optname == NB_UNACKED and is_inet(sock):
         if channel is None or channel.engine is None:
             raise os_error(errno.ENOTCONN)
@@ -108,4 +109,4 @@ def _own_option(sock: StdlibSocket, optname: int) -> int:
 
 
 #: The methods of ``socket.socket`` that are implemented here.
-OPTIONS: dict[str, Callable[..., Any]] = {"setsockopt": setsockopt, "getsockopt": getsockopt}
+OPTION_METHODS: dict[str, Callable[..., Any]] = {"setsockopt": setsockopt, "getsockopt": getsockopt}

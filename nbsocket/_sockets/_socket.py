@@ -12,7 +12,7 @@ from nbsocket._channel import lookup
 from nbsocket._routing._addresses import INET_FAMILIES, unsupported
 from nbsocket._routing._route import Route
 from nbsocket._runtime._stdlib import GenuineSocket, StdlibSocket
-from nbsocket._sockets import _data, _methods, _options
+from nbsocket._sockets import _connect, _data, _kinds, _methods, _options
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer, Self
@@ -56,7 +56,7 @@ class socket(StdlibSocket):
         family = _socket_module.AF_INET if family == -1 else family
         type = _socket_module.SOCK_STREAM if type == -1 else type
         proto = max(proto, 0)
-        _methods.check_kind(family, type, proto)
+        _kinds.check_kind(family, type, proto)
         super().__init__(family, type, proto)
         if family in INET_FAMILIES and self.type == _socket_module.SOCK_DGRAM:
             attach_datagrams(self, self._route)
@@ -75,7 +75,7 @@ class socket(StdlibSocket):
         Raises:
             OSError: EOPNOTSUPP.
         """
-        if self.fileno() >= 0 and _methods.is_inet(self) and lookup(self.fileno()) is None and not self._is_native():
+        if self.fileno() >= 0 and _kinds.is_inet(self) and lookup(self.fileno()) is None and not self._is_native():
             _disown(sys._getframe(1), self)
             raise unsupported("detaching an unconnected socket (patch() can wrap one in TLS before it is connected)")
         return super().detach()
@@ -89,10 +89,10 @@ class socket(StdlibSocket):
         return True
 
     def connect(self, address: Any, /) -> None:
-        _methods.connect(self, self._route, address)
+        _connect.connect(self, self._route, address)
 
     def connect_ex(self, address: Any, /) -> int:
-        return _methods.connect_ex(self, self._route, address)
+        return _connect.connect_ex(self, self._route, address)
 
     def bind(self, address: Any, /) -> None:
         _methods.bind(self, self._route, address)
@@ -181,7 +181,7 @@ def known_kind(fileno: SupportsIndex, family: int, type: int, proto: int) -> tup
 def attach_datagrams(sock: StdlibSocket, route: Route) -> None:
     """Give a new UDP socket its channel; the socket is closed when that fails."""
     try:
-        _methods.make_datagram_channel(sock, route, is_new=True)
+        _kinds.make_datagram_channel(sock, route, is_new=True)
     except BaseException:
         GenuineSocket.close(sock)
         raise
