@@ -1,4 +1,4 @@
-"""The errors that leave nbsocket, and one table from the module's result codes to those that programs test for.
+"""The errors that leave nbsocket, and one table from the modem's result codes to those that programs test for.
 
 Each is a :class:`ModemError` and what ``socket`` raises natively: the subclass of ``OSError`` for its errno,
 ``gaierror`` or ``herror``, with the same arguments. Such a class inherits both, and exists once for each native one.
@@ -100,12 +100,12 @@ _GAI_CODES = {
 
 
 class ModemError(OSError):
-    """An error of nbsocket's own, with what the module said where it is the reason.
+    """An error of nbsocket's own, with what the modem said where it is the reason.
 
     It is also what ``socket`` raises natively in such a case: ConnectionRefusedError, TimeoutError, socket.gaierror ...
     """
 
-    #: The module's result code (BC260Y-CN TCP/IP guide 1.1 §3) or +CME ERROR number, None where it gave none.
+    #: The modem's result code (BC260Y-CN TCP/IP guide 1.1 §3) or +CME ERROR number, None where it gave none.
     result: int | None = None
     #: The command line that failed, without its CR, None where it was none.
     command: str | None = None
@@ -139,18 +139,23 @@ for _native in (
     _CLASSES[_native] = globals()[_name] = _both
 
 
-def make_error(number: int, message: str, *, command: str | None = None, result: int | None = None) -> ModemError:
-    """Return the error of errno ``number``, with the module's own words attached."""
+def make_error(
+    number: int, message: str | None = None, *, command: str | None = None, result: int | None = None
+) -> ModemError:
+    """Return the error of errno ``number``; the one way to make an OSError here.
+
+    Args:
+        number: an errno; it decides the native class.
+        message: a sentence; None: the operating system's own words for the errno.
+        command: the command line that failed; secrets in it, and in the message, are masked.
+        result: the modem's result code or +CME ERROR number.
+    """
+    message = message or os.strerror(number)
     if command is not None:
         message, command = mask_secrets(message), mask_secrets(command)
     error = _CLASSES[type(OSError(number, ""))](number, message)
     error.command, error.result = command, result
     return error
-
-
-def os_error(number: int, sentence: str | None = None) -> ModemError:
-    """Return the error of errno ``number``, with the system's own words unless a sentence is given."""
-    return make_error(number, sentence or os.strerror(number))
 
 
 def timed_out() -> ModemError:
@@ -190,7 +195,7 @@ def error_from_result(result: int | None, command: str, *, otherwise: int = errn
 
 
 def _answered(result: int | None) -> str:
-    """Say what was answered, for a bare ERROR and for numbers that the module's own table does not have."""
+    """Say what was answered, for a bare ERROR and for numbers that the modem's own table does not have."""
     if result is None:
         return "the module answered ERROR"
     return f"the module answered error {result}" + (f" ({ERROR_WORDS[result]})" if result in ERROR_WORDS else "")

@@ -29,7 +29,7 @@ from urllib.parse import urlsplit
 
 import serial
 
-from nbsocket._errors import make_error, os_error
+from nbsocket._errors import make_error
 from nbsocket._runtime import _stdlib, _threads
 from nbsocket._runtime._outcome import Outcome
 from nbsocket._runtime._stdlib import GenuineSocket, ioctl, own_traffic
@@ -203,7 +203,7 @@ def _open_simulator(url: str) -> Port:
     try:
         simulator = open_url(url)
     except ValueError as error:
-        raise os_error(errno.EINVAL, f"{url}: {error}") from None
+        raise make_error(errno.EINVAL, f"{url}: {error}") from None
     fd = simulator.fileno()
     return Port(url, fd, simulator.stop, getattr(simulator, "set_baudrate", None))
 
@@ -214,7 +214,7 @@ def _open_socket(url: str) -> Port:
     try:
         found = _stdlib.getaddrinfo(host, number, type=SOCK_STREAM)
     except OSError as error:
-        raise os_error(errno.EHOSTUNREACH, f"{url}: {error.strerror or error}") from error
+        raise make_error(errno.EHOSTUNREACH, f"{url}: {error.strerror or error}") from error
     for family, kind, proto, _, address in found:
         connection = GenuineSocket(family, kind, proto)
         connection.settimeout(SOCKET_CONNECT_TIMEOUT)
@@ -229,7 +229,7 @@ def _open_socket(url: str) -> Port:
         return Port(url, connection.fileno(), connection.close)
     assert failure is not None
     code = failure.errno or errno.ETIMEDOUT
-    raise os_error(code, f"cannot reach the modem at {url}: {failure.strerror or failure}") from failure
+    raise make_error(code, f"cannot reach the modem at {url}: {failure.strerror or failure}") from failure
 
 
 def _host_and_port(url: str) -> tuple[str, int]:
@@ -237,9 +237,9 @@ def _host_and_port(url: str) -> tuple[str, int]:
     try:
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise os_error(errno.EINVAL, f"{url}: {error}") from None
+        raise make_error(errno.EINVAL, f"{url}: {error}") from None
     if not host or not port:
-        raise os_error(errno.EINVAL, f"{url}: expected socket://HOST:PORT")
+        raise make_error(errno.EINVAL, f"{url}: expected socket://HOST:PORT")
     return host, port
 
 

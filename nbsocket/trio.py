@@ -16,6 +16,7 @@ import trio
 import trio.abc
 from trio.lowlevel import cancel_shielded_checkpoint, checkpoint, checkpoint_if_cancelled
 
+from nbsocket._errors import make_error
 from nbsocket._modem import Modem
 from nbsocket._routing import _resolver
 from nbsocket._routing._addresses import INET_FAMILIES, parse_literal
@@ -89,7 +90,7 @@ class HostnameResolver(trio.abc.HostnameResolver):
 class SocketType(trio.socket.SocketType):
     """One socket over the modem, as trio's own are: the same methods, cancellable.
 
-    A cancelled ``connect()`` closes the socket, and frees the module's.
+    A cancelled ``connect()`` closes the socket, and frees the modem's.
     """
 
     def __init__(self, sock: socket) -> None:
@@ -156,7 +157,7 @@ class SocketType(trio.socket.SocketType):
         self._sock.setsockopt(level, optname, value, *(() if optlen is None else (optlen,)))
 
     def listen(self, backlog: int = 128) -> None:
-        """Refused, EOPNOTSUPP: the module cannot accept connections."""
+        """Refused, EOPNOTSUPP: the modem cannot accept connections."""
         self._sock.listen(backlog)
 
     def get_inheritable(self) -> bool:
@@ -201,7 +202,7 @@ class SocketType(trio.socket.SocketType):
         self._sock.bind(await self._resolved(address))
 
     async def accept(self) -> tuple[SocketType, Any]:
-        """Refused: the module cannot accept connections."""
+        """Refused: the modem cannot accept connections."""
         await checkpoint()
         connection, address = self._sock.accept()
         return SocketType(socket(fileno=connection.detach())), address
@@ -222,7 +223,7 @@ class SocketType(trio.socket.SocketType):
             raise
         number = self._sock.getsockopt(_socket_module.SOL_SOCKET, _socket_module.SO_ERROR)
         if number:
-            raise OSError(number, f"Error connecting to {target!r}: {os.strerror(number)}")
+            raise make_error(number, f"Error connecting to {target!r}: {os.strerror(number)}")
 
     async def _resolved(self, address: Any) -> Any:
         """Return the address with its name looked up, without blocking; wrong ones fail where they are used."""

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from nbsocket._channel import _registry
 from nbsocket._channel._epoll import keep_registered
-from nbsocket._errors import ModemError, copy_of, os_error
+from nbsocket._errors import ModemError, copy_of, make_error
 from nbsocket._runtime._stdlib import GenuineSocket, ioctl
 from nbsocket._runtime._stdlib import genuine_os as os
 
@@ -234,7 +234,7 @@ class Channel:
         """
         fd = GenuineSocket.fileno(sock)
         if fd < 0 or _registry.inode_of(fd) != self.inode:
-            raise os_error(errno.EBADF)
+            raise make_error(errno.EBADF)
         _registry.drop(self.inode)
         put_over(self.shadow.fileno(), sock)
         self.state = State.CLOSED
@@ -269,7 +269,7 @@ class Channel:
         """Put the application's end over the descriptor of ``sock`` and make it known."""
         fd = GenuineSocket.fileno(sock)
         if fd < 0 or _registry.inode_of(fd) != _registry.inode_of(self.shadow.fileno()):
-            raise os_error(errno.EBADF, "the socket was closed while it was being connected")
+            raise make_error(errno.EBADF, "the socket was closed while it was being connected")
         self.numbers.add(fd)
         _registry.enter(self.inode, self)
         put_over(self.app_end.fileno(), sock, is_new=is_new)

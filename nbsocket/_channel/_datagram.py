@@ -21,7 +21,7 @@ from contextlib import suppress
 
 from nbsocket._channel import _registry
 from nbsocket._channel._base import Address, Channel, State, unread_size
-from nbsocket._errors import make_error, os_error
+from nbsocket._errors import make_error
 from nbsocket._runtime._stdlib import GenuineSocket
 
 __all__ = ["MAX_FRAME", "DatagramChannel", "Peer"]
@@ -94,7 +94,7 @@ class DatagramChannel(Channel):
             OSError: EINVAL when it is bound already, or as the system answers.
         """
         if self.local_port:
-            raise os_error(errno.EINVAL)
+            raise make_error(errno.EINVAL)
         if self.bypass is not None:
             self.shadow.bind(address)
         # Port 0 leaves the choice to the module: only a chosen port stays busy there after its close.

@@ -23,7 +23,7 @@ from typing import Any
 
 from nbsocket._channel import _registry
 from nbsocket._channel._base import Address, Channel, State, adopt, unread_size
-from nbsocket._errors import os_error
+from nbsocket._errors import make_error
 from nbsocket._runtime._outcome import Outcome
 from nbsocket._runtime._stdlib import GenuineSocket
 from nbsocket._runtime._stdlib import genuine_os as os
@@ -135,7 +135,7 @@ class StreamChannel(Channel):
         if self.state is State.CONNECTING and self.engine is not None:
             return self.engine.interrupt(self)
         if self.state is not State.CONNECTED and self.state is not State.CLOSED:
-            raise os_error(errno.ENOTCONN)
+            raise make_error(errno.ENOTCONN)
         self._is_shut |= how != socket.SHUT_RD
         if how == socket.SHUT_WR and not self._has_trailer and _is_writable(sock):
             self._add_trailer(sock)

@@ -78,18 +78,18 @@ def watch_past_patch(find_route: FindRoute) -> None:
 
 
 def _hook(event: str, args: tuple[Any, ...]) -> None:
-    judge = _JUDGES.get(event)
-    if judge is None or _find_route is None or is_ours(event, args) or own_traffic.is_asking_host:
+    check = _CHECKS.get(event)
+    if check is None or _find_route is None or is_ours(event, args) or own_traffic.is_asking_host:
         return
     if is_strict():
         return
     route = _find_route()
-    sentence = None if route is None else judge(route, event, args)
+    sentence = None if route is None else check(route, event, args)
     if sentence is not None:
         tell(event, sentence)
 
 
-def _judge_look_up(route: Route, event: str, args: tuple[Any, ...]) -> str | None:
+def _check_look_up(route: Route, event: str, args: tuple[Any, ...]) -> str | None:
     """Say what a look-up by a C function does, unless it asks nobody or a name that is bypassed."""
     host = _text(args[0])
     is_reverse = event != "socket.gethostbyname" and event != "socket.getaddrinfo"
@@ -104,7 +104,7 @@ def _judge_look_up(route: Route, event: str, args: tuple[Any, ...]) -> str | Non
     )
 
 
-def _judge_address(route: Route, event: str, args: tuple[Any, ...]) -> str | None:
+def _check_address(route: Route, event: str, args: tuple[Any, ...]) -> str | None:
     """Say what a socket does that is of no class that patch() knows."""
     sock, address = args
     if isinstance(sock, StdlibSocket) or int(sock.family) not in INET_FAMILIES:
@@ -126,12 +126,12 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-_JUDGES: dict[str, Callable[[Route, str, tuple[Any, ...]], str | None]] = {
-    "socket.getaddrinfo": _judge_look_up,
-    "socket.gethostbyname": _judge_look_up,
-    "socket.gethostbyaddr": _judge_look_up,
-    "socket.getnameinfo": _judge_look_up,
-    "socket.connect": _judge_address,
-    "socket.sendto": _judge_address,
-    "socket.sendmsg": _judge_address,
+_CHECKS: dict[str, Callable[[Route, str, tuple[Any, ...]], str | None]] = {
+    "socket.getaddrinfo": _check_look_up,
+    "socket.gethostbyname": _check_look_up,
+    "socket.gethostbyaddr": _check_look_up,
+    "socket.getnameinfo": _check_look_up,
+    "socket.connect": _check_address,
+    "socket.sendto": _check_address,
+    "socket.sendmsg": _check_address,
 }

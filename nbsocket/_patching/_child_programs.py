@@ -19,6 +19,7 @@ from enum import Enum
 from functools import wraps
 from typing import Any
 
+from nbsocket._errors import make_error
 from nbsocket._patching._command_lines import STARTS, Program
 from nbsocket._routing._leak_warnings import tell
 
@@ -50,9 +51,9 @@ def watch_programs(is_patched: Callable[[], bool]) -> None:
     is_first, _is_patched = _is_patched is None, is_patched
     if is_first:
         sys.addaudithook(_hook)
-        _look_before(_posixsubprocess, "fork_exec", lambda *args: _judge("nbsocket.fork_exec", args))
+        _look_before(_posixsubprocess, "fork_exec", lambda *args: _check_start("nbsocket.fork_exec", args))
         if hasattr(os, "_spawnvef"):
-            _look_before(os, "_spawnvef", lambda *args: _judge("os.spawn", args[:4]))
+            _look_before(os, "_spawnvef", lambda *args: _check_start("os.spawn", args[:4]))
 
 
 def refuse_programs(strictness: Strictness) -> None:
@@ -75,10 +76,10 @@ def _look_before(module: Any, name: str, look: Callable[..., None]) -> None:
 
 def _hook(event: str, args: tuple[Any, ...]) -> None:
     if event in STARTS:
-        _judge(event, args)
+        _check_start(event, args)
 
 
-def _judge(event: str, args: tuple[Any, ...]) -> None:
+def _check_start(event: str, args: tuple[Any, ...]) -> None:
     if _strictness is Strictness.WARN and not (_is_patched and _is_patched()):
         return
     programs: list[Program] = []
@@ -89,14 +90,14 @@ def _judge(event: str, args: tuple[Any, ...]) -> None:
         if _strictness is Strictness.WARN:
             _warn(program)
         elif program.is_python:
-            raise PermissionError(
+            raise make_error(
                 errno.EACCES,
                 f"refused by {_strictness.value}: the Python program {program.name} would start without the patch and "
                 "connect past the modem; use threads (or multiprocessing's fork, for work without connections), or "
                 "leave --strict out",
             )
         elif _strictness is Strictness.ALL:
-            raise PermissionError(
+            raise make_error(
                 errno.EACCES, f"refused by --strict=all: what {program.name} connects to would go past the modem"
             )
         else:

@@ -17,7 +17,7 @@ from socket import AI_NUMERICHOST, SOCK_STREAM
 from types import ModuleType
 from typing import Any
 
-from nbsocket._errors import os_error
+from nbsocket._errors import make_error
 from nbsocket._port import is_opening_port
 from nbsocket._routing import _hosts, _resolver
 from nbsocket._routing._addresses import INET_FAMILIES, parse_literal
@@ -30,7 +30,7 @@ from nbsocket._runtime import _stdlib
 _LOOPBACK = Bypass.parse("none, 127.0.0.0/8, ::1")
 _LOCALHOST = ("localhost", "localhost.")
 
-#: Families whose sockets reach other machines or the host of a virtual one, by no address that could be judged.
+#: Families whose sockets reach other machines or the host of a virtual one, by no address that could be checked.
 _FAMILIES = {
     int(getattr(_constants, name)): what
     for name, what in (
@@ -57,7 +57,7 @@ def refuse_host_network(bypass: Bypass) -> None:
         if is_ours(event, args):
             return
         if event == "socket.__new__" and int(args[1]) in _FAMILIES:
-            raise os_error(errno.EACCES, f"refused by --strict: {_FAMILIES[int(args[1])]} would go past the modem")
+            raise make_error(errno.EACCES, f"refused by --strict: {_FAMILIES[int(args[1])]} would go past the modem")
         host_in = _HOSTS.get(event)
         host = host_in(args) if host_in else None
         if host is None or is_opening_port():
@@ -68,7 +68,7 @@ def refuse_host_network(bypass: Bypass) -> None:
             return
         if _is_loopback(host) and (not _is_tcp_connect(event, args) or _is_own()):
             return
-        raise os_error(errno.EACCES, f"refused by --strict: {event} to {host} would go past the modem")
+        raise make_error(errno.EACCES, f"refused by --strict: {event} to {host} would go past the modem")
 
     sys.addaudithook(hook)
 

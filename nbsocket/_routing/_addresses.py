@@ -1,6 +1,6 @@
 """Addresses as programs give them: checked at once, with the standard library's own errors, before anything is sent.
 
-A host that goes to the module ends up inside a quoted AT parameter, so this file is also the guard against AT
+A host that goes to the modem ends up inside a quoted AT parameter, so this file is also the guard against AT
 injection: what :mod:`nbsocket._parameter` refuses after IDNA never gets past :func:`encode_name`.
 """
 
@@ -14,7 +14,7 @@ from socket import AF_INET, AF_INET6, EAI_NONAME, inet_aton, inet_ntop
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from nbsocket._dataclass import dataclass
-from nbsocket._errors import name_error, os_error
+from nbsocket._errors import make_error, name_error
 from nbsocket._parameter import MAX_HOST_SIZE, check_host
 
 __all__ = [
@@ -50,7 +50,7 @@ class Address:
     host: str
     port: int
     family: int
-    #: IPv6 only; kept for getpeername, without meaning to the module
+    #: IPv6 only; kept for getpeername, without meaning to the modem
     flow_info: int = 0
     scope_id: int = 0
 
@@ -67,7 +67,7 @@ class Address:
 
     @property
     def wire_host(self) -> str:
-        """The host as the module is told it: without a zone, and IPv4 where it is an IPv4-mapped address."""
+        """The host as the modem is told it: without a zone, and IPv4 where it is an IPv4-mapped address."""
         literal = self.literal
         if isinstance(literal, IPv6Address):
             return str(literal.ipv4_mapped or self.host.partition("%")[0])
@@ -81,8 +81,8 @@ class Address:
 
 
 def unsupported(what: str) -> OSError:
-    """Return the EOPNOTSUPP error saying that the module cannot do ``what``."""
-    return OSError(errno.EOPNOTSUPP, f"{what}: not possible over the module")
+    """Return the EOPNOTSUPP error saying that the modem cannot do ``what``."""
+    return make_error(errno.EOPNOTSUPP, f"{what}: not possible over the module")
 
 
 def parse_literal(host: str) -> IPv4Address | IPv6Address | None:
@@ -141,7 +141,7 @@ def parse_address(family: int, address: object, call: str) -> Address:
     Raises:
         TypeError: not a tuple of the right length and types.
         OverflowError: port or flow info out of range.
-        gaierror: the host may not go to the module, or is a literal of the other family.
+        gaierror: the host may not go to the modem, or is a literal of the other family.
     """
     name = "AF_INET6" if family == AF_INET6 else "AF_INET"
     if not isinstance(address, tuple):
@@ -186,16 +186,16 @@ def wrong_family(host: str) -> NoReturn:
 
 
 def check_destination(address: Address, *, call: str) -> None:
-    """Refuse destinations the module cannot have: wildcard, port 0, multicast, broadcast.
+    """Refuse destinations the modem cannot have: wildcard, port 0, multicast, broadcast.
 
     Raises:
         OSError: EADDRNOTAVAIL or EOPNOTSUPP.
     """
     literal = address.literal
     if address.is_wildcard:
-        raise os_error(errno.EADDRNOTAVAIL, f"{call}(): {address.host or 'the empty host'!r} is not a destination")
+        raise make_error(errno.EADDRNOTAVAIL, f"{call}(): {address.host or 'the empty host'!r} is not a destination")
     if address.port == 0:
-        raise os_error(errno.EADDRNOTAVAIL, f"{call}(): port 0 is not a destination")
+        raise make_error(errno.EADDRNOTAVAIL, f"{call}(): port 0 is not a destination")
     if literal is not None and (literal.is_multicast or str(literal) == "255.255.255.255"):
         raise unsupported(f"multicast or broadcast to {address.host}")
 

@@ -1,7 +1,7 @@
 """CPython's audit events for what goes over the modem.
 
 ``_socket`` raises an event for each connect, datagram and look-up. What a modem carries never reaches those C
-functions, so the event is raised here: once, with the arguments that the program gave. Hooks that judge the host's
+functions, so the event is raised here: once, with the arguments that the program gave. Hooks that check the host's
 network (``--strict``, the tests' own) pass over exactly these: they ask :func:`is_ours`.
 """
 

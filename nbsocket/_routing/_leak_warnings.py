@@ -11,6 +11,7 @@ from contextlib import suppress
 from functools import partial
 from types import ModuleType
 
+from nbsocket._errors import make_error
 from nbsocket._routing._addresses import parse_literal
 from nbsocket._routing._bypass import LOOPBACK, Bypass
 
@@ -92,7 +93,7 @@ def note_bypassed(host: str, port: int) -> None:
         spellings = (host, "127.0.0.1", "::1") if parse_literal(host) is None else (host,)
         if not any(map(_exempt.lists, spellings)):
             sentence = f"refused by --strict: {relay} at {host} would go past the modem (or name it in --bypass)"
-            raise PermissionError(errno.EACCES, sentence)
+            raise make_error(errno.EACCES, sentence)
     else:
         tell(relay, f"a program asks {relay} at {host}, which is bypassed: what it asks in turn goes past the modem")
 

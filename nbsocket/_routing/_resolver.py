@@ -1,9 +1,9 @@
 """getaddrinfo and its kin over the modem's DNS.
 
-Theory of operation: only the look-up of a name is the module's work. Literals, None, services and all checks of
+Theory of operation: only the look-up of a name is the modem's work. Literals, None, services and all checks of
 arguments are the genuine function's, which is asked for loopback, at no cost of traffic, before anything goes to the
-module. The entries for an address that the module gave are made from those for loopback: the host's resolver is never
-asked with a text that came from the module. Names of this host are answered from its table of hosts.
+modem. The entries for an address that the modem gave are made from those for loopback: the host's resolver is never
+asked with a text that came from the modem. Names of this host are answered from its table of hosts.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _HOST_NOT_FOUND = 1
 def getaddrinfo(
     route: Route, host: Any, port: Any, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
 ) -> list[Entry]:
-    """Like :func:`socket.getaddrinfo`; names are looked up by the module. Thread-safe."""
+    """Like :func:`socket.getaddrinfo`; names are looked up by the modem. Thread-safe."""
     if host is None:
         return _genuine(None, port, family, type, proto, flags)
     if not isinstance(host, (str, bytes)):
@@ -89,7 +89,7 @@ def _name(host: str | bytes) -> str:
 
 
 def _genuine(host: str | None, port: Any, family: int, type: int, proto: int, flags: int) -> list[Entry]:
-    """Ask the host's resolver, with what a program gave and never with a text that came from the module."""
+    """Ask the host's resolver, with what a program gave and never with a text that came from the modem."""
     with _stdlib.own_traffic.asking_host():
         return list[Entry](_stdlib.getaddrinfo(host, port, family, type, proto, flags))
 
@@ -97,7 +97,7 @@ def _genuine(host: str | None, port: Any, family: int, type: int, proto: int, fl
 def _kinds(port: Any, family: int, type: int, proto: int, flags: int) -> list[Entry]:
     """The entries for loopback, which have every kind of socket that there is for a service.
 
-    The genuine function refuses bad services, families and types here, before the module is asked anything.
+    The genuine function refuses bad services, families and types here, before the modem is asked anything.
     """
     port = 0 if port is None else port
     if isinstance(port, (str, bytes)) and port.isascii() and port.isdigit() and len(port) <= len("65535"):
@@ -166,7 +166,7 @@ def _host_lookup(route: Route, name: str, port: Any, family: int, type: int, pro
 
 
 def _looked_up(route: Route, name: str) -> list[str]:
-    """Ask the module; that the network is not there for now is a matter of the name server's to the caller."""
+    """Ask the modem; that the network is not there for now is a matter of the name server's to the caller."""
     try:
         return route.look_up(name)
     except OSError as error:
@@ -212,7 +212,7 @@ def gethostbyname(route: Route, hostname: Any) -> str:
 
 
 def gethostbyname_ex(route: Route, hostname: Any) -> tuple[str, list[str], list[str]]:
-    """Like :func:`socket.gethostbyname_ex`; the module tells no aliases."""
+    """Like :func:`socket.gethostbyname_ex`; the modem tells no aliases."""
     text = _argument(hostname, "gethostbyname_ex")
     if text in ("", "<broadcast>"):
         return (text, [], [_stdlib.gethostbyname(text)])
@@ -236,7 +236,7 @@ def _addresses4(route: Route, host: str) -> list[str]:
 
 
 def gethostbyaddr(route: Route, ip_address: Any) -> tuple[str, list[str], list[str]]:
-    """Like :func:`socket.gethostbyaddr`; the module has no reverse look-up, so a foreign address is always unknown.
+    """Like :func:`socket.gethostbyaddr`; the modem has no reverse look-up, so a foreign address is always unknown.
 
     Raises:
         herror: HOST_NOT_FOUND for an address that is neither loopback nor bypassed.

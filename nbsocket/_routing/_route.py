@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from nbsocket._modem import Modem
 
-#: The module does not tell how long an answer holds; a minute spares the second look-up of one connect.
+#: The modem does not tell how long an answer holds; a minute spares the second look-up of one connect.
 CACHE_SECONDS = 60.0
 #: Names held a modem; a program that talks to more over NB-IoT looks some of them up again.
 MAX_CACHED_NAMES = 64
@@ -64,10 +64,10 @@ class NameCache:
         """Keep answers.
 
         Args:
-            look_up: asks the module.
+            look_up: asks the modem.
             clock: gives seconds.
             seconds: for which an answer holds.
-            own_address: gives the module's own address; with another one it may be in another network, where names
+            own_address: gives the modem's own address; with another one it may be in another network, where names
                 lead elsewhere.
         """
         self._look_up = look_up
@@ -81,7 +81,7 @@ class NameCache:
         """Return the addresses of ``name``; failures are shared with those who ask meanwhile, but not kept.
 
         Raises:
-            gaierror: as the module says.
+            gaierror: as the modem says.
             TimeoutError: ``timeout`` seconds have passed.
         """
         key = name.rstrip(".").lower()
@@ -95,7 +95,7 @@ class NameCache:
                 return list(found)
 
     def _join(self, key: str, timeout: float | None) -> list[str] | None:
-        """Ask, or wait for whoever asks already; None when that one gave up before the module had answered."""
+        """Ask, or wait for whoever asks already; None when that one gave up before the modem had answered."""
         own = _Flight()
         flight = self._in_flight.setdefault(key, own)
         if flight is own:

@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 
 from nbsocket._channel import Reason, State, StreamChannel, lookup
 from nbsocket._dataclass import dataclass
-from nbsocket._errors import ModemError, os_error
+from nbsocket._errors import ModemError, make_error
 from nbsocket._routing._addresses import (
     Address,
     check_destination,
@@ -112,12 +112,12 @@ def native_host(sock: StdlibSocket) -> str:
 
 
 def connect(sock: StdlibSocket, route: Route, address: Any, /) -> None:
-    """Like :meth:`socket.socket.connect`; differs: the name is looked up by the module, within the socket's timeout.
+    """Like :meth:`socket.socket.connect`; differs: the name is looked up by the modem, within the socket's timeout.
 
     Raises:
-        OSError: EMFILE when the module's five connections are in use, ECONNREFUSED, EISCONN, ... as from the
+        OSError: EMFILE when the modem's five connections are in use, ECONNREFUSED, EISCONN, ... as from the
             operating system.
-        TimeoutError: the socket's timeout has passed; the attempt is given up in the module, too.
+        TimeoutError: the socket's timeout has passed; the attempt is given up in the modem, too.
         BlockingIOError: EINPROGRESS on a non-blocking stream socket.
     """
     if not is_inet(sock):
@@ -173,7 +173,7 @@ def _connect_stream(sock: StdlibSocket, route: Route, target: Target, timeout: f
         engine.abandon(channel)
         raise
     if timeout == 0:
-        raise os_error(errno.EINPROGRESS)
+        raise make_error(errno.EINPROGRESS)
     return _wait_until_connected(channel, sock, timeout, errno.EINPROGRESS)
 
 
@@ -187,19 +187,19 @@ def _was_connecting(sock: StdlibSocket, timeout: float | None) -> bool:
     channel = stream_channel(sock)
     if channel is None:
         if _has_native_peer(sock):
-            raise os_error(errno.EISCONN)
+            raise make_error(errno.EISCONN)
         return False
     if channel.state is State.CONNECTING and timeout is None and channel.engine is not None:
         _wait_until_connected(channel, sock, timeout, errno.EALREADY)
         return True
     if channel.state is State.CONNECTING:
-        raise os_error(errno.EALREADY)
+        raise make_error(errno.EALREADY)
     if channel.state is not State.FAILED:
-        raise os_error(errno.EISCONN)
+        raise make_error(errno.EISCONN)
     pending = channel.pop_error()
     channel.restore(sock)
     if pending:
-        raise os_error(pending)
+        raise make_error(pending)
     return False
 
 
@@ -207,7 +207,7 @@ def _wait_until_connected(channel: StreamChannel, sock: StdlibSocket, timeout: f
     """Wait for the outcome of an attempt.
 
     SO_SNDTIMEO bounds the wait of a socket without a timeout and leaves the attempt under way: ``bound_error``. After
-    every other exception the socket is an unconnected one again, and the module's attempt is given up.
+    every other exception the socket is an unconnected one again, and the modem's attempt is given up.
     """
     assert channel.outcome is not None, "the attempt is under way"
     bound = _send_timeout(sock) if timeout is None else None
@@ -215,7 +215,7 @@ def _wait_until_connected(channel: StreamChannel, sock: StdlibSocket, timeout: f
         channel.outcome.result(bound if timeout is None else timeout)
     except BaseException as error:
         if bound is not None and isinstance(error, TimeoutError) and not channel.outcome.done():
-            raise os_error(bound_error) from None
+            raise make_error(bound_error) from None
         channel.pop_error()
         with suppress(OSError):  # closed by another thread, which has ended the attempt
             channel.restore(sock)
@@ -242,12 +242,12 @@ def _has_native_peer(sock: StdlibSocket) -> bool:
 def check_local(sock: StdlibSocket, route: Route, host: str) -> None:
     """A socket that the operating system bound to one of the host's addresses cannot send from there over the modem.
 
-    Where even loopback goes over the modem, a loopback address stands for the module's own, which is not known before.
+    Where even loopback goes over the modem, a loopback address stands for the modem's own, which is not known before.
     """
     local = native_host(sock)
     is_inside = is_loopback(local) and LOOPBACK.covers(host) and not route.covers(local)
     if local not in _WILDCARDS and not is_inside:
-        raise os_error(errno.EADDRNOTAVAIL, f"the socket is bound to {local}, which is not an address of the module")
+        raise make_error(errno.EADDRNOTAVAIL, f"the socket is bound to {local}, which is not an address of the module")
 
 
 def _connect_datagram(sock: StdlibSocket, route: Route, target: Target, timeout: float | None) -> None:

@@ -16,7 +16,7 @@ from socket import SOCK_STREAM
 from typing import Any
 
 from nbsocket._channel import MAX_FRAME, DatagramChannel, lookup
-from nbsocket._errors import os_error
+from nbsocket._errors import make_error
 from nbsocket._routing._addresses import check_destination, parse_address, unsupported
 from nbsocket._routing._audit import audit
 from nbsocket._routing._route import Route
@@ -70,7 +70,7 @@ def _refuse_to_wait(sock: StdlibSocket, event: int) -> None:
 
 
 def _check_datagram(sock: StdlibSocket, size: int) -> None:
-    """Raise EMSGSIZE when the connected socket's datagram is too long for the module."""
+    """Raise EMSGSIZE when the connected socket's datagram is too long for the modem."""
     if type_of(sock) != SOCK_STREAM and (channel := datagram_channel(sock)) is not None and channel.peername:
         channel.check_size(size, channel.peername)
 
@@ -91,10 +91,10 @@ def _note_sender(sock: StdlibSocket) -> None:
 
 
 def send(sock: StdlibSocket, route: Route, data: Any, flags: int = 0, /) -> int:
-    """Like :meth:`socket.socket.send`; a datagram over the module's segment is EMSGSIZE."""
+    """Like :meth:`socket.socket.send`; a datagram over the modem's segment is EMSGSIZE."""
     _note_sender(sock)
     if _framed(sock, flags) is not None:
-        raise os_error(errno.EDESTADDRREQ)
+        raise make_error(errno.EDESTADDRREQ)
     _check_datagram(sock, _view(data).nbytes)
     return GenuineSocket.send(sock, data, flags)
 
@@ -103,7 +103,7 @@ def sendall(sock: StdlibSocket, route: Route, data: Any, flags: int = 0, /) -> N
     """Like :meth:`socket.socket.sendall`."""
     _note_sender(sock)
     if _framed(sock, flags) is not None:
-        raise os_error(errno.EDESTADDRREQ)
+        raise make_error(errno.EDESTADDRREQ)
     _check_datagram(sock, _view(data).nbytes)
     return GenuineSocket.sendall(sock, data, flags)
 
@@ -117,7 +117,7 @@ def _view(data: Any) -> memoryview:
 
 
 def sendto(sock: StdlibSocket, route: Route, data: Any, /, *flags_and_address: Any) -> int:
-    """Like :meth:`socket.socket.sendto`; names are looked up by the module."""
+    """Like :meth:`socket.socket.sendto`; names are looked up by the modem."""
     if len(flags_and_address) not in (1, 2):
         raise TypeError(f"sendto() takes 2 or 3 arguments ({1 + len(flags_and_address)} given)")
     flags = flags_and_address[0] if len(flags_and_address) == 2 else 0
@@ -149,7 +149,7 @@ def sendmsg(
     is_stream = type_of(sock) == SOCK_STREAM
     channel = stream_channel(sock) if is_stream else datagram_channel(sock)
     if ancillary and channel is not None:
-        raise os_error(errno.EINVAL, "ancillary data cannot go over the module")
+        raise make_error(errno.EINVAL, "ancillary data cannot go over the module")
     if is_stream:
         if address is not None:
             _check_stream_address(sock, route, flags, address, "sendmsg")
@@ -211,7 +211,7 @@ def _send_to_peer(
 ) -> int:
     """A connected socket's fd carries no addresses, so it can reach its own peer alone (as on macOS)."""
     if channel.peername is None or target.address.sockaddr()[:2] != channel.peername[:2]:
-        raise os_error(errno.EISCONN)
+        raise make_error(errno.EISCONN)
     return send(sock, route, data, flags)
 
 
@@ -313,7 +313,7 @@ def _receive(sock: StdlibSocket, channel: DatagramChannel, size: int, flags: int
         raise ValueError(f"negative buffersize in {call}")
     frame, rest = _receive_frame(sock, size + channel.HEADER_MAX, flags)
     if not frame:
-        raise os_error(errno.ENETDOWN, "the modem was closed")
+        raise make_error(errno.ENETDOWN, "the modem was closed")
     payload, address = channel.unpack(frame)
     return payload[:size], address, len(payload) + rest
 

@@ -43,7 +43,7 @@ def datagram_channel(sock: StdlibSocket) -> DatagramChannel | None:
 
 
 def check_kind(family: int, type: int, proto: int) -> None:
-    """Refuse the kinds of AF_INET and AF_INET6 sockets that the module does not have.
+    """Refuse the kinds of AF_INET and AF_INET6 sockets that the modem does not have.
 
     Raises:
         OSError: EOPNOTSUPP for raw and other sockets that are neither TCP nor UDP.
@@ -51,7 +51,7 @@ def check_kind(family: int, type: int, proto: int) -> None:
     if family not in INET_FAMILIES:
         return
     kind = type & ~(getattr(_socket_module, "SOCK_NONBLOCK", 0) | getattr(_socket_module, "SOCK_CLOEXEC", 0))
-    # 262 is IPPROTO_MPTCP: over the module it is plain TCP, as where the peer does not know it.
+    # 262 is IPPROTO_MPTCP: over the modem it is plain TCP, as where the peer does not know it.
     protocols = {SOCK_STREAM: (0, _socket_module.IPPROTO_TCP, 262), SOCK_DGRAM: (0, _socket_module.IPPROTO_UDP)}
     if proto not in protocols.get(_socket_module.SocketKind(kind), ()):
         raise unsupported(f"a socket of type {kind} and protocol {proto}")

@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any
 
 from nbsocket._channel import Channel, DatagramChannel, State, StreamChannel, lookup
-from nbsocket._errors import os_error
+from nbsocket._errors import make_error
 from nbsocket._routing._addresses import (
     Address,
     parse_address,
@@ -34,7 +34,7 @@ from nbsocket._sockets._connect import is_loopback
 from nbsocket._sockets._kinds import datagram_channel, family_of, is_inet, stream_channel, type_of
 from nbsocket._sockets._preconnect import preconnect_options
 
-#: Seconds that getsockname() of a connected UDP socket waits for the module to have an address.
+#: Seconds that getsockname() of a connected UDP socket waits for the modem to have an address.
 NAME_TIMEOUT = 30.0
 
 #: Frames between getsockname() and the ``__repr__`` that asks it, wrappers included.
@@ -42,7 +42,7 @@ REPR_DEPTH = 5
 
 
 def bind(sock: StdlibSocket, route: Route, address: Any, /) -> None:
-    """Like :meth:`socket.socket.bind`; no traffic; the port is the module's local port of the coming connection.
+    """Like :meth:`socket.socket.bind`; no traffic; the port is the modem's local port of the coming connection.
 
     Raises:
         OSError: EADDRNOTAVAIL for an address that is not the wildcard (nor bypassed), EINVAL when already bound.
@@ -52,7 +52,7 @@ def bind(sock: StdlibSocket, route: Route, address: Any, /) -> None:
     if type_of(sock) == SOCK_DGRAM:
         return _bind_datagram(sock, route, address)
     if stream_channel(sock) is not None:
-        raise os_error(errno.EINVAL)
+        raise make_error(errno.EINVAL)
     if route.keeps_listeners:
         GenuineSocket.bind(sock, _without_name(sock, address))
         local = parse_address(family_of(sock), address, "bind")
@@ -85,16 +85,16 @@ def _without_name(sock: StdlibSocket, address: Any) -> Any:
 def _wildcard(sock: StdlibSocket, address: Any) -> Address:
     local = parse_address(family_of(sock), address, "bind")
     if not local.is_wildcard:
-        raise os_error(errno.EADDRNOTAVAIL, f"cannot bind to {local.host}: the network gives the module's address")
+        raise make_error(errno.EADDRNOTAVAIL, f"cannot bind to {local.host}: the network gives the module's address")
     return local
 
 
 def _remember_local(sock: StdlibSocket, local: Address) -> None:
     preconnect = preconnect_options(sock, make=True)
     if preconnect is None:
-        raise os_error(errno.EBADF)
+        raise make_error(errno.EBADF)
     if preconnect.local is not None:
-        raise os_error(errno.EINVAL)
+        raise make_error(errno.EINVAL)
     preconnect.local = local
 
 
@@ -118,7 +118,7 @@ def _bind_datagram(sock: StdlibSocket, route: Route, address: Any) -> None:
 
 
 def listen(sock: StdlibSocket, route: Route, /, *args: Any) -> None:
-    """Like :meth:`socket.socket.listen`, on the operating system's network only: the module cannot accept connections.
+    """Like :meth:`socket.socket.listen`, on the operating system's network only: the modem cannot accept connections.
 
     Raises:
         OSError: EOPNOTSUPP for ``nbsocket.socket``.
@@ -134,7 +134,7 @@ def getpeername(sock: StdlibSocket, route: Route, /) -> Any:
     if channel is None:
         return GenuineSocket.getpeername(sock)
     if channel.peername is None or not _has_peer(channel):
-        raise os_error(errno.ENOTCONN)
+        raise make_error(errno.ENOTCONN)
     return channel.peername
 
 
@@ -146,15 +146,15 @@ def _has_peer(channel: Channel) -> bool:
 
 
 def getsockname(sock: StdlibSocket, route: Route, /) -> Any:
-    """Like :meth:`socket.socket.getsockname`: the module's address once connected; port 0 unless one was chosen.
+    """Like :meth:`socket.socket.getsockname`: the modem's address once connected; port 0 unless one was chosen.
 
-    A blocking UDP socket waits up to 30 s for the module to be on the network: programs learn their own address so.
+    A blocking UDP socket waits up to 30 s for the modem to be on the network: programs learn their own address so.
     """
     channel = lookup(GenuineSocket.fileno(sock))
     if isinstance(channel, DatagramChannel):
         timeout = GenuineSocket.gettimeout(sock)
-        patience = NAME_TIMEOUT if timeout is None else min(timeout, NAME_TIMEOUT)
-        return channel.local_name(0.0 if _is_in_repr() else patience)
+        wait = NAME_TIMEOUT if timeout is None else min(timeout, NAME_TIMEOUT)
+        return channel.local_name(0.0 if _is_in_repr() else wait)
     if channel is not None:
         return channel.sockname
     name = GenuineSocket.getsockname(sock)
@@ -175,7 +175,7 @@ def _is_in_repr() -> bool:
 
 
 def shutdown(sock: StdlibSocket, route: Route, how: int, /) -> None:
-    """Like :meth:`socket.socket.shutdown`; differs: the module has no half-close.
+    """Like :meth:`socket.socket.shutdown`; differs: the modem has no half-close.
 
     After SHUT_WR the connection stays readable until the peer closes it or the linger time is over.
     """
@@ -183,7 +183,7 @@ def shutdown(sock: StdlibSocket, route: Route, how: int, /) -> None:
     if isinstance(channel, StreamChannel):
         return channel.shutdown(sock, how)
     if isinstance(channel, DatagramChannel) and not channel.is_connected:
-        raise os_error(errno.ENOTCONN)
+        raise make_error(errno.ENOTCONN)
     return GenuineSocket.shutdown(sock, how)
 
 

@@ -41,12 +41,12 @@ def gethostbyname_ex(hostname: str, /) -> tuple[str, list[str], list[str]]:
 
 
 def gethostbyaddr(ip_address: str, /) -> tuple[str, list[str], list[str]]:
-    """Like :func:`socket.gethostbyaddr`; herror for foreign addresses: the module has no reverse look-up."""
+    """Like :func:`socket.gethostbyaddr`; herror for foreign addresses: the modem has no reverse look-up."""
     return _resolver.gethostbyaddr(_ROUTE, ip_address)
 
 
 def getnameinfo(sockaddr: tuple[Any, ...], flags: int, /) -> tuple[str, str]:
-    """Like :func:`socket.getnameinfo`; differs: a foreign host is its number, for the module has no reverse look-up."""
+    """Like :func:`socket.getnameinfo`; differs: a foreign host is its number, for the modem has no reverse look-up."""
     return _resolver.getnameinfo(_ROUTE, sockaddr, flags)
 
 

@@ -11,7 +11,7 @@ from socket import IPPROTO_IP, IPPROTO_IPV6
 from typing import Any
 
 from nbsocket._channel import lookup
-from nbsocket._errors import os_error
+from nbsocket._errors import make_error
 from nbsocket._routing._addresses import unsupported
 from nbsocket._routing._route import Route
 from nbsocket._runtime._stdlib import GenuineSocket, StdlibSocket
@@ -77,13 +77,13 @@ def getsockopt(sock: StdlibSocket, route: Route, level: int, optname: int, /, *b
 
 def _set_own_option(sock: StdlibSocket, route: Route, optname: int, value: Any) -> None:
     if optname != NB_RAI or not is_inet(sock):
-        raise os_error(errno.ENOPROTOOPT)
+        raise make_error(errno.ENOPROTOOPT)
     number = int.from_bytes(value, sys.byteorder) if isinstance(value, (bytes, bytearray)) else int(value)
     if number not in (0, 1, 2):
-        raise os_error(errno.EINVAL, f"NB_RAI takes 0, 1 or 2, not {number}")
+        raise make_error(errno.EINVAL, f"NB_RAI takes 0, 1 or 2, not {number}")
     if number and not route.modem.engine.settings.is_hex:
         # Only AT+QISEND in command mode carries it. BC260Y-CN TCP/IP guide 1.1 §2.3.5.
-        raise os_error(errno.EOPNOTSUPP, "NB_RAI needs a modem with data_format='hex'")
+        raise make_error(errno.EOPNOTSUPP, "NB_RAI needs a modem with data_format='hex'")
     channel = lookup(GenuineSocket.fileno(sock))
     if channel is not None:
         channel.set_option("rai", number)
@@ -93,7 +93,7 @@ def _set_own_option(sock: StdlibSocket, route: Route, optname: int, value: Any) 
     elif (preconnect := preconnect_options(sock, make=True)) is not None:
         preconnect.rai = number
     else:
-        raise os_error(errno.EBADF)
+        raise make_error(errno.EBADF)
 
 
 def _own_option(sock: StdlibSocket, optname: int) -> int:
@@ -103,9 +103,9 @@ def _own_option(sock: StdlibSocket, optname: int) -> int:
         return int(channel.options.get("rai", 0)) if channel is not None else preconnect.rai if preconnect else 0
     if optname == NB_UNACKED and is_inet(sock):
         if channel is None or channel.engine is None:
-            raise os_error(errno.ENOTCONN)
+            raise make_error(errno.ENOTCONN)
         return channel.engine.get_unacked(channel)
-    raise os_error(errno.ENOPROTOOPT)
+    raise make_error(errno.ENOPROTOOPT)
 
 
 #: The methods of ``socket.socket`` that are implemented here.

@@ -25,7 +25,7 @@ _DEFAULT_ROUTE = Route()
 class socket(StdlibSocket):
     """Like :class:`socket.socket`; differs: AF_INET and AF_INET6 sockets reach the network through a modem.
 
-    Connections and datagrams travel through the module's TCP/IP stack; the object's fd is a real one, so select,
+    Connections and datagrams travel through the modem's TCP/IP stack; the object's fd is a real one, so select,
     poll, epoll, ssl and event loops work on it. Sockets of other families, and adopted fds (``fileno=``) that are
     connected already, are the operating system's as ever.
 
