@@ -355,7 +355,7 @@ class Options:
     data_mode_urcs: str = _option("pass", _choice("pass", "hold", "lose"), "URCs between the prompt and the data")
     colon_space: bool = _option(True, _flag(), "a space after the colon of '+X: '")
     extra_crlf: bool = _option(False, _flag(), "an empty line more before each answer")
-    hex_case: str = _option("upper", _choice("upper", "lower"), "case of received hex digits")
+    hex_case: str = _option("lower", _choice("upper", "lower"), "case of received hex digits")
     quoted_payload: bool = _option(True, _flag(), "quotes around received data")
     cgpaddr_cid: int = _option(5, _number(0, 5), "cid of AT+CGPADDR: 0, 1 or 5")
     errors: str = _option(

@@ -49,7 +49,7 @@ QUIRKS: dict[str, tuple[Any, ...]] = {
     "data_mode_urcs": ("hold",),
     "colon_space": (False,),
     "extra_crlf": (True,),
-    "hex_case": ("lower",),
+    "hex_case": ("upper",),
     "quoted_payload": (False,),
     "cgpaddr_cid": (0, 1),
     "errors": ("plain",),
