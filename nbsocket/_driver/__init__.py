@@ -1,10 +1,12 @@
 """The driver: the module's brain, sans-IO.
 
-``_driver`` decides what is sent next; ``_links`` knows the connections (``_connection`` is one of them), ``_life`` the
-scripts of bring-up and recovery, ``_requests``, ``_details``, ``_resolve``, ``_ping``, ``_raw`` and ``_baudrate`` what
-else the host may ask; ``_tasks`` keeps those requests, ``_late`` what the module still owes to ended ones, ``_script``
-runs scripts; ``_events``, ``_values`` and ``_detail_values`` are what comes out. ``_details`` and its values are loaded
-when ``Modem.details()`` is called.
+``_driver`` decides what is sent next. ``_connections`` is the way to the connections: ``_connection`` is one of them,
+``_opening``, ``_open`` and ``_closing`` are its phases (``_phase``), ``_transitions`` leads from one to the next,
+``_segments`` sends, ``_socket_ids`` and ``_connection_table`` know who has what. ``_life`` has the scripts of bring-up
+and recovery; ``_requests``, ``_details``, ``_resolve``, ``_ping``, ``_raw`` and ``_baudrate`` are what else the host may
+ask; ``_tasks`` keeps those requests, ``_late`` what the modem still owes to ended ones, ``_script`` runs scripts;
+``_events``, ``_values`` and ``_detail_values`` are what comes out. ``_details`` and its values are loaded when
+``Modem.details()`` is called.
 """
 
 from __future__ import annotations

@@ -20,10 +20,11 @@ from nbsocket import _at
 from nbsocket._at import NEED_DATA, QSCLK, Chat, FinalResult
 from nbsocket._driver._attach import Attached, attach
 from nbsocket._driver._connection import Source
+from nbsocket._driver._connections import Connections
+from nbsocket._driver._dispatch import Dispatch
 from nbsocket._driver._events import Event, Log, SetBaudrate, Stopped
 from nbsocket._driver._late import LateOutcomes
 from nbsocket._driver._life import Found, LineState, bring_up, come_back, configure_again, wake
-from nbsocket._driver._links import Links, Turn
 from nbsocket._driver._log_limit import LogLimit
 from nbsocket._driver._lookout import Lookout, bearer_sign, restart_sign
 from nbsocket._driver._network import REGISTERED, NetworkState
@@ -32,6 +33,7 @@ from nbsocket._driver._raw import line_of
 from nbsocket._driver._requests import Request
 from nbsocket._driver._script import Script, SetRate
 from nbsocket._driver._settings import Settings
+from nbsocket._driver._socket_ids import Line
 from nbsocket._driver._tasks import Tasks
 from nbsocket._errors import make_error
 
@@ -123,8 +125,9 @@ class Driver:
         self._pace = Pace()
         self._events: deque[Event] = deque()
         self._out: list[bytes] = []
-        self._links = Links(self._emit, self.counters, self.segment_size, settings, lambda: self._chat.is_mid_report)
-        self._lookout = Lookout(self._links, self._restarted)
+        self._bytes = Line(lambda: self._chat.is_mid_report)
+        self._connections = Connections(self._emit, self.counters, self.segment_size, settings, self._bytes)
+        self._lookout = Lookout(self._connections.table, self._restarted)
         #: The address that the connections were made under, while it is in question; when a restart was noticed last;
         #: and from when on damage to the line is a sign again.
         self._address_before: str | None = None
@@ -156,10 +159,10 @@ class Driver:
         self._attach_began = 0.0
         self._bring_up_tries = 0
         self._tasks = Tasks(self._emit, self, settings.attach_timeout)
-        self._turn: Turn | None = None
+        self._turn: Dispatch | None = None
         #: Openings, requests and segments; the front one has waited longest.
-        self._pickers: deque[Callable[[float], Turn | None]] = deque(
-            [self._open_turn, self._task_turn, self._links.send_turn]
+        self._pickers: deque[Callable[[float], Dispatch | None]] = deque(
+            [self._open_turn, self._task_turn, self._connections.next_segment]
         )
         #: QSCLK=1 was given: the next command may be lost.
         self._may_sleep = False
@@ -177,17 +180,17 @@ class Driver:
     @property
     def is_at_rest(self) -> bool:
         """No connection, no request, no script."""
-        return self._links.is_at_rest and not self._tasks and self._life is None
+        return self._connections.table.is_at_rest and not self._tasks and self._life is None
 
     @property
     def has_socket(self) -> bool:
         """There is one of the module's sockets for another connection, as soon as those that end are free."""
-        return self._links.has_socket
+        return self._connections.table.has_socket
 
     @property
     def is_full(self) -> bool:
         """All of the module's sockets are held by what is open: none of them is on its way to be free."""
-        return self._links.is_full
+        return self._connections.table.is_full
 
     @property
     def wait_for_socket(self) -> float:
@@ -238,8 +241,7 @@ class Driver:
             OSError: EMFILE: all five sockets are in use; EADDRINUSE: the local port is not free.
             ValueError: the host or a port cannot be sent.
         """
-        key = self._links.open(service, host, port, local_port, source, now)
-        self._links.set_option(key, "user_timeout", self._settings.ack_timeout)
+        key = self._connections.open(service, host, port, local_port, source, now)
         self._ensure_started(now)
         self._pump(now)
         return key
@@ -247,27 +249,27 @@ class Driver:
     def data_available(self, key: int, size: int, now: float) -> None:
         """The application has ``size`` bytes ready (of the next datagram); ``take`` will be called when it is their
         turn."""
-        self._links.data_available(key, size, now)
+        self._connections.data_available(key, size, now)
         self._pump(now)
 
     def end_of_data(self, key: int, linger: float, now: float) -> None:
         """The application closed: flush, await acknowledgement for at most ``linger`` seconds, close."""
-        self._links.end_of_data(key, linger, now)
+        self._connections.end_of_data(key, linger, now)
         self._pump(now)
 
     def half_close(self, key: int, linger: float, now: float) -> None:
         """The application writes no more but reads on."""
-        self._links.half_close(key, linger, now)
+        self._connections.half_close(key, linger, now)
         self._pump(now)
 
     def abort(self, key: int, now: float) -> None:
         """Give the connection up at once, also while it is being opened."""
-        self._links.abort(key, now)
+        self._connections.abort(key, now)
         self._pump(now)
 
     def set_option(self, key: int, name: str, value: float) -> None:
         """Set ``"nodelay"``, ``"rai"`` (0, 1, 2) or ``"user_timeout"`` (seconds, 0: the default) of a connection."""
-        self._links.set_option(key, name, value)
+        self._connections.set_option(key, name, value)
 
     def submit(self, request: Request, deadline: float | None, now: float) -> int:
         """Queue a request; RequestDone or RequestFailed follows, the latter at ``deadline`` at the latest."""
@@ -293,7 +295,7 @@ class Driver:
 
     def receive_data(self, data: bytes, now: float) -> None:
         """Take bytes that the module sent."""
-        self._links.heard_at = now
+        self._bytes.heard_at = now
         self._chat.receive_data(data, now)
         self._pump(now)
 
@@ -332,7 +334,7 @@ class Driver:
         for script in self._scripts():
             script.handle_timeout(now)
         self._tasks.handle_timeout(now, self.is_ready, self._why_not_attached())
-        self._links.handle_timeout(now, self.is_ready, self._why_not_attached())
+        self._connections.handle_timeout(now, self.is_ready, self._why_not_attached())
         self._tell_of_waiting(now)
         self._sum_up_log(now)
         self._pump(now)
@@ -341,7 +343,7 @@ class Driver:
         moments = [self._chat.next_deadline(), *(script.deadline for script in self._scripts())]
         yield from (moment for moment in moments if moment is not None)
         yield from self._tasks.deadlines()
-        yield from self._links.deadlines()
+        yield from (moment for moment in self._connections.deadlines() if moment is not None)
         others = (self._lookout.deadline(), self._pace.ready_at, self._warning_due)
         yield from (moment for moment in others if moment is not None)
         yield from (limit.deadline for limit in (self._warnings, self._strange_lines) if limit.deadline is not None)
@@ -375,33 +377,33 @@ class Driver:
             self._pace.sent(now)
             self._out.append(self._chat.send(turn.command, now))
 
-    def _choose(self, now: float) -> Turn | None:
+    def _choose(self, now: float) -> Dispatch | None:
         if self._life is not None:
             command = self._life.command
-            return Turn(command, self._life_answered) if command is not None else None
+            return Dispatch(command, self._life_answered) if command is not None else None
         if self._mode is not Mode.RUNNING:
             return None
         if self._may_sleep and self._has_work():
             self._run_life(Script(wake(self._line)), self._woken, now)
             return self._choose(now)
-        if self._wants_look and not self._links.is_opening:
+        if self._wants_look and not self._connections.is_opening:
             self._wants_look = False
             steps = configure_again(self._settings, self._line, has_restarted=self._suspicion is not None)
             self._run_life(Script(steps), self._looked, now)
             return self._choose(now)
-        if self._links.is_opening:
-            return self._links.opening_turn(now)
-        if self._links.has_lost_any:
-            self._links.has_lost_any = False
+        if self._connections.is_opening:
+            return self._connections.next_of_opening(now)
+        if self._connections.shared.has_lost_any:
+            self._connections.shared.has_lost_any = False
             self._lookout.suspect("it has lost a socket", now, may_be_restart=True)
-        turn = self._links.control_turn(now) or self._lookout.turn(now)
+        turn = self._connections.next_urgent(now) or self._lookout.turn(now)
         if turn is not None:
             return turn
         self._check_network_if_doubted(now)
         if self._begin_exclusive(now):
             return self._choose(now)
         if self._attach is not None and self._attach.command is not None:
-            return Turn(self._attach.command, self._attach.respond)
+            return Dispatch(self._attach.command, self._attach.respond)
         return self._fair_turn(now) or self._lookout.keepalive_turn(now) or self._sleep_turn() or self._leaving_turn()
 
     def _begin_exclusive(self, now: float) -> bool:
@@ -411,7 +413,7 @@ class Driver:
             self._run_life(script, lambda script, now: None, now)
         return script is not None
 
-    def _fair_turn(self, now: float) -> Turn | None:
+    def _fair_turn(self, now: float) -> Dispatch | None:
         for picker in tuple(self._pickers):
             turn = picker(now)
             if turn is not None:
@@ -419,39 +421,39 @@ class Driver:
                 self._pickers.append(picker)
                 return turn
         # Finding that a stream is flushed may have made a close or a question due.
-        return self._links.control_turn(now)
+        return self._connections.next_urgent(now)
 
-    def _open_turn(self, now: float) -> Turn | None:
-        return self._links.open_turn(now) if self.is_ready else None
+    def _open_turn(self, now: float) -> Dispatch | None:
+        return self._connections.next_opening(now) if self.is_ready else None
 
-    def _task_turn(self, now: float) -> Turn | None:
-        return self._tasks.turn(now, self.is_ready and not self._links.may_be_refused(now))
+    def _task_turn(self, now: float) -> Dispatch | None:
+        return self._tasks.turn(now, self.is_ready and not self._connections.may_be_refused(now))
 
-    def _sleep_turn(self) -> Turn | None:
+    def _sleep_turn(self) -> Dispatch | None:
         if (
             self._settings.power != "psm"
             or self._may_sleep
             or self._has_work()
-            or not self._links.is_quiet
+            or not self._connections.table.is_quiet
             or not self.is_ready
         ):
             return None
-        return Turn(QSCLK(1), self._sleep_answered)
+        return Dispatch(QSCLK(1), self._sleep_answered)
 
-    def _leaving_turn(self) -> Turn | None:
+    def _leaving_turn(self) -> Dispatch | None:
         """Put the sleep mode back, as the last thing of all."""
         mode = self._line.sleep_mode
         if not (self._is_stopping and self._is_done and mode):
             return None
         self._line.sleep_mode = None
-        return Turn(QSCLK(mode), lambda result, now: None)
+        return Dispatch(QSCLK(mode), lambda result, now: None)
 
     def _sleep_answered(self, result: FinalResult | None, now: float) -> None:
         # Without an OK it is not asked again before there was work: an idle module must stay idle.
         self._may_sleep = True
 
     def _has_work(self) -> bool:
-        return self._links.has_work or self._tasks.has_work or self._lookout.is_suspicious
+        return self._connections.table.has_work or self._tasks.has_work or self._lookout.is_suspicious
 
     def _stop_if_asked(self) -> None:
         if self._is_stopping and (self._mode is not Mode.RUNNING or self._is_done):
@@ -461,7 +463,7 @@ class Driver:
     @property
     def _is_done(self) -> bool:
         """Nothing is left that anybody waits for: late outcomes of requests given up do not count."""
-        return self._links.is_at_rest and not self._tasks.is_waiting and self._life is None
+        return self._connections.table.is_at_rest and not self._tasks.is_waiting and self._life is None
 
     # -- what the module says
 
@@ -475,7 +477,7 @@ class Driver:
         assert turn is not None
         self._pace.answered(now)
         if event.ok and event.responses:
-            self._links.heed()
+            self._connections.segments.heed(self._connections.table)
         self._is_rate_proven = True
         turn.finish(event, now)
 
@@ -487,7 +489,7 @@ class Driver:
         self._chat.reset()
         if not (event.was_accepted or event.was_garbled):
             self._pace.unanswered(now)
-        self._links.timed_out(event, now)
+        self._connections.segments.timed_out(event, now)
         if turn is not None:
             turn.finish(None, now)
         if event.was_accepted and self._life is None and self._mode is Mode.RUNNING:
@@ -497,7 +499,7 @@ class Driver:
             self._emit(Log(WARNING, f"no answer to {_shown(event.command)}"))
             self.counters["resyncs"] += 1
             if not self._settings.is_hex:
-                self._links.drop_doubtful()
+                self._connections.segments.drop_unconfirmed(self._connections.table)
             self._resynchronise(now)
 
     def _resynchronise(self, now: float) -> None:
@@ -505,35 +507,35 @@ class Driver:
 
     def _on_opened(self, event: _at.Opened, now: float) -> None:
         # Who opens by a command of their own a socket that is in use here is told so.
-        is_theirs = event.result and not self._links.is_opening and self._tasks.offer(event, now)
+        is_theirs = event.result and not self._connections.is_opening and self._tasks.offer(event, now)
         if is_theirs:
             return
-        if not self._links.is_claimed(event.socket_id):
-            self._links.opened(event.socket_id, event.result, now)
+        if event.socket_id not in self._connections.ids.claimed:
+            self._connections.opened(event.socket_id, event.result, now)
             return
-        self._links.claim_opened(event.socket_id)
+        self._connections.ids.claim_opened(event.socket_id)
         if not self._tasks.offer(event, now):
             self._emit(Log(INFO, f"{SAID}{line_of(event)!r}"))
 
     def _on_close_ok(self, event: _at.CloseOk, now: float) -> None:
         is_taken = self._life is not None and self._life.offer(event, now)
-        if not is_taken and (self._links.is_closing or not self._tasks.offer(event, now)):
-            self._links.close_ok(now)
+        if not is_taken and (self._connections.table.is_closing or not self._tasks.offer(event, now)):
+            self._connections.close_ok(now)
 
     def _on_received(self, event: _at.Received, now: float) -> None:
         self._damaged_in_a_row = 0
-        if self._links.is_claimed(event.socket_id):
+        if event.socket_id in self._connections.ids.claimed:
             self._emit(Log(INFO, f"{SAID}{line_of(event)!r}"))
         else:
-            self._links.received(event.socket_id, event.data, now)
+            self._connections.received(event.socket_id, event.data, now)
 
     def _on_closed(self, event: _at.PeerClosed, now: float) -> None:
-        if self._links.is_claimed(event.socket_id):
+        if event.socket_id in self._connections.ids.claimed:
             self._emit(Log(INFO, f"{SAID}{line_of(event)!r}"))
         else:
-            self._links.peer_closed(event.socket_id, now)
+            self._connections.peer_closed(event.socket_id, now)
             if self._address_before is not None or self._network.stat not in (None, *REGISTERED):
-                self._links.network_gone()
+                self._connections.network_gone()
 
     def _on_outcome(self, event: object, now: float) -> None:
         if not self._tasks.offer(event, now):
@@ -575,17 +577,19 @@ class Driver:
         elif self._mode is Mode.RUNNING and is_news:
             self._emit(Log(WARNING, f"the network is lost: {self._network.describe()}"))
             self._is_wait_told = True
-            self._links.network_gone()
+            self._connections.network_gone()
             self._network.is_attached = False
             self._begin_attach(now)
 
     def _on_sleep(self, event: _at.Sleep, now: float) -> None:
         if event.is_entered:
             self._may_sleep = True
-            self._links.lost_tcp(make_error(ECONNRESET, "the module went to sleep, which ends TCP connections"), now)
+            self._connections.lost_tcp(
+                make_error(ECONNRESET, "the module went to sleep, which ends TCP connections"), now
+            )
 
     def _on_stray(self, event: _at.StrayResult, now: float) -> None:
-        self._links.late_outcome(event.text, now)
+        self._connections.segments.late_outcome(event.text, self._connections.table, now)
         self._log_strange(f"nothing waits for {event.text!r}", now)
 
     def _on_damaged(self, event: _at.Damaged, now: float) -> None:
@@ -595,12 +599,12 @@ class Driver:
         if self._warnings.admits(now):
             self._emit(Log(WARNING, f"bytes were lost on the serial line: {event.reason}"))
         if not event.is_harmless:
-            self._links.damaged(event.socket_id, event.is_contained, event.reason)
+            self._connections.damaged(event.socket_id, event.is_contained, event.reason)
             self._damaged_in_a_row += 1
             if self._mode is Mode.RUNNING and self._damaged_in_a_row >= MOST_DAMAGED:
                 # A restart that nothing told of, or another program, may have changed how received data come.
                 self._damaged_in_a_row, self._wants_look = 0, True
-        self._links.hint_at_outcome(now)
+        self._connections.hint_at_outcome(now)
         if self._mode is Mode.RUNNING and not event.is_contained and now >= self._next_damage_sign:
             # It may have been RDY, or "closed".
             self._next_damage_sign = now + DAMAGE_SIGN_INTERVAL
@@ -608,16 +612,16 @@ class Driver:
 
     def _on_notice(self, event: _at.Notice, now: float) -> None:
         if event.line.startswith("+QI") or "OPEN" in event.line:
-            self._links.hint_at_outcome(now)
+            self._connections.hint_at_outcome(now)
         self._emit(Log(DEBUG, f"{SAID}{event.line!r}"))
         self._see_sign(event.line, now)
 
     def _on_unknown_line(self, event: _at.UnknownLine, now: float) -> None:
-        self._links.hint_at_outcome(now)
+        self._connections.hint_at_outcome(now)
         self._line.strange_lines += 1
         self._line.is_numeric |= event.line in NUMERIC_RESULTS
         if event.line == PROMPT and self._mode is Mode.RUNNING:
-            self._links.doubt_counts(now)
+            self._connections.doubt_counts(now)
         self._log_strange(f"{SAID}{event.line!r}", now)
         self._see_sign(event.line, now)
 
@@ -641,7 +645,7 @@ class Driver:
     def _suspect_bearer(self, why: str, now: float) -> None:
         """The sockets may be gone; and where the address is another one, no stream can go on."""
         self._lookout.suspect(why, now)
-        self._links.network_gone()
+        self._connections.network_gone()
         self._address_before = self._address_before or self.local_address
         if self._attach is None:
             self._begin_attach(now)
@@ -685,7 +689,7 @@ class Driver:
         self._run_life(Script(steps, (_at.CloseOk,)), self._brought_up, now)
 
     def _run_life(self, script: Script[Any], done: Callable[[Script[Any], float], None], now: float) -> None:
-        self._links.forget_look()
+        self._connections.segments.forget_look()
         self._life, self._life_done = script, done
         script.start(now)
 
@@ -714,10 +718,10 @@ class Driver:
             self._mode = Mode.RUNNING
             self._bring_up_tries = 0
             for socket_id in script.value or ():
-                self._links.claim(socket_id)
+                self._connections.ids.claim(socket_id)
             if self._line.has_orphans:
                 self._line.has_orphans = False
-                self._links.expect_late_outcome(now)
+                self._connections.segments.expect_late_outcome(now)
             self._chat.receives_hex = self._settings.is_hex
             self._tell_of_line()
             self._tasks.module_is_up()
@@ -756,12 +760,12 @@ class Driver:
             self._restarted(why, now)
         elif found.registration is not None:
             self._on_registration(_at.Registration(found.registration.stat), now)
-        if found.rows is not None and self._links.open_socket_ids - {row.socket_id for row in found.rows}:
+        if found.rows is not None and self._connections.table.open_socket_ids - {row.socket_id for row in found.rows}:
             self._lookout.suspect(why or "it does not list a socket", now)
 
     def _has_forgotten(self, found: Found) -> bool:
         """Whether it has none of our connections any more; or there are none, and the registration is gone."""
-        ours = self._links.open_socket_ids
+        ours = self._connections.table.open_socket_ids
         if not ours or found.rows is None:
             is_registered = found.registration is None or found.registration.stat in REGISTERED
             return (self._network.is_attached or self._network.stat in REGISTERED) and not is_registered
@@ -769,8 +773,8 @@ class Driver:
 
     def _check_network_if_doubted(self, now: float) -> None:
         """Something failed as it does without a network: ask for registration and address."""
-        if self._links.is_network_doubted:
-            self._links.is_network_doubted = False
+        if self._connections.shared.is_network_doubted:
+            self._connections.shared.is_network_doubted = False
             if self._attach is None:
                 self._network.is_attached = False
                 self._begin_attach(now)
@@ -808,7 +812,7 @@ class Driver:
             self._restarts.append(now)
             self._emit(Log(WARNING, f"the module restarted ({why}): every connection is reset"))
         error = make_error(ECONNRESET, f"the module restarted ({why})")
-        self._links.lost_all(error, now)
+        self._connections.lost_all(error, now)
         self._tasks.fail_all(error, only_started=True)
         is_restless = len(self._restarts) == MOST_RESTARTS and now < self._restarts[0] + RESTARTS_TIME
         if is_restless:
@@ -819,8 +823,8 @@ class Driver:
             self._give_up(error, now)
 
     def _fail_everything(self, error: OSError, now: float) -> None:
-        self._links.lost_all(error, now)
-        self._links.refuse_queued(error, now)
+        self._connections.lost_all(error, now)
+        self._connections.refuse_queued(error, now)
         self._tasks.fail_all(error, only_started=False)
 
     def _why_not_attached(self) -> str:
@@ -855,8 +859,8 @@ class Driver:
         before, self._address_before = self._address_before, None
         if before is not None and _is_another(before, self.local_address):
             why = f"the module's address was {before} and is {self.local_address}"
-            self._links.reset_streams(make_error(ECONNRESET, why))
-        is_news = self._links.network_came(now, now - self._attach_began)
+            self._connections.reset_streams(make_error(ECONNRESET, why))
+        is_news = self._connections.network_came(now, now - self._attach_began)
         if self._is_wait_told:
             self._is_wait_told = False
             seconds = now - self._attach_began
@@ -880,7 +884,7 @@ class Driver:
     @property
     def is_network_wanted(self) -> bool:
         """Whether an opening or a request waits until the network is there. Thread: any, for information."""
-        return self._links.is_anybody_queued or self._tasks.waits_for_network
+        return self._connections.table.is_anybody_queued or self._tasks.waits_for_network
 
     def describe_wait(self) -> str | None:
         """Say in words what is waited for before anything can be sent; None where nothing is. Thread: any."""
@@ -897,11 +901,11 @@ class Driver:
 
     def doubt_network(self) -> None:
         """A command failed as it does without a network: have registration and address looked at."""
-        self._links.is_network_doubted = True
+        self._connections.shared.is_network_doubted = True
 
     def socket_id(self, key: int) -> int | None:
         """The module's number of a connection's socket; None while it has none."""
-        return self._links.socket_id(key)
+        return self._connections.table.socket_id(key)
 
     @property
     def network_trouble(self) -> str | None:
@@ -926,15 +930,15 @@ class Driver:
 
     def is_settled(self, key: int) -> bool:
         """Whether nothing is on its way for a connection: not opening, not closing, everything acknowledged."""
-        return self._links.is_settled(key)
+        return self._connections.table.is_settled(key)
 
     def unsent(self, key: int) -> int:
         """Bytes that were taken from the application and are not in the module, as far as is known."""
-        return self._links.unsent(key)
+        return self._connections.table.unsent(key)
 
     def socket_id_of(self, key: int) -> int | None:
         """The module's number of an open connection."""
-        return self._links.socket_id_of(key)
+        return self._connections.table.socket_id_of(key)
 
     @property
     def baudrate(self) -> int | None:
@@ -948,11 +952,11 @@ class Driver:
 
     def claim_socket(self, socket_id: int) -> bool:
         """The user opens this socket of the module: it is not ours. Return whether it was free."""
-        return self._links.claim(socket_id, is_opening=True)
+        return self._connections.ids.claim(socket_id, is_opening=True)
 
     def release_socket(self, socket_id: int, is_closed: bool) -> None:
         """The user closes it; ``is_closed``: it is closed already, CLOSE OK will not come."""
-        self._links.disclaim(socket_id, is_closed)
+        self._connections.ids.disclaim(socket_id, is_closed)
 
     def late_outcomes(self, turn: str) -> LateOutcomes:
         """The outcomes that a facility, by its turn, still owes to requests that are over."""
@@ -961,7 +965,7 @@ class Driver:
     @property
     def own_socket_ids(self) -> frozenset[int]:
         """The module's numbers that this process uses."""
-        return self._links.own_socket_ids
+        return self._connections.table.own_socket_ids
 
 
 def _is_another(before: str | None, address: str | None) -> bool:

@@ -13,10 +13,11 @@ from collections.abc import Callable
 from errno import ECONNRESET
 
 from nbsocket._at import FinalResult, QISTATERead, SocketStatus
-from nbsocket._driver._connection import Connection, Phase
-from nbsocket._driver._links import Links
-from nbsocket._driver._segments import read_rows
-from nbsocket._driver._turn import Turn
+from nbsocket._driver._answers import read_rows
+from nbsocket._driver._connection import Connection
+from nbsocket._driver._connection_table import ConnectionTable
+from nbsocket._driver._dispatch import Dispatch
+from nbsocket._driver._open import Open
 from nbsocket._errors import make_error
 
 __all__ = ["Lookout", "bearer_sign", "restart_sign"]
@@ -50,9 +51,9 @@ def bearer_sign(line: str) -> bool:
 class Lookout:
     """Asks after a sign, and by SO_KEEPALIVE, which sockets the module has."""
 
-    def __init__(self, links: Links, restarted: Callable[[str, float], None]) -> None:
+    def __init__(self, table: ConnectionTable, restarted: Callable[[str, float], None]) -> None:
         """Take the connections, and what is to be done when none of them is left after a sign of a restart."""
-        self._links = links
+        self._table = table
         self._restarted = restarted
         self._sign: str | None = None
         self._may_be_restart = False
@@ -69,7 +70,7 @@ class Lookout:
 
     def suspect(self, why: str, now: float, may_be_restart: bool = False) -> bool:
         """Take a sign; return whether there is any connection to look for."""
-        if not self._links.open_socket_ids:
+        if not self._table.open_socket_ids:
             return False
         if self._sign is None:
             self._tries, self._look_at = 0, now
@@ -87,31 +88,31 @@ class Lookout:
         """When the next look is due."""
         if self._sign is not None:
             return self._look_at
-        moments = (link.keepalive_due for link in self._links.open_links())
+        moments = (link.keepalive_due for link in self._table.open_links())
         return min((moment for moment in moments if moment is not None), default=None)
 
-    def keepalive_turn(self, now: float) -> Turn | None:
+    def keepalive_turn(self, now: float) -> Dispatch | None:
         """The question by SO_KEEPALIVE, if it is due: it can wait until there is nothing else to do."""
-        due = (link.keepalive_due for link in self._links.open_links())
+        due = (link.keepalive_due for link in self._table.open_links())
         if self._sign is None and any(moment is not None and now >= moment for moment in due):
             self.suspect("SO_KEEPALIVE", now)
         return self.turn(now)
 
-    def turn(self, now: float) -> Turn | None:
+    def turn(self, now: float) -> Dispatch | None:
         """The question after a sign, if it is due."""
         if self._sign is None or now < self._look_at:
             return None
-        asked = tuple(self._links.open_links())
+        asked = tuple(self._table.open_links())
         if not asked:
             self.clear()
             return None
-        return Turn(QISTATERead(), lambda result, at: self._looked(asked, result, at))
+        return Dispatch(QISTATERead(), lambda result, at: self._looked(asked, result, at))
 
     def _looked(self, asked: tuple[Connection, ...], result: FinalResult | None, now: float) -> None:
         rows = read_rows(result)
         for link in asked:
             link.alive_at = now
-        asked = tuple(link for link in asked if link.phase is Phase.OPEN)
+        asked = tuple(link for link in asked if isinstance(link.phase, Open))
         if self._sign is None:
             return  # the module has begun anew meanwhile
         if rows is None:
@@ -132,13 +133,15 @@ class Lookout:
             self._restarted(why, now)
             return
         for link in asked:
+            if not isinstance(link.phase, Open):
+                continue
             if link.key in missing:
                 error = make_error(ECONNRESET, f"the module has no such connection any more ({why})", result=567)
-                self._links.lost(link, error, now)
+                link.phase.missing(error, now)
             elif link.key in ended and link.opening_error is not None:
-                self._links.lost(link, link.opening_error, now)
-            elif link.key in ended and link.socket_id is not None:
-                self._links.peer_closed(link.socket_id, now)
+                link.phase.missing(link.opening_error, now)
+            elif link.key in ended:
+                link.phase.peer_closed(now)
 
 
 def _is_listed(link: Connection, rows: dict[int, SocketStatus]) -> bool:

@@ -12,9 +12,9 @@ from typing import Any
 
 from nbsocket._at import DnsAddress, DnsResult, FinalResult, NtpResult, PingReply, PingSummary
 from nbsocket._dataclass import dataclass
+from nbsocket._driver._dispatch import Dispatch
 from nbsocket._driver._events import Event, RequestDone, RequestFailed, RequestProgress
 from nbsocket._driver._late import LateOutcomes
-from nbsocket._driver._links import Turn
 from nbsocket._driver._requests import OUTCOME_TIMEOUT, Request, Surroundings, WaitUp
 from nbsocket._driver._resolve import Resolve
 from nbsocket._driver._script import Script
@@ -160,7 +160,7 @@ class Tasks:
                 return self._make_script(task)
         return None
 
-    def turn(self, now: float, is_ready: bool) -> Turn | None:
+    def turn(self, now: float, is_ready: bool) -> Dispatch | None:
         """The next command of a request."""
         self._tick(now)
         for task in tuple(self._tasks):
@@ -175,7 +175,7 @@ class Tasks:
                     # What comes before a command has gone out is not the outcome of it.
                     if type(event) in _LAST_LINES:
                         self._late[_LAST_LINES[type(event)]].came()
-                return Turn(task.script.command, partial(self._answered, task))
+                return Dispatch(task.script.command, partial(self._answered, task))
         return None
 
     def _make_script(self, task: _Task) -> Script[Any]:

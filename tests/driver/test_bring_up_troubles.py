@@ -349,7 +349,9 @@ def test_echo_that_does_not_end(echo_end: bytes) -> None:
     key = open_socket(module)
     count = len(module.lines)
     source = Pile(b"x")
-    module.bench.driver._links._by_key[key].source = source
+    link = module.bench.driver._connections.table.get(key)
+    assert link is not None
+    link.source = source
     module.bench.driver.data_available(key, 1, module.bench.now)
     module.run(600.0)
     assert not any(isinstance(event, ConnectionReset) for event in module.bench.events)

@@ -19,17 +19,9 @@ from nbsocket._driver import (
     Resolve,
     Settings,
 )
-from nbsocket._driver._links import (
-    CLOSE_RETRY_TIME,
-    CLOSE_TIMEOUT,
-    COUNT_PATIENCE,
-    END_DELAY,
-    END_PATIENCE,
-    ID_REST,
-    LONG_END_DELAY,
-    LONGEST_DETOUR,
-    QUIET_TIME,
-)
+from nbsocket._driver._closing import CLOSE_RETRY_TIME, END_DELAY, END_TIMEOUT, LONG_END_DELAY
+from nbsocket._driver._open import COUNT_TIMEOUT
+from nbsocket._driver._socket_ids import CLOSE_TIMEOUT, ID_REST, LONGEST_DETOUR, QUIET_TIME
 from tests.driver.bench import ATTACH, Bench, Pile
 
 
@@ -644,7 +636,7 @@ def test_close_ok_is_waited_for_no_longer_than_half_a_second(bench: Bench) -> No
     bench.say('+QIURC: "closed",0')
     bench.advance(END_DELAY)
     bench.dialog(("AT+QICLOSE=0", "OK"))
-    bench.advance(END_PATIENCE - 2 * END_DELAY)
+    bench.advance(END_TIMEOUT - 2 * END_DELAY)
     bench.say(push(b"a"))
     assert bench.take(DataReceived).data == b"a"
     bench.advance(2 * END_DELAY - 0.01)
@@ -709,7 +701,7 @@ def test_close_waits_for_that_of_the_users_own_socket(bench: Bench) -> None:
     bench.say("CLOSE OK")
     bench.dialog(("AT+QICLOSE=1", "OK", "CLOSE OK"))
     assert sum(isinstance(event, ConnectionEnded) for event in bench.events) == 2
-    assert bench.driver.is_at_rest and len(bench.driver._links._free_ids) == 5
+    assert bench.driver.is_at_rest and len(bench.driver._connections.ids.free) == 5
 
 
 def test_close_does_not_wait_for_ever_for_that_of_the_users_own_socket(bench: Bench) -> None:
@@ -736,12 +728,12 @@ def test_payload_that_has_begun_to_come_is_not_cut_off_by_the_end(bench: Bench) 
     bench.advance(END_DELAY)
     bench.dialog(("AT+QICLOSE=0", "OK"))
     bench.feed(b'\r\n+QIURC: "recv",0,1,"6')
-    bench.advance(END_PATIENCE + 0.2)
+    bench.advance(END_TIMEOUT + 0.2)
     assert bench.take(DataReceived).data == b"abc"
     bench.no_events()
     bench.feed(b'4"\r\n')
     assert bench.take(DataReceived).data == b"d"
-    bench.advance(END_PATIENCE)
+    bench.advance(END_TIMEOUT)
     assert bench.take(PeerClosed).key == key
 
 
@@ -750,7 +742,7 @@ def test_pushes_that_follow_each_other_put_off_the_end_that_is_not_confirmed(ben
     bench.say('+QIURC: "closed",0')
     bench.advance(END_DELAY)
     bench.dialog(("AT+QICLOSE=0", "OK"))
-    bench.advance(END_PATIENCE - 0.01)
+    bench.advance(END_TIMEOUT - 0.01)
     for _ in range(5):
         bench.say(push(b"a"))
         assert bench.take(DataReceived).data == b"a"
@@ -1378,7 +1370,7 @@ def test_module_that_does_not_tell_what_is_acknowledged_is_not_asked_for_ever(be
             questions += 1
             bench.say("ERROR")
     assert bench.take(ConnectionReset).error.errno == errno.ETIMEDOUT
-    assert bench.now <= began + 20.0 + COUNT_PATIENCE + 1.0 and 3 <= questions <= 10
+    assert bench.now <= began + 20.0 + COUNT_TIMEOUT + 1.0 and 3 <= questions <= 10
 
 
 def test_acknowledged_connection_is_silent(bench: Bench) -> None:

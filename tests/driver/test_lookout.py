@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nbsocket._driver import ConnectionEnded, ConnectionReset, PeerClosed
-from nbsocket._driver._links import END_DELAY
+from nbsocket._driver._closing import END_DELAY
 from nbsocket._driver._lookout import LOOK_PAUSE, LOOK_TRIES, bearer_sign, restart_sign
 from tests.driver.bench import Bench, Pile
 

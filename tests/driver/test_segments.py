@@ -17,7 +17,7 @@ from nbsocket._driver import (
     RawCommand,
     Settings,
 )
-from nbsocket._driver._links import END_DELAY
+from nbsocket._driver._closing import END_DELAY
 from nbsocket._driver._opening import FIRST_LOOK
 from nbsocket._driver._segments import DATAGRAM_TIMEOUT, LONGEST_PAUSE
 from tests.driver.bench import ATTACH, BRING_UP, Bench, Pile

@@ -48,6 +48,7 @@ from nbsocket._driver import (
     Settings,
     SyncTime,
 )
+from tests.simulation.insight import Insight
 
 T = TypeVar("T")
 
@@ -362,7 +363,8 @@ class Fuzzed:
             raise AssertionError("no end of events")
         assert unread_size(driver._chat) <= MOST_BUFFERED
         assert all(deadline > self.now for deadline in self.deadlines.values()), "a request hangs"
-        assert len(driver._links._order) <= 12 and len(driver._tasks) <= 200
+        connections, requests = Insight(driver).size
+        assert connections <= 12 and requests <= 200
 
     def _check(self, event: object) -> None:
         if self._told is not None:

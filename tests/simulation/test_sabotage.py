@@ -12,12 +12,16 @@ from nbsocket import _errors
 from nbsocket._at import CommandTimeout, FinalResult
 from nbsocket._at._framing import Framer
 from nbsocket._driver import DataReceived, Driver, _resolve, _segments
-from nbsocket._driver._connection import Connection, Phase
+from nbsocket._driver._closing import Closing, Verifying
+from nbsocket._driver._connection import Connection
+from nbsocket._driver._connections import Connections
+from nbsocket._driver._dispatch import Dispatch
 from nbsocket._driver._late import LateOutcomes
-from nbsocket._driver._links import Links
 from nbsocket._driver._lookout import Lookout
+from nbsocket._driver._open import Open
+from nbsocket._driver._segment import Segment
 from nbsocket._driver._segments import Segments
-from nbsocket._driver._turn import Turn
+from nbsocket._driver._transitions import Transitions
 from tests.simulation.runner import run_seed
 
 #: Seeds within which a breakage must show.
@@ -39,28 +43,30 @@ def first_failure(kinds: set[str], seen_at: int) -> int:
 
 @pytest.mark.timeout(300)
 def test_segment_lost_on_send_fail(monkeypatch: pytest.MonkeyPatch) -> None:
-    answered = Segments.answered
+    answered = Segments._answered
 
-    def lose(self: Segments, link: Connection, result: FinalResult | None, now: float) -> None:
-        if result is not None and not result.ok and link.phase is Phase.OPEN:
-            link.segment_lost()
+    def lose(self: Segments, link: Connection, segment: Segment, result: FinalResult | None, now: float) -> None:
+        if result is not None and not result.ok and isinstance(link.phase, Open):
+            link.drop_segment()
         else:
-            answered(self, link, result, now)
+            answered(self, link, segment, result, now)
 
-    monkeypatch.setattr(Segments, "answered", lose)
+    monkeypatch.setattr(Segments, "_answered", lose)
     assert first_failure({"up", "gap", "lost", "eof"}, seen_at=16) < MOST_SEEDS
 
 
 @pytest.mark.timeout(300)
 def test_segment_sent_again_without_a_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    def send_blindly(self: Segments, link: Connection, now: float) -> Turn | None:
-        link.look_at = max(link.look_at, link.retry_at)  # as often as it would be otherwise
-        if now < link.look_at:
+    def send_blindly(self: Segments, link: Connection, now: float) -> Dispatch | None:
+        segment = link.segment
+        assert segment is not None
+        segment.look_at = max(segment.look_at, segment.retry_at)  # as often as it would be otherwise
+        if now < segment.look_at:
             return None
         self._cleared = link
-        return self.resend_turn()
+        return self.resend()
 
-    monkeypatch.setattr(Segments, "look_turn", send_blindly)
+    monkeypatch.setattr(Segments, "look", send_blindly)
     assert first_failure({"up", "datagram", "gap", "isolation"}, seen_at=8) < MOST_SEEDS
 
 
@@ -73,46 +79,46 @@ def test_late_outcome_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.timeout(300)
 def test_data_delivered_after_a_reset(monkeypatch: pytest.MonkeyPatch) -> None:
-    received = Links.received
+    received = Connections.received
 
-    def deliver(self: Links, socket_id: int, data: bytes, now: float) -> None:
-        link = self._by_id(socket_id)
-        if link is not None and link.phase in (Phase.RELEASING, Phase.CLOSING) and link.key in self._by_key:
-            self._emit(DataReceived(link.key, data))
+    def deliver(self: Connections, socket_id: int, data: bytes, now: float) -> None:
+        link = self.table.by_id(socket_id)
+        if link is not None and isinstance(link.phase, Closing) and self.table.get(link.key) is link:
+            self.shared.emit(DataReceived(link.key, data))
         else:
             received(self, socket_id, data, now)
 
-    monkeypatch.setattr(Links, "received", deliver)
+    monkeypatch.setattr(Connections, "received", deliver)
     assert first_failure({"order"}, seen_at=34) < MOST_SEEDS
 
 
 @pytest.mark.timeout(300)
 def test_data_after_closed_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    received = Links.received
+    received = Connections.received
 
-    def drop(self: Links, socket_id: int, data: bytes, now: float) -> None:
-        link = self._by_id(socket_id)
+    def drop(self: Connections, socket_id: int, data: bytes, now: float) -> None:
+        link = self.table.by_id(socket_id)
         if link is None or not link.has_closed:
             received(self, socket_id, data, now)
 
-    monkeypatch.setattr(Links, "received", drop)
+    monkeypatch.setattr(Connections, "received", drop)
     assert first_failure({"eof"}, seen_at=20) < MOST_SEEDS
 
 
 @pytest.mark.timeout(300)
 def test_end_of_file_without_a_look_at_what_was_acknowledged(monkeypatch: pytest.MonkeyPatch) -> None:
-    def believe(self: Links, link: Connection, now: float) -> None:
-        if now >= link.look_at:
-            self._verdict(link, is_clean=True)
+    def believe(self: Verifying, now: float) -> None:
+        if now >= self._look_at:
+            self.decide(is_clean=True)
 
-    monkeypatch.setattr(Links, "_judge_turn", believe)
+    monkeypatch.setattr(Verifying, "next_command", believe)
     assert first_failure({"eof"}, seen_at=71) < MOST_SEEDS
 
 
 @pytest.mark.timeout(300)
 def test_signs_of_a_loss_are_not_looked_into(monkeypatch: pytest.MonkeyPatch) -> None:
     def ignore(self: Lookout, why: str, now: float, may_be_restart: bool = False) -> bool:
-        return bool(self._links.open_socket_ids)
+        return bool(self._table.open_socket_ids)
 
     monkeypatch.setattr(Lookout, "suspect", ignore)
     assert first_failure({"untold"}, seen_at=289) < MOST_SEEDS
@@ -120,14 +126,15 @@ def test_signs_of_a_loss_are_not_looked_into(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.timeout(300)
 def test_id_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    gone = Links._gone
+    gone = Transitions.gone
 
-    def forget(self: Links, link: Connection, now: float) -> None:
+    def forget(self: Transitions, link: Connection, now: float) -> None:
+        closing = link.phase
         gone(self, link, now)
-        if link.close_tries > 1 and link.socket_id is not None:
-            self._free_ids.remove(link.socket_id)
+        if isinstance(closing, Closing) and closing.tries > 1 and link.socket_id is not None:
+            self.ids.free.remove(link.socket_id)
 
-    monkeypatch.setattr(Links, "_gone", forget)
+    monkeypatch.setattr(Transitions, "gone", forget)
     assert first_failure({"leak", "dead", "isolation", "hang"}, seen_at=1) < MOST_SEEDS
 
 
@@ -178,12 +185,12 @@ def test_line_read_inside_a_payload(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.timeout(300)
 def test_damage_to_one_connection_resets_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    damaged = Links.damaged
+    damaged = Connections.damaged
 
-    def spread(self: Links, socket_id: int | None, is_contained: bool, reason: str) -> None:
+    def spread(self: Connections, socket_id: int | None, is_contained: bool, reason: str) -> None:
         damaged(self, socket_id, False, reason)
 
-    monkeypatch.setattr(Links, "damaged", spread)
+    monkeypatch.setattr(Connections, "damaged", spread)
     assert first_failure({"isolation"}, seen_at=294) < MOST_SEEDS
 
 

@@ -20,7 +20,6 @@ from typing import Any
 
 from nbsocket import _driver
 from nbsocket._driver import Driver
-from nbsocket._driver._driver import Mode
 from nbsocket._driver._settings import COMMON_RATES
 from nbsocket._errors import make_error
 from nbsocket.sim import Fault, ModelConnection, ModelNetwork, Module
@@ -29,6 +28,7 @@ from nbsocket.sim._hosts import Target
 from nbsocket.sim._sockets import MAX_SOCKETS
 from tests.simulation.causes import HARMLESS_RE, LASTING, OPENING_LASTING, OWNED_RE, Causes, contained_socket
 from tests.simulation.connections import FIRST_PORT, Connection, Peer, Violation
+from tests.simulation.insight import Insight
 from tests.simulation.plan import Plan, Step
 from tests.simulation.requests import Requests
 
@@ -102,6 +102,7 @@ class World:
         self.network = ModelNetwork()
         self.module = Module(plan.module_options, self.network, self.now)
         self.driver = Driver(plan.settings)
+        self.inside = Insight(self.driver)
         self._host_rate = 115200
         self.requests = Requests(self)
         self.connections: dict[int, Connection] = {}
@@ -225,7 +226,7 @@ class World:
         self._watch_sends(data)
         self._count_commands()
         data = self._filtered(data, "up")
-        pending = self.driver._chat.pending
+        pending = self.inside.pending
         if pending is None or pending.payload is None:
             self._spoil_data_mode()
         if self._is_port_open:
@@ -242,7 +243,7 @@ class World:
             return bool(data)
         _, piece = self._line.popleft()
         self._note("<<", piece)
-        self._is_format_known = self.driver._chat.receives_hex is not None
+        self._is_format_known = self.inside.knows_format
         self.driver.receive_data(piece, self.now)
         return True
 
@@ -304,7 +305,7 @@ class World:
         return changed
 
     def _asks_for_orphans(self) -> bool:
-        pending = self.driver._chat.pending
+        pending = self.inside.pending
         return pending is not None and pending.line == "AT+QISTATE?"
 
     def _hurt(self, fault: Fault, data: bytes, changed: bytes, direction: str) -> Connection | None:
@@ -355,7 +356,7 @@ class World:
             match = _OPEN_RE.search(self.module.commands[-back])
             if match is not None and int(match[2]) == RAW_PORT:
                 # The user opens a socket that is not free now: nobody closes it before its id is wanted.
-                self._left_behind += int(match[1]) not in self.driver._links._claimed_ids
+                self._left_behind += int(match[1]) not in self.inside.claimed_ids
             if match is not None and int(match[2]) - FIRST_PORT in self.connections:
                 self._by_id[int(match[1])] = self.connections[int(match[2]) - FIRST_PORT]
             elif match is not None and self._is_users_own(int(match[1])):
@@ -396,8 +397,7 @@ class World:
 
     def _received_before(self, link: Connection) -> int:
         """How often it has received something that the driver has told of and nobody has looked at yet."""
-        events = (event for event in self.driver._events if isinstance(event, _driver.DataReceived))
-        return sum(event.key == link.key for event in events)
+        return self.inside.received_before(link.key)
 
     def _disturbed(self, kind: str) -> None:
         self.report.faults[kind] += 1
@@ -479,7 +479,7 @@ class World:
     def _busy_sockets(self, links: Iterable[Connection]) -> int:
         """How many sockets these and the user's own have, those that are about to be free left out."""
         busy = sum(not link.is_("finished", "aborted", "closed", "reset") for link in links)
-        return busy + len(self.driver._links._claimed_ids)
+        return busy + len(self.inside.claimed_ids)
 
     @property
     def may_attach_late(self) -> bool:
@@ -620,7 +620,7 @@ class World:
                 raise Violation("hang", f"{link}: nothing came of it until now")
         self.requests.check()
         self._check_recovery()
-        size = self.driver._chat._framer.buffered_size
+        size = self.inside.buffered_size
         if size > MOST_BUFFERED:
             raise Violation("growth", f"{size} bytes of the module's are kept")
 
@@ -628,12 +628,12 @@ class World:
         """Take the time from a fault that stopped the module's work to the work's going on."""
         if not self._broken:
             return
-        is_working = self.driver.is_ready and self.driver._life is None
+        is_working = self.inside.is_working
         for disturbance in tuple(self._broken):
             disturbance.has_stopped |= not is_working
             if disturbance.has_stopped and is_working:
                 self.report.recoveries.append((disturbance.kind, self.now - disturbance.at))
-            elif self.driver._mode is Mode.FAILED or (not disturbance.has_stopped and self.now > disturbance.at + 60.0):
+            elif self.inside.has_failed or (not disturbance.has_stopped and self.now > disturbance.at + 60.0):
                 pass  # it waits for somebody to want it, or nothing had to be done
             else:
                 continue
@@ -736,7 +736,7 @@ class World:
         for link in self.connections.values():
             if link.is_("open") and not link.is_("failed", "ended", "aborted", "gone", "finished"):
                 self.do_close(link.number, 5.0)
-        for socket_id in sorted(self.driver._links._claimed_ids):
+        for socket_id in sorted(self.inside.claimed_ids):
             self.do_raw_close(socket_id)
         self._run_until(self.now + CLOSE_BOUND + 10.0)
 
@@ -771,11 +771,11 @@ class World:
     def _check_rest(self) -> None:
         """Nothing is left: no connection, no id in use, no wake-up, nothing that has grown."""
         self._run_until(self.now + 100.0)
-        driver, links = self.driver, self.driver._links
-        if not driver.is_at_rest or self._by_key or links._by_key:
+        driver = self.driver
+        if not driver.is_at_rest or self._by_key or self.inside.has_connections:
             raise Violation("rest", f"not at rest: {[str(link) for link in self._by_key.values()]}")
-        if sorted(links._free_ids) != [0, 1, 2, 3, 4]:
-            raise Violation("leak", f"free socket ids: {sorted(links._free_ids)}")
+        if self.inside.free_ids != [0, 1, 2, 3, 4]:
+            raise Violation("leak", f"free socket ids: {self.inside.free_ids}")
         # A module that says that a socket is closed, or twice that it will not close it, is believed; such a socket is
         # closed when its id is wanted again.
         self.report.left_open = len(self.module.sockets.table)
@@ -828,12 +828,13 @@ class World:
         self.requests.forget()
         self._line.clear()
         self.driver = Driver(self.plan.settings)
+        self.inside = Insight(self.driver)
         if self._is_port_open:
             self._open_port()
 
     def _spoil_send(self) -> None:
         """A raw send that is on its way is left alone: its command may be about to open a data mode."""
-        pending = self.driver._chat.pending
+        pending = self.inside.pending
         if pending is not None and pending.payload is not None and self._last_send is not None:
             self._last_send.spoilers.add("told")
         self._spoil_data_mode()
@@ -856,11 +857,9 @@ class World:
 
     def _expect_loss(self, is_silent: bool) -> None:
         """The module is about to lose its streams, and an application that only reads must learn of it."""
-        for key, doubtful in self._by_key.items():
-            own = self.driver._links._by_key.get(key)
+        for key, sender in self._by_key.items():
             # Refused it was, and may have been carried out: the count that would tell goes with the socket.
-            is_doubtful = own is not None and (own.is_in_doubt or own.is_sending)
-            doubtful.spare_copies += is_doubtful and not doubtful.is_tcp
+            sender.spare_copies += self.inside.may_be_in_the_modem(key) and not sender.is_tcp
         for socket_id, entry in self.module.sockets.table.items():
             link = self._by_id.get(socket_id)
             # One that the application knows nothing of yet is opened again.
@@ -895,11 +894,10 @@ class World:
         if self.plan.module_options.strict and re.search(rb"OK|FAIL|ERROR", data):
             self._left_behind += 2  # the same
         self.causes.add(self.now, f"stray {data!r}")
-        pending = self.driver._chat.pending
+        pending = self.inside.pending
         if b"SEND FAIL" in data:
             for key, waiting in self._by_key.items():
-                own = self.driver._links._by_key.get(key)
-                if own is not None and (own.is_sending or own.awaits_outcome):
+                if self.inside.awaits_outcome(key):
                     # Nothing tells it from the outcome of the send; carried out later, that goes out twice.
                     waiting.spoilers.add("unseen")
             # Where it is taken for that of a datagram under way, the datagram goes out again.
@@ -911,12 +909,9 @@ class World:
             self._last_send.spoilers.add("unseen")
         if b"ERROR" in data:
             for key, refused in self._by_key.items():
-                own = self.driver._links._by_key.get(key)
                 # Taken for the refusal of a datagram, and of the count that would tell that it went out all the same.
-                is_refused = own is not None and (own.is_sending or own.is_in_doubt)
-                refused.spare_copies += is_refused and not refused.is_tcp
-        own_links = self.driver._links._by_key.values()
-        if b"SEND OK" in data and any(own.is_sending or own.awaits_outcome for own in own_links):
+                refused.spare_copies += self.inside.may_be_in_the_modem(key) and not refused.is_tcp
+        if b"SEND OK" in data and self.inside.awaits_any_outcome:
             self._outcomes_shifted = True
             # Nothing tells it from the outcome of the send that is under way, whose own is then that of the next.
             for link in self.connections.values():
@@ -1117,7 +1112,7 @@ class World:
 
     def do_raw_close(self, socket_id: int) -> None:
         """The user closes it, if it became theirs."""
-        if socket_id in self.driver._links._claimed_ids:
+        if socket_id in self.inside.claimed_ids:
             self.requests.ask(_driver.RawCommand(f"AT+QICLOSE={socket_id}", wants_outcome=True), "raw_close")
             self._try_port()
 

@@ -1,4 +1,4 @@
-"""What the driver asks for whenever the module is free."""
+"""What the driver asks for whenever the modem is free."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 from nbsocket._at import Command, FinalResult
 
-__all__ = ["Turn"]
+__all__ = ["Dispatch"]
 
 
-class Turn(NamedTuple):
-    """A command to be sent now, and what takes its result; None when the module did not answer."""
+class Dispatch(NamedTuple):
+    """A command to be sent now, and what takes its result; None when the modem did not answer."""
 
     command: Command[Any]
     finish: Callable[[FinalResult | None, float], None]
