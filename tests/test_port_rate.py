@@ -159,7 +159,8 @@ def test_module_found_at_the_rate_that_the_driver_kept(
     driver = LimitedDriver(monkeypatch)
     simulator = make_simulator(baudrate=115200, strict_baud=True)
     with Modem(simulator.path, baudrate=115200) as modem:
-        modem.engine.call(lambda: modem.engine._driver.__setattr__("_baudrate", 460800)).result(PATIENCE)
+        lifecycle = modem.engine._driver._core.lifecycle
+        modem.engine.call(lambda: setattr(lifecycle, "_baudrate", 460800)).result(PATIENCE)
         modem.close()
         modem.open()
         assert modem.settings().baudrate == 115200

@@ -9,7 +9,7 @@ from typing import ClassVar
 from nbsocket._at import IPR, FinalResult
 from nbsocket._dataclass import dataclass
 from nbsocket._driver._life import PROBES_FIXED, PROBES_SEARCHING, catch_up, probe
-from nbsocket._driver._requests import Plain, Surroundings, checked
+from nbsocket._driver._requests import Plain, RequestContext, checked
 from nbsocket._driver._script import Pause, SetRate, Steps, Unanswered, Write
 from nbsocket._errors import make_error
 
@@ -29,14 +29,14 @@ class ChangeBaudrate(Plain):
     rate: int
     is_exclusive: ClassVar[bool] = True
 
-    def steps(self, surroundings: Surroundings) -> Steps[int]:
+    def steps(self, context: RequestContext) -> Steps[int]:
         command = IPR(self.rate)
-        old = surroundings.baudrate
+        old = context.baudrate
         if old is None:
             raise make_error(EOPNOTSUPP, "the rate of the line behind this port cannot be changed from here")
         if old == self.rate:
             return self.rate
-        yield from self._check_port(surroundings, old)
+        yield from self._check_port(context, old)
         with suppress(Unanswered):  # some firmware answers at the new rate already
             checked((yield command))
         yield Pause(SETTLE_TIME)
@@ -51,11 +51,11 @@ class ChangeBaudrate(Plain):
             EIO, f"the module was not heard at {self.rate} baud: it is set to {old} again", command=command.line
         )
 
-    def _check_port(self, surroundings: Surroundings, old: int) -> Steps[None]:
+    def _check_port(self, context: RequestContext, old: int) -> Steps[None]:
         """Try the rate on our side first: a port that cannot do it could not call the module back."""
         yield SetRate(self.rate)
         yield Pause(0.01)
-        is_refused = self.rate in surroundings.refused_baudrates
+        is_refused = self.rate in context.refused_baudrates
         yield SetRate(old)
         if is_refused:
             raise make_error(EINVAL, f"the port cannot do {self.rate} baud")

@@ -9,7 +9,7 @@ then is delivered.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from errno import ECONNRESET
 from typing import TYPE_CHECKING
 
@@ -143,7 +143,7 @@ class Verifying(Phase):
     def deadlines(self) -> Iterable[float | None]:
         return (self._due, self._look_at)
 
-    def handle_timeout(self, now: float, is_attached: bool, why_not: str) -> None:
+    def handle_timeout(self, now: float, is_attached: bool, why_not: Callable[[], str]) -> None:
         if now >= self._due:
             self.decide(is_clean=False)
 
@@ -257,7 +257,7 @@ class Closing(Phase):
     def deadlines(self) -> Iterable[float | None]:
         return (self._close_due, self.end_due, None if self.is_asked else self._look_at)
 
-    def handle_timeout(self, now: float, is_attached: bool, why_not: str) -> None:
+    def handle_timeout(self, now: float, is_attached: bool, why_not: Callable[[], str]) -> None:
         if self._close_due is not None and now >= self._close_due and self.is_asked:
             self._overdue(now)
         elif self.end_due is not None and now >= self.end_due and self.tells_end:

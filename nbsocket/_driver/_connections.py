@@ -262,7 +262,7 @@ class Connections:
                 link.phase.network_came(now, waited)
         return is_new
 
-    def handle_timeout(self, now: float, is_attached: bool, why_not: str) -> None:
+    def handle_timeout(self, now: float, is_attached: bool, why_not: Callable[[], str]) -> None:
         """Do what time demands; ``why_not``: why the network cannot be used, where ``is_attached`` is False."""
         self.ids.handle_timeout(now)
         if self.shared.opening is not None:

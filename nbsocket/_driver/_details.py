@@ -37,7 +37,7 @@ from nbsocket._at._queries import Query
 from nbsocket._dataclass import dataclass
 from nbsocket._driver._detail_values import DiscontinuousReception, ModuleDetails, PowerSaving
 from nbsocket._driver._network import REGISTERED, SIM_ERRORS, SIM_STATES, NetworkState
-from nbsocket._driver._requests import Plain, Surroundings
+from nbsocket._driver._requests import Plain, RequestContext
 from nbsocket._driver._script import Steps, Unanswered
 
 __all__ = ["GetDetails"]
@@ -121,8 +121,8 @@ class _Interview:
 class GetDetails(Plain):
     """Gives :class:`ModuleDetails`; does not wait for the network."""
 
-    def steps(self, surroundings: Surroundings) -> Steps[ModuleDetails]:
-        interview = _Interview(surroundings.lacking_commands)
+    def steps(self, context: RequestContext) -> Steps[ModuleDetails]:
+        interview = _Interview(context.lacking_commands)
         identity = yield from interview.ask(ATI())
         revision = yield from interview.ask(CGMR())
         imei = yield from interview.ask(CGSN())
@@ -142,7 +142,7 @@ class GetDetails(Plain):
             servers = yield from interview.ask(QIDNSCFGRead())
         yield from interview.ask_for("CPSMS", "CEDRXS", "CEDRXRDP", "CBC")
         formats = yield from interview.ask(QICFGRead())
-        sleep_mode = surroundings.found_sleep_mode
+        sleep_mode = context.found_sleep_mode
         if sleep_mode is None:
             sleep_mode = yield from interview.ask(QSCLKRead())
         stored = yield from interview.ask(IPRRead())
@@ -165,10 +165,10 @@ class GetDetails(Plain):
             send_format=None if formats is None else _FORMATS[formats.send_hex],
             receive_format=None if formats is None else _FORMATS[formats.receive_hex],
             sleep_mode=sleep_mode,
-            baudrate=surroundings.baudrate or stored,
+            baudrate=context.baudrate or stored,
             stored_baudrate=stored,
-            corrected=surroundings.corrected,
-            lacking_commands=tuple(sorted(surroundings.lacking_commands)),
+            corrected=context.corrected,
+            lacking_commands=tuple(sorted(context.lacking_commands)),
             **{name: facts.get(name) for name in _TOLD_AS_THEY_ARE},
         )
 

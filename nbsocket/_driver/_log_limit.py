@@ -1,11 +1,24 @@
-"""A limit for lines of the log that a bad serial line could bring by the thousand."""
+"""The log of a bad serial line, which could bring lines by the thousand."""
 
 from __future__ import annotations
 
-__all__ = ["LogLimit"]
+from collections.abc import Callable, Iterator
+
+from nbsocket._driver._events import Event, Log
+
+__all__ = ["DEBUG", "INFO", "SAID", "WARNING", "LogLimit", "WireTrouble"]
+
+#: Levels of :mod:`logging`, which does I/O and is not imported here.
+DEBUG, INFO, WARNING = 10, 20, 30
+
+#: How the log tells of a line that nothing here waits for; the line itself follows, in quotes.
+SAID = "the module said "
 
 #: Seconds in which so many lines are let through; those beyond are summed up when they are over.
 INTERVAL = 60.0
+
+#: Lines of the log a minute about lost bytes, and about lines that nothing waits for.
+MOST_WARNINGS, MOST_STRANGE_LINES = 5, 20
 
 
 class LogLimit:
@@ -34,3 +47,39 @@ class LogLimit:
             return 0
         left_out, self._count = self._count - self._most, 0
         return left_out
+
+
+class WireTrouble:
+    """Logs lost bytes and strange lines, as many as are of use."""
+
+    def __init__(self, emit: Callable[[Event], None]) -> None:
+        self._emit = emit
+        self._warnings = LogLimit(MOST_WARNINGS)
+        self._strange_lines = LogLimit(MOST_STRANGE_LINES)
+
+    def lost_bytes(self, reason: str, now: float) -> None:
+        """Bytes from the modem were lost."""
+        self.sum_up(now)
+        if self._warnings.admits(now):
+            self._emit(Log(WARNING, f"bytes were lost on the serial line: {reason}"))
+
+    def strange(self, message: str, now: float) -> None:
+        """A line came that nothing waits for."""
+        self.sum_up(now)
+        if self._strange_lines.admits(now):
+            self._emit(Log(DEBUG, message))
+
+    def sum_up(self, now: float) -> None:
+        """Tell how many lines the limits have kept out of the log."""
+        for limit, level, what in (
+            (self._warnings, WARNING, "times that bytes were lost on the serial line"),
+            (self._strange_lines, DEBUG, "lines that nothing waits for"),
+        ):
+            left_out = limit.take_left_out(now)
+            if left_out:
+                self._emit(Log(level, f"{left_out} more {what} within a minute were not logged"))
+
+    def deadlines(self) -> Iterator[float | None]:
+        """When a summary is due."""
+        yield self._warnings.deadline
+        yield self._strange_lines.deadline

@@ -91,14 +91,14 @@ class Lookout:
         moments = (link.keepalive_due for link in self._table.open_links())
         return min((moment for moment in moments if moment is not None), default=None)
 
-    def keepalive_turn(self, now: float) -> Dispatch | None:
+    def next_keepalive(self, now: float) -> Dispatch | None:
         """The question by SO_KEEPALIVE, if it is due: it can wait until there is nothing else to do."""
         due = (link.keepalive_due for link in self._table.open_links())
         if self._sign is None and any(moment is not None and now >= moment for moment in due):
             self.suspect("SO_KEEPALIVE", now)
-        return self.turn(now)
+        return self.next_command(now)
 
-    def turn(self, now: float) -> Dispatch | None:
+    def next_command(self, now: float) -> Dispatch | None:
         """The question after a sign, if it is due."""
         if self._sign is None or now < self._look_at:
             return None

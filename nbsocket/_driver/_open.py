@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from errno import ECONNRESET, ETIMEDOUT
 
 from nbsocket._at import FinalResult, QISENDQuery
@@ -52,7 +52,7 @@ class Open(Phase):
         elif link.lookahead is not None or link.available:
             yield link.ready_at
 
-    def handle_timeout(self, now: float, is_attached: bool, why_not: str) -> None:
+    def handle_timeout(self, now: float, is_attached: bool, why_not: Callable[[], str]) -> None:
         link = self.link
         if link.linger_deadline is None or now < link.linger_deadline:
             return

@@ -10,7 +10,7 @@ when connected. A refusal may be the network's last word (566, 565, 567, 569), o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum, auto
 from errno import ECONNREFUSED, ECONNRESET, EMFILE, ENETDOWN, ETIMEDOUT
 from typing import TYPE_CHECKING
@@ -117,10 +117,10 @@ class Queued(Phase):
     def deadlines(self) -> Iterable[float | None]:
         return (self.attach_deadline, self.socket_deadline, self.try_at)
 
-    def handle_timeout(self, now: float, is_attached: bool, why_not: str) -> None:
+    def handle_timeout(self, now: float, is_attached: bool, why_not: Callable[[], str]) -> None:
         link, to = self.link, self.to
         if now >= self.attach_deadline and not is_attached:
-            to.refuse(link, make_error(ENETDOWN, why_not), now)
+            to.refuse(link, make_error(ENETDOWN, why_not()), now)
         elif self.socket_deadline is not None and now >= self.socket_deadline:
             if to.table.has_socket_besides(other for other in to.table if other.key < link.key):
                 self.socket_deadline = None  # there is one, and only the line is not free
@@ -398,7 +398,7 @@ class Opening(Phase):
 
     # -- what else happens meanwhile
 
-    def handle_timeout(self, now: float, is_attached: bool, why_not: str) -> None:
+    def handle_timeout(self, now: float, is_attached: bool, why_not: Callable[[], str]) -> None:
         if now >= self.due:
             self.to.fail(self.link, make_error(ETIMEDOUT, "the module gave no outcome of AT+QIOPEN", result=569))
 

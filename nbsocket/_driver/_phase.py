@@ -8,7 +8,7 @@ say meanwhile, and has deadlines of its own. It changes to another one through :
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, ClassVar
 
 from nbsocket._driver._connection import Connection
@@ -46,7 +46,7 @@ class Phase:
         """When anything of this phase is due."""
         return ()
 
-    def handle_timeout(self, now: float, is_attached: bool, why_not: str) -> None:
+    def handle_timeout(self, now: float, is_attached: bool, why_not: Callable[[], str]) -> None:
         """Do what time demands; ``why_not``: why the network cannot be used, where ``is_attached`` is False."""
 
     # -- what the application says

@@ -9,7 +9,7 @@ from typing import ClassVar
 from nbsocket._at import CGMR, QPING, FinalResult, PingSummary
 from nbsocket._at import PingReply as PingLine
 from nbsocket._dataclass import dataclass
-from nbsocket._driver._requests import OUTCOME_TIMEOUT, Plain, Surroundings, asked_twice, checked
+from nbsocket._driver._requests import OUTCOME_TIMEOUT, Plain, RequestContext, asked_twice, checked
 from nbsocket._driver._script import Await, Report, Steps
 from nbsocket._driver._values import PingReply, PingResult
 from nbsocket._errors import error_from_result, make_error
@@ -50,9 +50,9 @@ class Ping(Plain):
     def _command(self) -> QPING:
         return QPING(self.host, self.timeout, self.count, self.size, int(self.rai))
 
-    def steps(self, surroundings: Surroundings) -> Steps[PingResult]:
+    def steps(self, context: RequestContext) -> Steps[PingResult]:
         command = self._command()
-        late = surroundings.late_outcomes("ping")
+        late = context.late_outcomes("ping")
         if self.size > OLD_SIZE_LIMIT:
             yield from self._check_size()
         checked((yield from asked_twice(command, late, self.host, self.timeout + OUTCOME_TIMEOUT)))

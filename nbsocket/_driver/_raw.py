@@ -24,7 +24,7 @@ from nbsocket._at import (
     Received,
 )
 from nbsocket._dataclass import dataclass
-from nbsocket._driver._requests import OUTCOME_TIMEOUT, Surroundings, carried_out, checked
+from nbsocket._driver._requests import OUTCOME_TIMEOUT, RequestContext, carried_out, checked
 from nbsocket._driver._script import Await, Report, Steps
 
 __all__ = ["RawCommand", "check_raw_command", "line_of"]
@@ -82,18 +82,18 @@ class RawCommand:
         name = _NAME_RE.match(self.text.upper())
         return _OUTCOMES.get(name[1]) if name is not None else None
 
-    def steps(self, surroundings: Surroundings) -> Steps[list[str]]:
+    def steps(self, context: RequestContext) -> Steps[list[str]]:
         match = _ID_RE.fullmatch(self.text.upper())
         is_close = match is not None and bool(match[1])
-        is_new = match is not None and not is_close and surroundings.claim_socket(int(match[2]))
+        is_new = match is not None and not is_close and context.claim_socket(int(match[2]))
         if _SETTING_RE.match(self.text.upper()) is not None:
             told = _TOLD_FORMAT_RE.fullmatch(self.text.upper())
             may_be_format = _FORMAT_RE.match(self.text.upper()) is not None
-            surroundings.user_changes_settings(may_be_format, None if told is None else told[1] == "1")
-        answer = yield from self._answer(surroundings)
+            context.user_changes_settings(may_be_format, None if told is None else told[1] == "1")
+        answer = yield from self._answer(context)
         # Opening one that is open already fails, and changes nothing.
         if match is not None and (is_close or (is_new and not answer.ok)):
-            surroundings.release_socket(int(match[2]), is_closed=not answer.ok)
+            context.release_socket(int(match[2]), is_closed=not answer.ok)
         lines: list[str] = list(checked(answer))
         if not self.wants_outcome:
             return lines
@@ -103,20 +103,20 @@ class RawCommand:
         outcome = self._outcome
         events = (yield from outcome.wait(self.text)) if outcome is not None else []
         if outcome is not None and outcome.is_anonymous and not events:
-            surroundings.late_outcomes(outcome.turn).owe(self.text, OUTCOME_TIMEOUT)
+            context.late_outcomes(outcome.turn).owe(self.text, OUTCOME_TIMEOUT)
         for event in events:
             if isinstance(event, CloseOk):
-                surroundings.release_socket(int(match[2]) if match else -1, is_closed=True)
+                context.release_socket(int(match[2]) if match else -1, is_closed=True)
             lines.append(line_of(event))
         return lines
 
-    def _answer(self, surroundings: Surroundings) -> Steps[FinalResult]:
+    def _answer(self, context: RequestContext) -> Steps[FinalResult]:
         """Give the command; what it leaves to come later is no other request's."""
         command, outcome = Raw(self.text, self.data), self._outcome
         if outcome is None or not outcome.is_anonymous:
             answer: FinalResult = yield command
             return answer
-        late = surroundings.late_outcomes(outcome.turn)
+        late = context.late_outcomes(outcome.turn)
         answer = yield from carried_out(command, late, self.text, OUTCOME_TIMEOUT)
         if answer.ok and not self.wants_outcome:
             late.owe(self.text, OUTCOME_TIMEOUT)

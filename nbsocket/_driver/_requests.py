@@ -76,7 +76,7 @@ OUTCOME_TIMEOUT = 60.0
 OWED_TIME_TIMEOUT = OUTCOME_TIMEOUT + 10.0
 
 
-class Surroundings(Protocol):
+class RequestContext(Protocol):
     """What a request may know of the driver."""
 
     def socket_id_of(self, key: int) -> int | None:
@@ -153,7 +153,7 @@ class Request(Protocol):
     def waits_for_late(self) -> bool:
         """It begins only when its facility owes no outcome to another request (see ``_late``)."""
 
-    def steps(self, surroundings: Surroundings) -> Steps[Any]:
+    def steps(self, context: RequestContext) -> Steps[Any]:
         """Return the script, not yet started."""
 
 
@@ -230,7 +230,7 @@ class Plain:
 class WaitUp(Plain):
     """Gives None once the module has been found and configured: nothing is asked for it."""
 
-    def steps(self, surroundings: Surroundings) -> Steps[None]:
+    def steps(self, context: RequestContext) -> Steps[None]:
         return
         yield
 
@@ -241,7 +241,7 @@ class WaitAttached(Plain):
 
     needs_network: ClassVar[bool] = True
 
-    def steps(self, surroundings: Surroundings) -> Steps[None]:
+    def steps(self, context: RequestContext) -> Steps[None]:
         return
         yield
 
@@ -250,7 +250,7 @@ class WaitAttached(Plain):
 class GetInfo(Plain):
     """Gives a :class:`ModuleInfo`."""
 
-    def steps(self, surroundings: Surroundings) -> Steps[ModuleInfo]:
+    def steps(self, context: RequestContext) -> Steps[ModuleInfo]:
         identity: list[str] = list(checked((yield from asked(ATI()))))
         revision = str(checked((yield from asked(CGMR()))))
         serial = yield from asked(CGSN())
@@ -263,7 +263,7 @@ class GetInfo(Plain):
 class GetStatus(Plain):
     """Gives a :class:`NetworkStatus`."""
 
-    def steps(self, surroundings: Surroundings) -> Steps[NetworkStatus]:
+    def steps(self, context: RequestContext) -> Steps[NetworkStatus]:
         network = NetworkState()
         yield from ask_registration(network)
         if network.stat not in REGISTERED:
@@ -278,7 +278,7 @@ class GetStatus(Plain):
 class GetSignal(Plain):
     """Gives the signal strength in dBm, None where the module hears none: int | None."""
 
-    def steps(self, surroundings: Surroundings) -> Steps[int | None]:
+    def steps(self, context: RequestContext) -> Steps[int | None]:
         rssi: int | None = checked((yield from asked(CSQ()))).dbm
         return rssi
 
@@ -287,9 +287,9 @@ class GetSignal(Plain):
 class GetSettings(Plain):
     """Gives :class:`ModuleSettings`. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.1, §4.1."""
 
-    def steps(self, surroundings: Surroundings) -> Steps[ModuleSettings]:
+    def steps(self, context: RequestContext) -> Steps[ModuleSettings]:
         formats = checked((yield from asked(QICFGRead())))
-        sleep_mode = surroundings.found_sleep_mode
+        sleep_mode = context.found_sleep_mode
         if sleep_mode is None:
             sleep = yield from asked(QSCLKRead())
             sleep_mode = checked(sleep) if sleep.ok else None
@@ -300,7 +300,7 @@ class GetSettings(Plain):
             send_format="hex" if formats.send_hex else "text",
             receive_format="hex" if formats.receive_hex else "text",
             sleep_mode=sleep_mode,
-            baudrate=surroundings.baudrate or (checked(stored) if stored.ok else 0),
+            baudrate=context.baudrate or (checked(stored) if stored.ok else 0),
             stored_baudrate=checked(stored) if stored.ok else None,
             saves_power=mode != 0 if mode is not None else None,
         )
@@ -312,7 +312,7 @@ class GetDnsServers(Plain):
 
     needs_network: ClassVar[bool] = True
 
-    def steps(self, surroundings: Surroundings) -> Steps[DnsServers]:
+    def steps(self, context: RequestContext) -> Steps[DnsServers]:
         return DnsServers(*checked((yield from asked(QIDNSCFGRead()))))
 
 
@@ -327,7 +327,7 @@ class SetDnsServers(Plain):
     def __post_init__(self) -> None:
         QIDNSCFG(self.primary, self.secondary)  # refuses at the call what must not reach the wire
 
-    def steps(self, surroundings: Surroundings) -> Steps[None]:
+    def steps(self, context: RequestContext) -> Steps[None]:
         checked((yield QIDNSCFG(self.primary, self.secondary)))
 
 
@@ -345,8 +345,8 @@ class SyncTime(Plain):
     def __post_init__(self) -> None:
         QNTP(self.server, self.port, self.set_clock)  # refuses at the call what must not reach the wire
 
-    def steps(self, surroundings: Surroundings) -> Steps[datetime]:
-        late = surroundings.late_outcomes("ntp")
+    def steps(self, context: RequestContext) -> Steps[datetime]:
+        late = context.late_outcomes("ntp")
         command: Command[Any] = QNTP(self.server, self.port, self.set_clock)
         answer = yield from asked_twice(command, late, self.server, OWED_TIME_TIMEOUT)
         if not answer.ok and answer.code is None:
@@ -370,7 +370,7 @@ class SyncTime(Plain):
 class GetClock(Plain):
     """Gives the module's clock, a datetime in UTC. Source: answer to AT+CCLK?."""
 
-    def steps(self, surroundings: Surroundings) -> Steps[datetime]:
+    def steps(self, context: RequestContext) -> Steps[datetime]:
         moment: datetime = checked((yield from asked(CCLKRead())))
         return moment
 
@@ -385,14 +385,14 @@ class GetSockets(Plain):
     context_id: int | None = None
     socket_id: int | None = None
 
-    def steps(self, surroundings: Surroundings) -> Steps[list[SocketState]]:
+    def steps(self, context: RequestContext) -> Steps[list[SocketState]]:
         command: Command[Any] = QISTATERead()
         if self.socket_id is not None:
             command = QISTATE(self.socket_id)
         elif self.context_id is not None:
             command = QISTATEContext(self.context_id)
         rows = checked((yield from asked(command)))
-        own = surroundings.own_socket_ids
+        own = context.own_socket_ids
         return [
             SocketState(
                 row.socket_id,
@@ -415,8 +415,8 @@ class GetUnacked(Plain):
 
     key: int
 
-    def steps(self, surroundings: Surroundings) -> Steps[int]:
-        socket_id = surroundings.socket_id_of(self.key)
+    def steps(self, context: RequestContext) -> Steps[int]:
+        socket_id = context.socket_id_of(self.key)
         if socket_id is None:
             raise make_error(EINVAL, "the connection is not open in the module")
         return int(checked((yield from asked(QISENDQuery(socket_id)))).unacked)

@@ -16,7 +16,7 @@ from nbsocket._at import QIDNSGIP, DnsAddress, DnsResult, FinalResult
 from nbsocket._dataclass import dataclass
 from nbsocket._driver._late import LateOutcomes
 from nbsocket._driver._opening import CHECKED_TRIES, NETWORK_RESULTS
-from nbsocket._driver._requests import OUTCOME_TIMEOUT, Plain, Surroundings, carried_out
+from nbsocket._driver._requests import OUTCOME_TIMEOUT, Plain, RequestContext, carried_out
 from nbsocket._driver._script import Await, Pause, Steps, Unanswered
 from nbsocket._errors import RESULT_CODES, gaierror_from_result
 
@@ -79,14 +79,14 @@ class Resolve(Plain):
     def __post_init__(self) -> None:
         QIDNSGIP(self.name)  # refuses at the call what must not reach the wire
 
-    def steps(self, surroundings: Surroundings) -> Steps[list[str]]:
-        late = surroundings.late_outcomes("dns")
+    def steps(self, context: RequestContext) -> Steps[list[str]]:
+        late = context.late_outcomes("dns")
         given: Counter[_Answer] = Counter()
         arrivals = late.arrivals
         while True:
-            answer = yield from self._patient_answer(surroundings, late)
+            answer = yield from self._patient_answer(context, late)
             if answer.is_refusal or not answer.is_last_word:
-                raise self._failure(answer.result, surroundings)
+                raise self._failure(answer.result, context)
             if late.arrivals != arrivals:
                 # With what came went the reason to doubt the answers before it: one of them may be another name's.
                 arrivals = late.arrivals
@@ -98,14 +98,14 @@ class Resolve(Plain):
                 yield from self._wait_for_late(late)
                 given.clear()
         if answer.result or not answer.addresses:
-            raise self._failure(answer.result or TIMED_OUT, surroundings)
+            raise self._failure(answer.result or TIMED_OUT, context)
         return list(answer.addresses)
 
-    def _failure(self, result: int | None, surroundings: Surroundings) -> gaierror:
-        trouble = None if result in NAME_RESULTS else surroundings.network_trouble
+    def _failure(self, result: int | None, context: RequestContext) -> gaierror:
+        trouble = None if result in NAME_RESULTS else context.network_trouble
         return gaierror_from_result(result, self.name, QIDNSGIP(self.name).line, trouble)
 
-    def _patient_answer(self, surroundings: Surroundings, late: LateOutcomes) -> Steps[_Answer]:
+    def _patient_answer(self, context: RequestContext, late: LateOutcomes) -> Steps[_Answer]:
         """Ask until the answer says something of the name."""
         waited = 0.0
         tries = -1
@@ -123,7 +123,7 @@ class Resolve(Plain):
             if answer.is_last_word or waited > PATIENCE:
                 return answer
             if tries in CHECKED_TRIES and answer.may_lack_network:
-                surroundings.doubt_network()
+                context.doubt_network()
             # What comes meanwhile is the outcome of a command that was refused and carried out all the same.
             result: DnsResult | None = yield Pause(pause, (DnsResult,) if late else ())
             if result is not None:

@@ -15,7 +15,7 @@ from nbsocket._dataclass import dataclass
 from nbsocket._driver._dispatch import Dispatch
 from nbsocket._driver._events import Event, RequestDone, RequestFailed, RequestProgress
 from nbsocket._driver._late import LateOutcomes
-from nbsocket._driver._requests import OUTCOME_TIMEOUT, Request, Surroundings, WaitUp
+from nbsocket._driver._requests import OUTCOME_TIMEOUT, Request, RequestContext, WaitUp
 from nbsocket._driver._resolve import Resolve
 from nbsocket._driver._script import Script
 from nbsocket._errors import copy_of, make_error
@@ -67,9 +67,9 @@ class _Task:
 class Tasks:
     """All requests of one driver."""
 
-    def __init__(self, emit: Callable[[Event], None], surroundings: Surroundings, attach_timeout: float) -> None:
+    def __init__(self, emit: Callable[[Event], None], context: RequestContext, attach_timeout: float) -> None:
         self._emit = emit
-        self._surroundings = surroundings
+        self._context = context
         self._attach_timeout = attach_timeout
         self._tasks: list[_Task] = []
         self._request_ids = count(1)
@@ -160,7 +160,7 @@ class Tasks:
                 return self._make_script(task)
         return None
 
-    def turn(self, now: float, is_ready: bool) -> Dispatch | None:
+    def next_command(self, now: float, is_ready: bool) -> Dispatch | None:
         """The next command of a request."""
         self._tick(now)
         for task in tuple(self._tasks):
@@ -179,7 +179,7 @@ class Tasks:
         return None
 
     def _make_script(self, task: _Task) -> Script[Any]:
-        task.script = Script(task.request.steps(self._surroundings), task.request.listens)
+        task.script = Script(task.request.steps(self._context), task.request.listens)
         return task.script
 
     def _may_start(self, task: _Task, is_ready: bool) -> bool:
@@ -226,7 +226,7 @@ class Tasks:
         """Whether a request waits for the network, whose caller has not given it up."""
         return any(task.waits_for_network(False) and not task.is_abandoned for task in tuple(self._tasks))
 
-    def handle_timeout(self, now: float, is_ready: bool, why_not_attached: str) -> None:
+    def handle_timeout(self, now: float, is_ready: bool, why_not: Callable[[], str]) -> None:
         """Fail what has waited long enough."""
         self._tick(now)
         for task in tuple(self._tasks):
@@ -234,9 +234,9 @@ class Tasks:
             if task.is_abandoned:
                 continue
             if task.waits_for_network(is_ready) and (is_overdue or now >= task.attach_deadline):
-                self._fail(task, make_error(ENETDOWN, why_not_attached))
+                self._fail(task, make_error(ENETDOWN, why_not()))
             elif is_overdue:
-                trouble = self._surroundings.network_trouble if task.request.needs_network else None
+                trouble = self._context.network_trouble if task.request.needs_network else None
                 reason = "the module gave no answer in time" + (f": {trouble}" if trouble else "")
                 self._fail(task, make_error(ETIMEDOUT, reason))
 

@@ -203,7 +203,7 @@ class Datagrams:
 
     def _expire(self, now: float) -> None:
         """Drop what has waited too long for a socket of the module."""
-        if not self._hub.driver.is_full:
+        if not self._hub.driver.table.is_full:
             self._stalled_at = now
         latest = now - (self._patience if now >= self._stalled_at + self._patience else LONGEST_WAIT)
         error = make_error(errno.EMFILE, "all of the module's sockets are in use")
@@ -228,7 +228,7 @@ class Datagrams:
             peer = self._parked[0]
             try:
                 self._hub.require_port()
-                if not self._hub.driver.has_socket and not self._close_idle():
+                if not self._hub.driver.table.has_socket and not self._close_idle():
                     break
                 self._begin(peer)
             except OSError as error:

@@ -654,7 +654,7 @@ class Engine:
 
     def _has_traffic_of_handlers(self) -> bool:
         keys = (*self._streams.keys_for_logs(), *self._datagrams.keys_for_logs())
-        return self._questions.has_for_logs or not all(map(self._driver.is_settled, keys))
+        return self._questions.has_for_logs or not all(map(self._driver.table.is_settled, keys))
 
     # -- options
 

@@ -185,7 +185,7 @@ class Streams:
         total = 0
         for key, link in tuple(self._links.items()):
             with suppress(OSError, ValueError):  # it may end meanwhile
-                total += link.channel.unsent + self._hub.driver.unsent(key)
+                total += link.channel.unsent + self._hub.driver.table.unsent(key)
         return total
 
     def leave(self, linger: float) -> None:
@@ -264,7 +264,7 @@ class Streams:
         link.channel.opened(self._hub.driver.local_address)
         link.is_told = True
         if logger.is_on(logging.INFO):
-            number = self._hub.driver.socket_id(event.key)
+            number = self._hub.driver.table.socket_id(event.key)
             logger.log(logging.INFO, "%s connected in %.1f s (socket %s)", link, monotonic() - link.begun, number)
         self._watch(link)
         fulfil(link.outcome, None)

@@ -43,7 +43,7 @@ class Card:
         return self.module.lines.count(line)
 
     def trouble(self) -> str | None:
-        return self.module.bench.driver.network_trouble
+        return self.module.bench.driver._core.attachment.trouble
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,7 @@ def test_search_over_a_port_that_cannot_do_every_rate() -> None:
 def test_module_is_found_at_the_rate_that_the_port_has_kept() -> None:
     """The module was at 460800 when it was found last; what is told is the rate that is spoken now."""
     rig = Rig(Settings(), baudrate=115200, strict_baud=True).start()
-    rig.driver._baudrate = 460800
+    rig.driver._core.lifecycle._baudrate = 460800
     rig.max_rate = 115200
     rig.driver.port_lost(OSError(errno.EIO, "unplugged"), rig.now)
     rig.driver.port_opened(rig.now)

@@ -349,7 +349,7 @@ def test_echo_that_does_not_end(echo_end: bytes) -> None:
     key = open_socket(module)
     count = len(module.lines)
     source = Pile(b"x")
-    link = module.bench.driver._connections.table.get(key)
+    link = module.bench.driver._core.connections.table.get(key)
     assert link is not None
     link.source = source
     module.bench.driver.data_available(key, 1, module.bench.now)

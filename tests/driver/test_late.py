@@ -21,7 +21,7 @@ from nbsocket._driver import (
     SyncTime,
 )
 from nbsocket._driver._late import LateOutcomes
-from nbsocket._driver._requests import Plain, Surroundings
+from nbsocket._driver._requests import Plain, RequestContext
 from nbsocket._driver._script import Steps
 from tests.driver.bench import ATTACH, BRING_UP, Bench
 
@@ -544,7 +544,7 @@ class Broken(Plain):
 
     turn: ClassVar[str | None] = "dns"
 
-    def steps(self, surroundings: Surroundings) -> Steps[None]:
+    def steps(self, context: RequestContext) -> Steps[None]:
         yield from ()
         raise ZeroDivisionError("broken")
 

@@ -701,7 +701,7 @@ def test_close_waits_for_that_of_the_users_own_socket(bench: Bench) -> None:
     bench.say("CLOSE OK")
     bench.dialog(("AT+QICLOSE=1", "OK", "CLOSE OK"))
     assert sum(isinstance(event, ConnectionEnded) for event in bench.events) == 2
-    assert bench.driver.is_at_rest and len(bench.driver._connections.ids.free) == 5
+    assert bench.driver.is_at_rest and len(bench.driver._core.connections.ids.free) == 5
 
 
 def test_close_does_not_wait_for_ever_for_that_of_the_users_own_socket(bench: Bench) -> None:

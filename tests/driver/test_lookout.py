@@ -205,7 +205,7 @@ def test_stream_cannot_go_on_under_another_address(bench: Bench, address: str, i
     bench.no_events()
     bench.expect()
     assert bench.driver.local_address == address
-    assert bench.driver.socket_id_of(udp) == 1
+    assert bench.driver.table.socket_id_of(udp) == 1
 
 
 @pytest.mark.parametrize("sign", BEARER_SIGNS)
@@ -304,7 +304,7 @@ def test_keepalive_asks_after_so_much_silence(bench: Bench) -> None:
     bench.take(ConnectionEnded)
     bench.advance(7200.0)
     bench.expect()
-    assert bench.driver.socket_id_of(other) == 1
+    assert bench.driver.table.socket_id_of(other) == 1
 
 
 def test_keepalive_that_was_put_off_again_costs_nothing(bench: Bench) -> None:

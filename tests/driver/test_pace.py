@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from nbsocket._driver import Connected, RawCommand, RequestDone, Settings
-from nbsocket._driver._pace import FIRST_SPAN, PAUSE, Pace
+from nbsocket._driver._command_pace import FIRST_SPAN, PAUSE, CommandPace
 from tests.driver.bench import BRING_UP, Bench, Pile
 from tests.driver.responder import Responder
 
@@ -83,7 +83,7 @@ def test_idle_driver_sleeps_on_all_the_same() -> None:
 
 @pytest.mark.parametrize("times", [1, 2, 3, 10])
 def test_span_doubles_while_it_is_in_vain(times: int) -> None:
-    pace, now = Pace(), 0.0
+    pace, now = CommandPace(), 0.0
 
     def give(is_answered: bool, after: float) -> None:
         nonlocal now

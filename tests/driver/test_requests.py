@@ -346,9 +346,9 @@ def test_socket_of_a_raw_command_is_left_alone_until_it_is_closed(bench: Bench) 
     bench.say("OK", "+QIOPEN: 1,0")
     bench.events.clear()
     assert ask(bench, RawCommand("AT+QICLOSE=0"), ("AT+QICLOSE=0", "OK")) == []
-    assert 0 in bench.driver._connections.ids.claimed, "until CLOSE OK"
+    assert 0 in bench.driver._core.connections.ids.claimed, "until CLOSE OK"
     bench.say("CLOSE OK")
-    assert 0 not in bench.driver._connections.ids.claimed
+    assert 0 not in bench.driver._core.connections.ids.claimed
 
 
 def test_socket_of_a_raw_command_is_the_users_still_when_it_is_opened_again(bench: Bench) -> None:
@@ -358,7 +358,7 @@ def test_socket_of_a_raw_command_is_the_users_still_when_it_is_opened_again(benc
     bench.driver.submit(RawCommand(text), None, bench.now)
     bench.dialog((text, "+CME ERROR: 563"))
     assert isinstance(bench.take(RequestFailed).error, OSError)
-    assert 0 in bench.driver._connections.ids.claimed
+    assert 0 in bench.driver._core.connections.ids.claimed
 
 
 def test_opening_waits_for_the_outcome_of_a_raw_one(bench: Bench) -> None:
@@ -381,7 +381,7 @@ def test_opening_does_not_wait_for_ever_for_the_outcome_of_a_raw_one(bench: Benc
     assert bench.sent() == b""
     bench.advance(2.0)
     bench.expect('AT+QIOPEN=0,0,"TCP","10.0.0.9",81')
-    assert bench.driver._connections.ids.claims_opening == {}
+    assert bench.driver._core.connections.ids.claims_opening == {}
 
 
 def test_raw_send_in_data_mode(bench: Bench) -> None:

@@ -361,7 +361,7 @@ class Fuzzed:
                 break
         else:
             raise AssertionError("no end of events")
-        assert unread_size(driver._chat) <= MOST_BUFFERED
+        assert unread_size(driver._core.chat) <= MOST_BUFFERED
         assert all(deadline > self.now for deadline in self.deadlines.values()), "a request hangs"
         connections, requests = Insight(driver).size
         assert connections <= 12 and requests <= 200

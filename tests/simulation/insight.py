@@ -6,7 +6,7 @@ from typing import Any
 
 from nbsocket._at import Command
 from nbsocket._driver import DataReceived, Driver
-from nbsocket._driver._driver import Mode
+from nbsocket._driver._lifecycle import Mode
 from nbsocket._driver._segment import Segment
 
 __all__ = ["Insight"]
@@ -17,39 +17,40 @@ class Insight:
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
+        self._core = driver._core
 
     # -- the line
 
     @property
     def pending(self) -> Command[Any] | None:
         """The command that waits for its final result."""
-        return self._driver._chat.pending
+        return self._core.chat.pending
 
     @property
     def knows_format(self) -> bool:
         """Whether the driver knows how received data come: as hex digits or as text."""
-        return self._driver._chat.receives_hex is not None
+        return self._core.chat.receives_hex is not None
 
     @property
     def buffered_size(self) -> int:
         """Bytes that the codec keeps of what the modem said."""
-        return self._driver._chat._framer.buffered_size
+        return self._core.chat._framer.buffered_size
 
     # -- the modem's life
 
     @property
     def is_working(self) -> bool:
         """Whether the modem is ready and no script of its life has the line."""
-        return self._driver.is_ready and self._driver._life is None
+        return self._driver.is_ready and self._core.lifecycle.script is None
 
     @property
     def has_failed(self) -> bool:
         """Whether bring-up was given up."""
-        return self._driver._mode is Mode.FAILED
+        return self._core.lifecycle.mode is Mode.FAILED
 
     def received_before(self, key: int) -> int:
         """How often a connection has received something that nobody has fetched yet."""
-        events = (event for event in self._driver._events if isinstance(event, DataReceived))
+        events = (event for event in self._core.events if isinstance(event, DataReceived))
         return sum(event.key == key for event in events)
 
     # -- sockets
@@ -57,27 +58,27 @@ class Insight:
     @property
     def claimed_ids(self) -> set[int]:
         """Sockets that are the user's own."""
-        return self._driver._connections.ids.claimed
+        return self._core.connections.ids.claimed
 
     @property
     def free_ids(self) -> list[int]:
         """Sockets that nobody has."""
-        return sorted(self._driver._connections.ids.free)
+        return sorted(self._core.connections.ids.free)
 
     @property
     def has_connections(self) -> bool:
         """Whether any connection has not ended."""
-        return bool(self._driver._connections.table._by_key)
+        return bool(self._core.connections.table._by_key)
 
     @property
     def size(self) -> tuple[int, int]:
         """How many connections and requests there are, those of nobody included."""
-        return len(self._driver._connections.table), len(self._driver._tasks)
+        return len(self._core.connections.table), len(self._core.tasks)
 
     # -- sends
 
     def _segment(self, key: int) -> Segment | None:
-        link = self._driver._connections.table.get(key)
+        link = self._core.connections.table.get(key)
         return link.segment if link is not None else None
 
     def may_be_in_the_modem(self, key: int) -> bool:
@@ -93,4 +94,4 @@ class Insight:
     @property
     def awaits_any_outcome(self) -> bool:
         """Whether that of any connection may."""
-        return any(self.awaits_outcome(link.key) for link in self._driver._connections.table if link.key)
+        return any(self.awaits_outcome(link.key) for link in self._core.connections.table if link.key)

@@ -71,4 +71,4 @@ def test_driver_survives_anything_while_it_is_brought_up(lines: list[bytes], is_
         if is_late:
             now += 2.0
             driver.handle_timeout(now)
-    assert unread_size(driver._chat) <= MOST_BUFFERED
+    assert unread_size(driver._core.chat) <= MOST_BUFFERED

@@ -11,12 +11,13 @@ import pytest
 from nbsocket import _errors
 from nbsocket._at import CommandTimeout, FinalResult
 from nbsocket._at._framing import Framer
-from nbsocket._driver import DataReceived, Driver, _resolve, _segments
+from nbsocket._driver import DataReceived, _resolve, _segments
 from nbsocket._driver._closing import Closing, Verifying
 from nbsocket._driver._connection import Connection
 from nbsocket._driver._connections import Connections
 from nbsocket._driver._dispatch import Dispatch
 from nbsocket._driver._late import LateOutcomes
+from nbsocket._driver._listener import Listener
 from nbsocket._driver._lookout import Lookout
 from nbsocket._driver._open import Open
 from nbsocket._driver._segment import Segment
@@ -140,13 +141,13 @@ def test_id_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.timeout(300)
 def test_answer_matched_late(monkeypatch: pytest.MonkeyPatch) -> None:
-    def go_on(self: Driver, event: CommandTimeout, now: float) -> None:
-        turn, self._turn = self._turn, None
-        self._chat.reset()
-        if turn is not None:
-            turn.finish(None, now)
+    def go_on(self: Listener, event: CommandTimeout, now: float) -> None:
+        dispatch, self._core.pending = self._core.pending, None
+        self._core.chat.reset()
+        if dispatch is not None:
+            dispatch.finish(None, now)
 
-    monkeypatch.setitem(_handlers(), CommandTimeout, go_on)
+    monkeypatch.setattr(Listener, "_on_timeout", go_on)
     kinds = {"up", "answer", "gap", "isolation", "leak", "order", "eof", "dead", "lost"}
     assert first_failure(kinds, seen_at=12) < MOST_SEEDS
 
@@ -192,9 +193,3 @@ def test_damage_to_one_connection_resets_the_others(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(Connections, "damaged", spread)
     assert first_failure({"isolation"}, seen_at=294) < MOST_SEEDS
-
-
-def _handlers() -> dict[type, Any]:
-    from nbsocket._driver import _driver
-
-    return _driver._HANDLERS

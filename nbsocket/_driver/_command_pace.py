@@ -1,4 +1,4 @@
-"""The pace of commands for a module that ignores what comes too soon after its last answer.
+"""The pace of commands for a modem that ignores what comes too soon after its last answer.
 
 Some do so for a while when they have just registered. Two commands in a row that came soon and got no answer are the
 sign of it: one may have been lost on the line, and a command that came soon and was answered shows that it was.
@@ -6,7 +6,7 @@ sign of it: one may have been lost on the line, and a command that came soon and
 
 from __future__ import annotations
 
-__all__ = ["PAUSE", "Pace"]
+__all__ = ["PAUSE", "CommandPace"]
 
 #: Seconds after an answer in which commands may be ignored, and a little more.
 PAUSE = 1.2
@@ -20,7 +20,7 @@ MOST_IGNORED = 2
 FIRST_SPAN, LONGEST_SPAN = 60.0, 3600.0
 
 
-class Pace:
+class CommandPace:
     """Says when the next command may be given."""
 
     def __init__(self) -> None:
