@@ -7,6 +7,8 @@ Theory of operation: the simulated modem is the pure object (:class:`nbsocket.si
 by a thread with a clock of its own. Whatever the host writes, that clock is put forward until the modem has nothing
 more to say. What it says at one moment goes out in one write, and the next thing when the engine has come to rest. So
 the engine reads the same pieces in every run, no timer of its own comes due in between, and the counts are the same.
+What the program does in one call (it shuts a descriptor down and wakes the engine) the engine sees at once
+(:class:`Gate`): otherwise it is chance whether that takes one round or two.
 
 What counts: each ``call`` event of :func:`sys.setprofile` on the engine's thread, from the step's beginning until the
 thread sleeps again, the wake-up included. A *call* is that of a function, a method, a lambda or a property; frames of
@@ -30,10 +32,11 @@ import threading
 import time
 import tty
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import CodeType, FrameType
-from typing import Any
+from typing import Any, Protocol
 
 #: Seconds of real time without a call after which a step is over; the same between two things that the modem says; and
 #: the longest that a step may take.
@@ -101,6 +104,42 @@ class Calls:
         return taken
 
 
+class Gate:
+    """Lets what waits with epoll see nothing for a while; to be made before nbsocket is imported."""
+
+    def __init__(self) -> None:
+        opened = self._opened = threading.Event()
+        opened.set()
+        genuine = select.epoll
+
+        class GatedEpoll:
+            """One that looks once more when the gate has opened."""
+
+            def __init__(self) -> None:
+                self._epoll = genuine()
+
+            def poll(self, timeout: float = -1) -> list[tuple[int, int]]:
+                found = self._epoll.poll(timeout)
+                if opened.is_set():
+                    return found
+                opened.wait()
+                return self._epoll.poll(0)
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(self._epoll, name)
+
+        select.epoll = GatedEpoll  # type: ignore[assignment, misc]  # nothing else of it is used
+
+    @contextmanager
+    def closed(self) -> Iterator[None]:
+        """Keep it closed for the time of the block, which must not wait for the engine."""
+        self._opened.clear()
+        try:
+            yield
+        finally:
+            self._opened.set()
+
+
 class Line:
     """The modem at the end of a pseudo-terminal."""
 
@@ -150,6 +189,8 @@ class Line:
                 os.read(self._wake_read, 1)
                 self._work.popleft()()
             if self._fd in ready:
+                # A modem takes its time, too: an answer that is there within the same round would save one.
+                self._rest()
                 self._modem.receive_data(os.read(self._fd, 65536), self._now)
             self._speak()
 
@@ -168,12 +209,16 @@ class Line:
             self._modem.handle_timeout(self._now)
 
 
-Step = Callable[[str, Callable[[], object]], None]
+class Step(Protocol):
+    """Does something and notes what the engine's thread has called for it."""
+
+    def __call__(self, name: str, action: Callable[[], object], *, is_waiting: bool = False) -> None:
+        """Do ``action``; ``is_waiting``: it waits for the engine."""
 
 
 def measure(repeats: int = REPEATS) -> dict[str, list[Counter[Place]]]:
     """Go through the steps again and again; return what each one called, a counter for every time."""
-    calls = Calls()
+    calls, gate = Calls(), Gate()
     # As long as the program wants no messages, they cost nothing but the question whether it does.
     logging.disable(logging.CRITICAL)
     import nbsocket
@@ -181,9 +226,10 @@ def measure(repeats: int = REPEATS) -> dict[str, list[Counter[Place]]]:
     line = Line(calls.rest)
     steps: dict[str, list[Counter[Place]]] = {}
 
-    def step(name: str, action: Callable[[], object]) -> None:
+    def step(name: str, action: Callable[[], object], *, is_waiting: bool = False) -> None:
         calls.take()
-        action()
+        with nullcontext() if is_waiting else gate.closed():
+            action()
         steps.setdefault(name, []).append(calls.take())
 
     with nbsocket.Modem(line.path) as modem:
@@ -208,9 +254,9 @@ def _use_one(sock: Any, line: Line, step: Step) -> None:
         line.send(b"y")
         sock.recv(1)
 
-    step("connect", lambda: sock.connect(ADDRESS))
+    step("connect", lambda: sock.connect(ADDRESS), is_waiting=True)
     step("send", lambda: sock.sendall(b"x"))
-    step("receive", receive)
+    step("receive", receive, is_waiting=True)
     step("close", sock.close)
 
 
