@@ -19,7 +19,6 @@ from nbsocket._cli._program import Module, Script
 if TYPE_CHECKING:
     from nbsocket import Modem
 
-
 #: Seconds between two looks at what a program waits for.
 TELL_INTERVAL = 10.0
 
@@ -119,6 +118,7 @@ def _tell_module(modem: Modem) -> None:
 
 def _tell_of_waits(modem: Modem) -> None:
     """Log now and then what the program waits for: a program has no live line, its output has the terminal."""
+    # Imported here: it brings in engine and driver, for which --help and a wrong option need not wait.
     from nbsocket._engine._log import Log
 
     logger = Log("nbsocket")
