@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 #: Where the host's own files are; tests name another folder.
 ROOT = Path("/")
 
-#: Seconds for a module that answers slowly, or at a rate that is seldom met, to be found.
+#: Seconds for a modem that answers slowly, or at a rate that is seldom met, to be found.
 FINDING_TIME = 120.0
 
-#: The checks of what the module tells, and the one that each needs.
+#: The checks of what the modem tells, and the one that each needs.
 _OF_MODULE: dict[str, tuple[Callable[[ModuleDetails, str], Finding], str | None]] = {
     "module": (_module.check_firmware, None),
     "SIM card": (_module.check_sim, None),
@@ -46,7 +46,7 @@ _OF_MODULE: dict[str, tuple[Callable[[ModuleDetails, str], Finding], str | None]
 
 #: The checks that send something over the network.
 _OVER_NETWORK = ("name server", "connection", "TLS")
-#: All that need an answer of the module.
+#: All that need an answer of the modem.
 _WITH_ANSWERS = (*_OF_MODULE, "clock", *_OVER_NETWORK)
 
 
