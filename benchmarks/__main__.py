@@ -20,6 +20,7 @@ BENCHMARKS = {
     "latency": "request and response of 10 bytes",
     "processor": "processor time and wake-ups, busy and idle",
     "thrift": "bytes, commands and segments of usual exchanges",
+    "path": "Python calls on the engine's thread",
     "fairness": "connections that share the line",
     "scale": "many modems, memory, start-up",
 }

@@ -22,7 +22,7 @@ _SIZE = 1 << 18
 
 
 def rows(stage: Bench, effort: Effort) -> Iterator[Row]:
-    """Compare, one TCP connection, on an unpaced line; payload as hex digits where the module's commands are spoken."""
+    """Compare, one TCP connection, on an unpaced line; payload as hex digits where the modem's commands are spoken."""
     directions: tuple[Direction, ...] = ("up", "down")
     for direction in directions:
         ours: list[float] = []

@@ -2,7 +2,7 @@
 
 Every peer sends or receives a stream over one TCP connection, on a pseudo-terminal:
 
-- programs written by hand with pyserial, which speak to the same simulator process in the module's own commands;
+- programs written by hand with pyserial, which speak to the same simulator process in the modem's own commands;
 - pyatcommand, a general client for AT commands, likewise;
 - Adafruit's drivers for ESP-AT and for the SIM800, which speak only those modules' dialects, to a responder
   (``_responders.py``) that answers at once and needs no network, which is to their advantage;
@@ -110,7 +110,7 @@ class Link:
     """An open connection."""
 
     def send(self, data: bytes) -> None:
-        """Return when the module has taken all of it."""
+        """Return when the modem has taken all of it."""
         raise NotImplementedError
 
     def receive(self) -> bytes:

@@ -38,8 +38,8 @@ FULL = Effort()
 class Row:
     """One figure."""
 
-    #: ``"line use"``, ``"throughput"``, ``"codec"``, ``"latency"``, ``"processor"``, ``"thrift"``, ``"fairness"`` or
-    #: ``"scale"``.
+    #: ``"line use"``, ``"throughput"``, ``"codec"``, ``"latency"``, ``"processor"``, ``"thrift"``, ``"path"``,
+    #: ``"fairness"`` or ``"scale"``.
     group: str
     #: For example ``"up, hex, TCP, 115200 baud"``.
     what: str

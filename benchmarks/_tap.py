@@ -46,7 +46,7 @@ class Transcript:
         return found
 
     def reports(self, is_hex: bool) -> list[int]:
-        """The sizes, on the line, of what the module said unasked: recv and closed."""
+        """The sizes, on the line, of what the modem said unasked: recv and closed."""
         data = self.bytes_of(False)
         sizes = []
         position = 0
@@ -59,7 +59,7 @@ class Transcript:
 
     @property
     def is_closed_by_peer(self) -> bool:
-        """The module said that the peer closed the connection."""
+        """The modem said that the peer closed the connection."""
         return _CLOSED_RE.search(self.bytes_of(False)) is not None
 
     def cost_of(self, command: str) -> int:

@@ -55,7 +55,7 @@ def run(effort: Effort) -> Iterator[Row]:
 
 
 def make_stream(payload_size: int, total: int, is_hex: bool, seed: int = 1) -> tuple[bytes, int]:
-    """Return URCs as the module says them, and how many payload bytes are in them: at least ``total``."""
+    """Return URCs as the modem says them, and how many payload bytes are in them: at least ``total``."""
     source = random.Random(seed)
     count = max(1, -(-total // payload_size))
     pieces = []

@@ -2,9 +2,9 @@
 
 Each program runs twice. Over the operating system's sockets, through a relay that notes what it writes before it has to
 wait for an answer (its turns), and over nbsocket with a tap between it and the simulated module. From the turns follows
-the least: the shortest legal form of each command of BC260Y-CN TCP/IP guide 1.1 that they need, and the module's
-answers. Nothing that nbsocket sent is part of that reckoning, but what the module said unasked is, as it said it
-(received data, "closed", the address of a name): how the module cuts received data is not the host's choice. A look-up
+the least: the shortest legal form of each command of BC260Y-CN TCP/IP guide 1.1 that they need, and the modem's
+answers. Nothing that nbsocket sent is part of that reckoning, but what the modem said unasked is, as it said it
+(received data, "closed", the address of a name): how the modem cuts received data is not the host's choice. A look-up
 counts where the program asked for one. Where a program closes a TCP connection that it has written to, the question
 whether everything is acknowledged is part of the least, as the manual advises (§4.2.9 note 1): QICLOSE cuts off what is
 still on its way.

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from nbsocket._cli._demo_servers import _free_ports, find_mosquitto, start_broker, start_http
+from nbsocket._cli._demo_servers import find_mosquitto, free_ports, start_broker, start_http
 from nbsocket._runtime._stdlib import GenuineSocket
 
 START_TIMEOUT = 60.0
@@ -76,7 +76,7 @@ def _nats_tls(setup: Setup) -> list[str]:
 
 
 def _rabbitmq(setup: Setup) -> list[str]:
-    distribution, port_mapper = _free_ports(2)
+    distribution, port_mapper = free_ports(2)
     config = setup.write(
         "rabbitmq.conf",
         f"listeners.tcp.1 = 127.0.0.1:{setup.plain}",
@@ -256,7 +256,7 @@ class Servers:
 
     def _start(self, kind: str, folder: Path) -> Ports:
         make_command, readiness = _COMMANDS[kind]
-        plain, tls = _free_ports(2)
+        plain, tls = free_ports(2)
         setup = Setup(plain, tls, folder, self._certificate)
         command = make_command(setup)
         log = self._stack.enter_context((folder / "log.txt").open("w"))

@@ -13,7 +13,7 @@ import pytest
 
 from compat_tests._servers import Servers
 from compat_tests.libraries import HOST, program_environment
-from nbsocket._cli._demo_servers import Server, find_mosquitto, make_certificates, start_broker, start_http
+from nbsocket._cli._demo_servers import DemoServer, find_mosquitto, make_certificates, start_broker, start_http
 from nbsocket.sim import Options, Simulator
 
 PROGRAMS = Path(__file__).parent / "programs"
@@ -26,9 +26,9 @@ class FarSide:
 
     ca_file: Path
     wrong_ca_file: Path
-    brokers: dict[str, Server]
-    http: Server
-    https: Server
+    brokers: dict[str, DemoServer]
+    http: DemoServer
+    https: DemoServer
 
 
 @pytest.fixture(scope="session")

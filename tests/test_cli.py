@@ -260,7 +260,7 @@ def test_run_goes_over_the_module(tmp_path: Path, echo_port: int) -> None:
 
 
 def test_run_bypass(tmp_path: Path, echo_port: int) -> None:
-    """By default loopback stays on the operating system; ``none`` sends even that over the module."""
+    """By default loopback stays on the operating system; ``none`` sends even that over the modem."""
     (tmp_path / "probe.py").write_text(PROBE)
     words = ["-vv", "--port", "sim://", "run", str(tmp_path / "probe.py"), "127.0.0.1", str(echo_port)]
     code, output, error = nbsocket(*words)

@@ -116,7 +116,7 @@ def test_uart_that_is_not_switched_on(root: Path) -> None:
     assert on_host(root, "console", "/dev/ttyS0") == Finding("console", True, "no console is on /dev/ttyS0")
 
 
-# -- the module
+# -- the modem
 
 
 def look(capsys: pytest.CaptureFixture[str], *words: str, code: int = 1) -> dict[str, Finding]:

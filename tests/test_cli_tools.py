@@ -1,4 +1,4 @@
-"""The subcommands that ask the module one thing: what they print, their JSON, their exit codes, their bad input."""
+"""The subcommands that ask the modem one thing: what they print, their JSON, their exit codes, their bad input."""
 
 from __future__ import annotations
 

@@ -160,7 +160,7 @@ def _forget_secret(text: str) -> None:
 
 
 def _show_other_lines() -> None:
-    """Print what the module says unasked: URCs, and what comes for sockets that were opened by hand."""
+    """Print what the modem says unasked: URCs, and what comes for sockets that were opened by hand."""
     from nbsocket._driver import SAID
 
     class Printer(logging.Handler):

@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(options: argparse.Namespace) -> int:
-    """Print the rate, after changing it if asked; a rate at which the module is not heard is taken back."""
+    """Print the rate, after changing it if asked; a rate at which the modem is not heard is taken back."""
     with closing(configure_modem(options, close_orphans=False, restore_sleep=True)) as modem:
         settings = modem.settings()
         if options.rate is not None and options.rate != settings.baudrate:

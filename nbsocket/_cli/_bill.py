@@ -30,7 +30,7 @@ def _print(modem: Modem) -> None:
 
 
 def describe(modem: Modem) -> str:
-    """Return the table: payload of each host's connections, and what the serial line and the module did for it."""
+    """Return the table: payload of each host's connections, and what the serial line and the modem did for it."""
     stats = modem.stats()
     lines = ["", *_row("host", "opened", "bytes up", "bytes down")]
     for total in modem.engine.accounts.totals():

@@ -18,7 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TextIO
 
-from nbsocket._cli._demo_servers import Server, make_certificates, start_broker, start_http
+from nbsocket._cli._demo_servers import DemoServer, make_certificates, start_broker, start_http
 from nbsocket._cli._exit import CommandError, ExitCode
 from nbsocket._dataclass import dataclass
 from nbsocket.sim import Options, Simulator, SocketStats
@@ -88,7 +88,7 @@ class _Reporter:
         print(f"{time.monotonic() - self._start:5.1f} s  {line}", file=self._stream, flush=True)
 
 
-def _module_options(options: argparse.Namespace, broker: Server, web: Server) -> Options:
+def _module_options(options: argparse.Namespace, broker: DemoServer, web: DemoServer) -> Options:
     hosts = {f"{BROKER}:1883": f"127.0.0.1:{broker.port}", f"{WEB}:443": f"127.0.0.1:{web.port}"}
     return Options(baudrate=LINE_RATE, latency=options.latency, radio_rate=options.radio_rate, hosts=hosts)
 

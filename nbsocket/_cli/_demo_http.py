@@ -22,7 +22,7 @@ def body_of(size: int) -> bytes:
     return b"".join(hashlib.sha256(str(number).encode()).digest() for number in range(size // 32 + 1))[:size]
 
 
-class Handler(BaseHTTPRequestHandler):
+class RequestHandler(BaseHTTPRequestHandler):
     """Answers one connection's requests."""
 
     protocol_version = "HTTP/1.1"
@@ -74,7 +74,7 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing: the clients' side is what is watched."""
 
 
-class Server(ThreadingHTTPServer):
+class QuietServer(ThreadingHTTPServer):
     """A server that says nothing of connections that end in an error: refused certificates are part of the tests."""
 
     daemon_threads = True
@@ -88,7 +88,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--certificate", help="PEM file with key and chain: HTTPS; without it HTTP")
     options = parser.parse_args(argv)
-    server = Server(("127.0.0.1", 0), Handler)
+    server = QuietServer(("127.0.0.1", 0), RequestHandler)
     if options.certificate:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(options.certificate)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nbsocket._dataclass import dataclass
+from nbsocket._errors import make_error
 from nbsocket._runtime._stdlib import GenuineSocket
 
 START_TIMEOUT = 20.0
@@ -19,7 +21,7 @@ _SYSTEM_PROGRAMS = "/usr/sbin"
 
 
 @dataclass(slots=True)
-class Server:
+class DemoServer:
     """A running server; stops when the ``with`` block ends."""
 
     name: str
@@ -27,7 +29,7 @@ class Server:
     port: int
     tls_port: int = 0
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> DemoServer:
         """Return itself."""
         return self
 
@@ -62,7 +64,7 @@ def find_mosquitto() -> str | None:
     return shutil.which("mosquitto") or shutil.which("mosquitto", path=_SYSTEM_PROGRAMS)
 
 
-def start_broker(folder: Path, certificate: Path | None = None, *, kind: str | None = None) -> Server:
+def start_broker(folder: Path, certificate: Path | None = None, *, kind: str | None = None) -> DemoServer:
     """Start a broker and wait until it listens.
 
     Args:
@@ -73,29 +75,29 @@ def start_broker(folder: Path, certificate: Path | None = None, *, kind: str | N
         OSError: it did not start.
     """
     kind = kind or ("mosquitto" if find_mosquitto() else "amqtt")
-    port, tls_port = _free_ports(2)
+    port, tls_port = free_ports(2)
     start = _start_mosquitto if kind == "mosquitto" else _start_amqtt
-    server = Server(kind, start(folder, port, tls_port, certificate), port, tls_port if certificate else 0)
+    server = DemoServer(kind, start(folder, port, tls_port, certificate), port, tls_port if certificate else 0)
     for used in (port, server.tls_port) if certificate else (port,):
         _wait_for_listener(server, used)
     return server
 
 
-def start_http(certificate: Path | None = None) -> Server:
+def start_http(certificate: Path | None = None) -> DemoServer:
     """Start the HTTP server, with ``certificate`` an HTTPS one, and wait until it listens."""
     arguments = ["--certificate", str(certificate)] if certificate else []
     process = _start([sys.executable, "-m", "nbsocket._cli._demo_http", *arguments], stdout=subprocess.PIPE)
     assert process.stdout is not None, "asked for above"
     line = process.stdout.readline()
     if not line.strip().isdigit():
-        raise OSError("the demo's HTTP server did not start")
-    return Server("https" if certificate else "http", process, int(line))
+        raise make_error(errno.EIO, "the demo's HTTP server did not start")
+    return DemoServer("https" if certificate else "http", process, int(line))
 
 
 def _start_mosquitto(folder: Path, port: int, tls_port: int, certificate: Path | None) -> subprocess.Popen[str]:
     program = find_mosquitto()
     if program is None:
-        raise OSError("mosquitto is not installed")
+        raise make_error(errno.EOPNOTSUPP, "mosquitto is not installed")
     lines = [f"listener {port} 127.0.0.1", "allow_anonymous true", "persistence false", "log_dest stderr"]
     if certificate:
         lines += [f"listener {tls_port} 127.0.0.1", f"certfile {certificate}", f"keyfile {certificate}"]
@@ -124,7 +126,7 @@ def _start(command: Sequence[str], *, stdout: int, cwd: Path | None = None) -> s
     )
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Return loopback ports that nobody listens on now; all are held until all are known, so they differ."""
     holders = [GenuineSocket() for _ in range(count)]
     try:
@@ -136,7 +138,7 @@ def _free_ports(count: int) -> list[int]:
             holder.close()
 
 
-def _wait_for_listener(server: Server, port: int) -> None:
+def _wait_for_listener(server: DemoServer, port: int) -> None:
     deadline = time.monotonic() + START_TIMEOUT
     while time.monotonic() < deadline and server.process.poll() is None:
         probe = GenuineSocket()
@@ -150,4 +152,4 @@ def _wait_for_listener(server: Server, port: int) -> None:
         finally:
             probe.close()
     server.stop()
-    raise OSError(f"{server.name} did not start to listen on port {port}")
+    raise make_error(errno.EIO, f"{server.name} did not start to listen on port {port}")

@@ -1,4 +1,4 @@
-"""``nbsocket dns``: the module's name servers."""
+"""``nbsocket dns``: the modem's name servers."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.INTERRUPTED: "interrupted by Ctrl-C",
 }
 
-#: Errors with the module's own reason (``.result`` set) never mean the port itself, whatever their errno.
+#: Errors with the modem's own reason (``.result`` set) never mean the port itself, whatever their errno.
 _PORT_ERRORS = {
     errno.ENOENT: ExitCode.PORT_UNKNOWN,
     errno.ENODEV: ExitCode.PORT_UNKNOWN,

@@ -1,4 +1,4 @@
-"""``nbsocket info``: who the module is, whether it has a network and how well, and how it is set.
+"""``nbsocket info``: who the modem is, whether it has a network and how well, and how it is set.
 
 It changes nothing but what every command needs: echo, error numbers, data format, and the radio on.
 """
@@ -19,7 +19,7 @@ from nbsocket._cli._options import configure_modem
 if TYPE_CHECKING:
     from nbsocket import Modem, ModuleDetails
 
-#: Options that would change how the module is set: neither the environment nor a file has a say in them here.
+#: Options that would change how the modem is set: neither the environment nor a file has a say in them here.
 LEAVE_ALONE: dict[str, Any] = {
     "close_orphans": False,
     "restore_sleep": True,
@@ -33,7 +33,7 @@ LEAVE_ALONE: dict[str, Any] = {
 #: Source: BC260Y-CN TCP/IP guide 1.1 §4.1, AT+QSCLK.
 SLEEP_MODES = {0: "stays awake", 1: "deep sleep when idle", 2: "light sleep when idle"}
 
-SIM_STATES = {
+SIM_WORDS = {
     "ready": "ready",
     "missing": "no SIM card is inserted",
     "pin": "wants its PIN (--pin-file)",
@@ -79,7 +79,7 @@ def _read_interval(text: str) -> float:
 
 
 def main(options: argparse.Namespace) -> int:
-    """Print what the module tells; the exit code tells whether it is registered."""
+    """Print what the modem tells; the exit code tells whether it is registered."""
     with configure_modem(options, **LEAVE_ALONE) as modem:
         if options.watch is not None:
             _watch(modem, options)
@@ -90,7 +90,7 @@ def main(options: argparse.Namespace) -> int:
 
 
 def _watch(modem: Modem, options: argparse.Namespace) -> NoReturn:
-    """Look again and again; ends by Ctrl-C alone, or when the module or the reader is gone."""
+    """Look again and again; ends by Ctrl-C alone, or when the modem or the reader is gone."""
     shown = 0
     while True:
         began = time.monotonic()
@@ -164,7 +164,7 @@ def _groups(port: str, details: ModuleDetails) -> dict[str, list[Row]]:
             ("supply", None if details.voltage is None else f"{details.voltage:g} V"),
         ],
         "SIM": [
-            ("state", None if details.sim is None else SIM_STATES[details.sim]),
+            ("state", None if details.sim is None else SIM_WORDS[details.sim]),
             ("ICCID", details.iccid),
             ("IMSI", details.imsi),
         ],

@@ -35,7 +35,7 @@ def main(options: argparse.Namespace) -> int:
 
 
 def _shown(offset: float) -> str:
-    # The module's time is in whole seconds, and it took a moment to come.
+    # The modem's time is in whole seconds, and it took a moment to come.
     if abs(offset) < 2:
         return "right within 2 s"
     quarters = round(offset / 900)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PORT_INTERVAL = 0.5
 
 #: Options that would show a secret in the process list; a file is named in their place.
-_SECRETS = frozenset({"pin"})
+_GIVEN_BY_FILE = frozenset({"pin"})
 
 #: Switches: the option that says yes, and no.
 _FLAGS = frozenset({"close_orphans", "hupcl", "log_payload"})
@@ -57,7 +57,7 @@ def add_common_options(parser: argparse.ArgumentParser, *, is_behind: bool = Fal
         if name in _FLAGS:
             add(flag, dest=name, action="store_true", default=None, help=text)
             add(f"--no-{flag[2:]}", dest=name, action="store_false", default=None, help=f"do not ({flag})")
-        elif name not in _SECRETS:
+        elif name not in _GIVEN_BY_FILE:
             add(flag, dest=name, metavar=option.metavar, choices=option.choices or None, help=text)
     add("--pin-file", metavar="FILE", help="a file that holds the SIM card's PIN; - for the standard input")
     add("--apn-password-file", metavar="FILE", help="a file that holds the password for the access point")

@@ -1,4 +1,4 @@
-"""``nbsocket ping``: as the system's ping, from the module."""
+"""``nbsocket ping``: as the system's ping, from the modem."""
 
 from __future__ import annotations
 

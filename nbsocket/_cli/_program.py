@@ -25,7 +25,7 @@ _replaced_mains: list[ModuleType | None] = []
 
 
 @dataclass(frozen=True, slots=True)
-class Script:
+class ProgramFile:
     """A program given by its path: a source or bytecode file, or a directory or zip file that holds a ``__main__``."""
 
     path: str
@@ -58,7 +58,7 @@ class Script:
 
 
 @dataclass(frozen=True, slots=True)
-class Module:
+class ProgramModule:
     """A program given by its module name, as for ``python -m``."""
 
     name: str

@@ -25,9 +25,11 @@ __all__ = ["Progress"]
 FIRST, INTERVAL = 0.3, 0.25
 #: Seconds between two lines where there is no terminal.
 PLAIN_INTERVAL = 10.0
-#: Seconds of waiting for the network after which the signal is asked for, and between two such questions; and seconds
-#: that the answer may take.
-SIGNAL_INTERVAL, SIGNAL_TIMEOUT = 5.0, 5.0
+#: Seconds of waiting for the network after which the signal is asked for, so that the first plain line tells it;
+#: seconds between two such questions, as a plain line shows no more; and seconds that the answer may take.
+FIRST_SIGNAL, SIGNAL_INTERVAL, SIGNAL_TIMEOUT = 5.0, PLAIN_INTERVAL, 5.0
+#: Seconds that the end of a subcommand waits for the thread, which may be waiting for the signal.
+STOP_TIMEOUT = 1.0
 #: How the words begin for what the signal is of interest for.
 NETWORK = "waiting for the network"
 
@@ -66,7 +68,9 @@ class Progress:
         """Take the live line away, and say no more."""
         self._stopped.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(STOP_TIMEOUT)
+        with self._lock:
+            self._show("")
         if self._output is not None:
             sys.stdout, self._output = self._output, None
 
@@ -84,15 +88,15 @@ class Progress:
             pause = INTERVAL
             waited = signal.beside(_describe())
             seconds = time.monotonic() - self._began
-            if self._is_live:
-                with self._lock:
+            with self._lock:
+                if self._stopped.is_set():
+                    return  # while the signal was asked for: the line is taken away, and stays so
+                if self._is_live:
                     is_shown = waited is not None and not self._is_in_output
                     self._show(f"{seconds:.0f} s  {waited} ..." if is_shown else "")
-            elif waited is not None and seconds >= next_plain:
-                next_plain = seconds + PLAIN_INTERVAL
-                print(f"nbsocket: {seconds:.0f} s: {waited}", file=self._stream, flush=True)
-        with self._lock:
-            self._show("")
+                elif waited is not None and seconds >= next_plain:
+                    next_plain = seconds + PLAIN_INTERVAL
+                    print(f"nbsocket: {seconds:.0f} s: {waited}", file=self._stream, flush=True)
 
     def _show(self, text: str) -> None:
         """Put the text in place of what the line had."""
@@ -135,7 +139,7 @@ class _Signal:
             self._ask_at, self._words = None, ""
             return waited
         if self._ask_at is None:
-            self._ask_at = now + SIGNAL_INTERVAL
+            self._ask_at = now + FIRST_SIGNAL
         if now >= self._ask_at:
             self._words = _ask_signal()
             self._ask_at = time.monotonic() + SIGNAL_INTERVAL

@@ -1,4 +1,4 @@
-"""``nbsocket resolve``: a look-up by the module's own DNS client."""
+"""``nbsocket resolve``: a look-up by the modem's own DNS client."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(options: argparse.Namespace) -> int:
-    """Print one address a line; the module gives one."""
+    """Print one address a line; the modem gives one."""
     with closing(configure_modem(options, close_orphans=False, restore_sleep=True)) as modem:
         modem.open()  # that it does not answer is no matter of the name's
         addresses = modem.resolve(options.host)

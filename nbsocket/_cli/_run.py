@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING
 
 from nbsocket._cli._exit import CommandError, ExitCode
 from nbsocket._cli._options import configure_modem
-from nbsocket._cli._program import Module, Script
+from nbsocket._cli._program import ProgramFile, ProgramModule
 from nbsocket._runtime import _exit, _threads
 
 if TYPE_CHECKING:
     from nbsocket import Modem
-
 
 #: Seconds between two looks at what a program waits for.
 TELL_INTERVAL = 10.0
@@ -99,7 +98,7 @@ def main(options: argparse.Namespace) -> int | Callable[[], int]:
 
 
 def _tell_module(modem: Modem) -> None:
-    """Log who the module is, and how it stands with the network."""
+    """Log who the modem is, and how it stands with the network."""
     logger = logging.getLogger("nbsocket")
     try:
         details = modem.details()
@@ -119,6 +118,7 @@ def _tell_module(modem: Modem) -> None:
 
 def _tell_of_waits(modem: Modem) -> None:
     """Log now and then what the program waits for: a program has no live line, its output has the terminal."""
+    # Imported here: it brings in engine and driver, for which --help and a wrong option need not wait.
     from nbsocket._engine._log import Log
 
     logger = Log("nbsocket")
@@ -169,12 +169,12 @@ def _flush_on_sigterm() -> None:
     os.register_at_fork(before=hold, after_in_parent=let_go, after_in_child=let_go_in_child)
 
 
-def _find_program(options: argparse.Namespace) -> Script | Module:
+def _find_program(options: argparse.Namespace) -> ProgramFile | ProgramModule:
     if options.module is not None:
         if not options.module or (f"-m{options.module[0]}" in options.arguments and options.script):
             raise CommandError("run: -m wants the module's name after a space", ExitCode.USAGE)
-        return Module(options.module[0], options.module[1:])
+        return ProgramModule(options.module[0], options.module[1:])
     words = options.script[1:] if options.script[:1] == ["--"] else options.script
     if not words:
         raise CommandError("run: name a script, or -m and a module (see: nbsocket run --help)", ExitCode.USAGE)
-    return Script(words[0], words[1:])
+    return ProgramFile(words[0], words[1:])

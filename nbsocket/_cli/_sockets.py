@@ -1,4 +1,4 @@
-"""``nbsocket sockets``: what is open in the module, left by whatever program."""
+"""``nbsocket sockets``: what is open in the modem, left by whatever program."""
 
 from __future__ import annotations
 

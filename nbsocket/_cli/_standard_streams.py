@@ -12,7 +12,7 @@ def open_missing() -> None:
     """Open the null device where a standard stream is closed; ``sys.stdin``, ``stdout`` and ``stderr`` are never None.
 
     The descriptors matter most: otherwise the serial port would get the number of a closed one, and whatever a program
-    or a C library writes to "standard error" would reach the module as commands.
+    or a C library writes to "standard error" would reach the modem as commands.
     """
     for fd in range(len(_STREAMS)):
         try:

@@ -8,7 +8,7 @@ import shlex
 import sys
 
 from nbsocket._cli._exit import CommandError, ExitCode
-from nbsocket._cli._program import Module, Script
+from nbsocket._cli._program import ProgramFile, ProgramModule
 from nbsocket._modem_options import OPTIONS, SECRET_FILES
 
 __all__ = ["UDEV_RULE", "describe_unit"]
@@ -48,7 +48,7 @@ WantedBy=multi-user.target
 """
 
 
-def describe_unit(options: argparse.Namespace, program: Script | Module) -> str:
+def describe_unit(options: argparse.Namespace, program: ProgramFile | ProgramModule) -> str:
     """Return the text of a unit that runs ``program`` with the same options.
 
     Raises:
@@ -71,7 +71,7 @@ def describe_unit(options: argparse.Namespace, program: Script | Module) -> str:
         words += ["--bypass", options.bypass]
     if options.strict:
         words.append("--strict=all" if options.strict == "all" else "--strict")
-    if isinstance(program, Script):
+    if isinstance(program, ProgramFile):
         if not os.path.exists(program.path):
             raise CommandError(f"can't open file {program.path!r}: No such file or directory", ExitCode.TARGET_MISSING)
         title = os.path.splitext(os.path.basename(program.path))[0]

@@ -8,7 +8,7 @@ import os
 import platform
 import shlex
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 #: Where the host's own files are; tests name another folder.
 ROOT = Path("/")
 
-#: Seconds for a module that answers slowly, or at a rate that is seldom met, to be found.
+#: Seconds for a modem that answers slowly, or at a rate that is seldom met, to be found.
 FINDING_TIME = 120.0
 
-#: The checks of what the module tells, and the one that each needs.
+#: The checks of what the modem tells, and the one that each needs.
 _OF_MODULE: dict[str, tuple[Callable[[ModuleDetails, str], Finding], str | None]] = {
     "module": (_module.check_firmware, None),
     "SIM card": (_module.check_sim, None),
@@ -43,6 +43,11 @@ _OF_MODULE: dict[str, tuple[Callable[[ModuleDetails, str], Finding], str | None]
     "data format": (_module.check_format, None),
     "sleep": (_module.check_sleep, None),
 }
+
+#: The checks that send something over the network.
+_OVER_NETWORK = ("name server", "connection", "TLS")
+#: All that need an answer of the modem.
+_WITH_ANSWERS = (*_OF_MODULE, "clock", *_OVER_NETWORK)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -83,8 +88,7 @@ def _look(port: str, options: argparse.Namespace) -> Iterator[Finding]:
         has_failed |= finding.ok is False
         yield finding
     if has_failed:
-        for check in ("line", *_OF_MODULE, "clock", "name server", "connection", "TLS"):
-            yield skipped(check, "the port cannot be used")
+        yield from _skip(("line", *_WITH_ANSWERS), "the port cannot be used")
     else:
         yield from _look_at_module(port, options)
     yield _libraries.check_libraries(_libraries.installed_version)
@@ -96,16 +100,14 @@ def _look_at_module(port: str, options: argparse.Namespace) -> Iterator[Finding]
         modem.open(FINDING_TIME)
     except (OSError, ValueError) as error:
         yield _line_failure(shlex.quote(port), error)
-        for check in (*_OF_MODULE, "clock", "name server", "connection", "TLS"):
-            yield skipped(check, "the module does not answer")
+        yield from _skip(_WITH_ANSWERS, "the module does not answer")
         return
     with modem:
         try:
             details = modem.details()
         except OSError as error:
             yield _line_failure(shlex.quote(port), error)
-            for check in (*_OF_MODULE, "clock", "name server", "connection", "TLS"):
-                yield skipped(check, "the module has stopped answering")
+            yield from _skip(_WITH_ANSWERS, "the module has stopped answering")
             return
         rate = f"{details.baudrate} baud" if details.baudrate else "a line behind the port"
         yield fine("line", f"the module answers at {rate}")
@@ -115,8 +117,11 @@ def _look_at_module(port: str, options: argparse.Namespace) -> Iterator[Finding]
         if details.registered and details.address:
             yield from check_network(modem, options.host)
         else:
-            for check in ("name server", "connection", "TLS"):
-                yield skipped(check, "there is no network")
+            yield from _skip(_OVER_NETWORK, "there is no network")
+
+
+def _skip(checks: Iterable[str], why: str) -> Iterator[Finding]:
+    return (skipped(check, why) for check in checks)
 
 
 def _look_at_details(details: ModuleDetails, port: str) -> Iterator[Finding]:

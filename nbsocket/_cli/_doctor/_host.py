@@ -1,4 +1,4 @@
-"""What can be seen without the module: the device, rights, and who else is at it.
+"""What can be seen without the modem: the device, rights, and who else is at it.
 
 Every function takes the folder in which it looks for ``/dev``, ``/proc`` and ``/boot``.
 """

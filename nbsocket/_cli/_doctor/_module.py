@@ -1,4 +1,4 @@
-"""What the module says of itself, as findings: functions of what was told, which tests can make up."""
+"""What the modem says of itself, as findings: functions of what was told, which tests can make up."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = [
 
 #: dBm under which NB-IoT needs many repetitions, or does not work.
 WEAK_RSRP, WEAK_RSSI = -120, -107
-#: Seconds that a module's clock may differ from the host's.
+#: Seconds that a modem's clock may differ from the host's.
 CLOCK_DIFFERENCE = 300.0
 #: A host whose clock says less was never set: certificates are not valid yet there.
 OLDEST_YEAR = 2025
@@ -83,7 +83,7 @@ def check_signal(details: ModuleDetails, port: str) -> Finding:
 
 
 def check_registration(details: ModuleDetails, port: str) -> Finding:
-    """Whether the network has taken the module."""
+    """Whether the network has taken the modem."""
     if details.registered:
         return fine("registration", f"{details.registration}{f', {details.operator}' if details.operator else ''}")
     if details.reject_cause is not None or "denied" in details.registration:
@@ -113,7 +113,7 @@ def check_address(details: ModuleDetails, port: str) -> Finding:
 
 
 def check_clock(module_time: datetime | None, host_time: datetime, port: str) -> Finding:
-    """Whether certificates can be checked, and whether the module's clock is of use."""
+    """Whether certificates can be checked, and whether the modem's clock is of use."""
     if host_time.year < OLDEST_YEAR:
         remedy = f"nbsocket --port {port} ntp pool.ntp.org   # then: sudo date -u -s 'what it says'"
         return failure("clock", f"this host's clock says {host_time:%Y-%m-%d}: no certificate is valid then", remedy)
@@ -135,14 +135,14 @@ def check_format(details: ModuleDetails, port: str) -> Finding:
 
 
 def check_settings(details: ModuleDetails, port: str) -> Finding:
-    """How an earlier program, or a restart, has left the module."""
+    """How an earlier program, or a restart, has left the modem."""
     if not details.corrected:
         return fine("settings", "echo, error numbers, format and radio are as needed")
     return fine("settings", f"found otherwise, and put right: {', '.join(details.corrected)}")
 
 
 def check_sleep(details: ModuleDetails, port: str) -> Finding:
-    """Whether the network can reach the module at any time."""
+    """Whether the network can reach the modem at any time."""
     if details.psm is not None and details.psm.is_on:
         remedy = f"nbsocket --port {port} at AT+CPSMS=0   # programs over nbsocket do so, but for power='psm'"
         return warning("sleep", "PSM is on: the network cannot reach an idle module", remedy)

@@ -1,4 +1,4 @@
-"""What can be reached over the module: a name, a TCP connection, a TLS handshake."""
+"""What can be reached over the modem: a name, a TCP connection, a TLS handshake."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["check_network", "split_host"]
 
 #: Seconds for the connection, and for the handshake.
-PATIENCE = 30.0
+CHECK_TIMEOUT = 30.0
 #: Ports that speak TLS from the first byte.
 TLS_PORTS = frozenset({443, 465, 563, 636, 853, 989, 990, 992, 993, 995, 5671, 8443, 8883})
 
@@ -51,7 +51,7 @@ def check_network(modem: Modem, target: str | None) -> Iterator[Finding]:
         return
     yield fine("name server", f"{host} is {address} (by {servers})")
     with nbsocket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, modem=modem) as sock:
-        sock.settimeout(PATIENCE)
+        sock.settimeout(CHECK_TIMEOUT)
         try:
             sock.connect((address, port))
         except OSError as error:
