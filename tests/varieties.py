@@ -75,9 +75,9 @@ VARIETIES: dict[str, Variety] = {
     "extra_crlf": Variety({"extra_crlf": True}, rb"\r\n\r\nOK\r\n", rb"(?<!\r\n)\r\nOK"),
     "lower_case_hex": Variety({"hex_case": "lower"}, rb'\+QIURC: "recv",\d,4,"caff0a22"\r\n', formats=("hex",)),
     "upper_case_hex": Variety({"hex_case": "upper"}, rb'\+QIURC: "recv",\d,4,"CAFF0A22"\r\n', formats=("hex",)),
-    "unquoted_hex": Variety({"quoted_payload": False}, rb'\+QIURC: "recv",\d,4,CAFF0A22\r\n', formats=("hex",)),
-    "unquoted_lower_case_hex": Variety(
-        {"quoted_payload": False, "hex_case": "lower"}, rb'"recv",\d,4,caff0a22\r\n', formats=("hex",)
+    "unquoted_hex": Variety({"quoted_payload": False}, rb'\+QIURC: "recv",\d,4,caff0a22\r\n', formats=("hex",)),
+    "unquoted_upper_case_hex": Variety(
+        {"quoted_payload": False, "hex_case": "upper"}, rb'"recv",\d,4,CAFF0A22\r\n', formats=("hex",)
     ),
     "unquoted_text": Variety({"quoted_payload": False}, rb'"recv",\d,4,\xca\xff\n"\r\n', formats=("raw",)),
     "cgpaddr_0": Variety({"cgpaddr_cid": 0}, rb'\+CGPADDR: 0,"10\.18\.237\.42"'),
@@ -137,7 +137,7 @@ VARIETIES: dict[str, Variety] = {
         {
             "firmware": "A02",
             "prompt": "bare",
-            "hex_case": "lower",
+            "hex_case": "upper",
             "quoted_payload": False,
             "colon_space": False,
             "extra_crlf": True,

@@ -77,8 +77,10 @@ class Life:
         module.timers.clear()
         module.forget_input()
         module.uart.outbound.clear()
+        if not (options.stores_settings or options.stores_echo):
+            module.is_echoing = True
         if not options.stores_settings:
-            module.is_echoing, module.cmee, self.cereg = True, options.cmee, options.cereg
+            module.cmee, self.cereg = options.cmee, options.cereg
         module.says_results = module.says_words = True
         module.connection.reset()
         self.operator_form = 2

@@ -159,7 +159,7 @@ class Options:
         "seconds' worth of a paced line's bytes that reach the host at a time, as the adapters of serial ports do it",
     )
     strict_baud: bool = _option(False, _flag(), "only understand a host whose own rate is the module's")
-    echo: bool = _option(True, _flag(), "echo is on at start (after a boot it always is)")
+    echo: bool = _option(True, _flag(), "echo is on at start (after a boot it always is, unless stored)")
     echo_stays: bool = _option(False, _flag(), "ATE0 is answered OK, and the echo goes on")
     results: str = _option(
         "words",
@@ -272,6 +272,7 @@ class Options:
         " of RDY, or nothing at all, not even the address",
     )
     stores_settings: bool = _option(False, _flag(), "echo, AT+CMEE and AT+CEREG stay as they are over a boot")
+    stores_echo: bool = _option(False, _flag(), "ATE is stored: echo alone stays as it is over a boot")
     context_reports: str = _option(
         "ip", _choice("ip", "cgev", "pdpdeact"), "what is said when the data context comes back with another address"
     )
@@ -355,7 +356,7 @@ class Options:
     data_mode_urcs: str = _option("pass", _choice("pass", "hold", "lose"), "URCs between the prompt and the data")
     colon_space: bool = _option(True, _flag(), "a space after the colon of '+X: '")
     extra_crlf: bool = _option(False, _flag(), "an empty line more before each answer")
-    hex_case: str = _option("upper", _choice("upper", "lower"), "case of received hex digits")
+    hex_case: str = _option("lower", _choice("lower", "upper"), "case of received hex digits")
     quoted_payload: bool = _option(True, _flag(), "quotes around received data")
     cgpaddr_cid: int = _option(5, _number(0, 5), "cid of AT+CGPADDR: 0, 1 or 5")
     errors: str = _option(

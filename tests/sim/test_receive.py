@@ -21,10 +21,11 @@ def test_text_is_raw_and_unescaped() -> None:
 @pytest.mark.parametrize(
     ("options", "payload"),
     [
-        ({}, b'"00AFFF"'),
-        ({"hex_case": "lower"}, b'"00afff"'),
-        ({"quoted_payload": False}, b"00AFFF"),
-        ({"colon_space": False}, b'"00AFFF"'),
+        ({}, b'"00afff"'),
+        ({"hex_case": "upper"}, b'"00AFFF"'),
+        ({"quoted_payload": False}, b"00afff"),
+        ({"quoted_payload": False, "hex_case": "upper"}, b"00AFFF"),
+        ({"colon_space": False}, b'"00afff"'),
     ],
 )
 def test_hex(options: dict[str, Any], payload: bytes) -> None:

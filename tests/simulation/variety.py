@@ -49,7 +49,7 @@ QUIRKS: dict[str, tuple[Any, ...]] = {
     "data_mode_urcs": ("hold",),
     "colon_space": (False,),
     "extra_crlf": (True,),
-    "hex_case": ("lower",),
+    "hex_case": ("upper",),
     "quoted_payload": (False,),
     "cgpaddr_cid": (0, 1),
     "errors": ("plain",),
@@ -71,6 +71,7 @@ SIGNS: dict[str, tuple[Any, ...]] = {
     "boot_reports": ("no_rdy", "garbled", "noisy", "rom", "none"),
     "stores_settings": (True,),
     "context_reports": ("cgev", "pdpdeact"),
+    "stores_echo": (True,),
 }
 
 #: Options that slow every command down: no two of them at a time, so that a run stays short.
