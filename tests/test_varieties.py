@@ -35,7 +35,7 @@ from tests.varieties import VARIETIES, chosen, suited
 _NO_VARIETY = {
     "strict_baud", "loss", "seed", "imei", "rssi", "address", "apn", "needs_apn", "hosts", "dns", "dns_servers",
     "sleep_delay", "wake_delay", "wake_answer", "sleep_events", "clock", "time_zone", "idle_timeout",
-    "context_reports", "stores_settings",
+    "context_reports", "stores_settings", "stores_echo",
     "dead_after", "connect_timeout", "port_hold", "ping_times", "grain", "sim_card", "deaf_time",
     "pin", "pin_attempts", "pdp_type",
     "rsrp", "rsrq", "sinr", "ecl", "band", "earfcn", "pci", "cell", "tac", "operator", "operator_name", "imsi", "iccid",

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from ._faults import Fault
 from ._loopback import LoopbackNetwork
-from ._model import ModelConnection, ModelNetwork
 from ._module import Module
-from ._network import Network
+from ._network import ModelConnection, ModelNetwork, Network
 from ._options import Options
-from ._simulator import Simulator, SocketStats, Stats, open_url
+from ._simulator import Simulator, SimulatorStats, SocketStats, open_url
+
+Stats = SimulatorStats
 
 __all__ = [
     "Fault",

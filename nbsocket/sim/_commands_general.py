@@ -10,17 +10,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from ._arguments import Arguments
-from ._errors import CommandError
-from ._network_commands import LATER, Handler, constant
-from ._options import BAUDRATES
-from ._parser import Form
-from ._saving import read_cpsms, set_cpsms
+from ._command import GENERAL_ERROR, LATER, Arguments, CommandHandler, Form, ResultError, constant
+from ._options import IPR_RATES
 
 if TYPE_CHECKING:
     from ._module import Module
 
-_PARAMETERS = 50
 MANUFACTURER = "Quectel_Ltd"
 MODEL = "Quectel_BC260Y-CN"
 
@@ -34,7 +29,7 @@ def run_basic(module: Module, name: str, now: float) -> Sequence[str]:
     """Carry out a command without a sign: AT, ATE0, ATI ..."""
     parts = _BASIC_RE.findall(name)
     if "".join(parts) != name:
-        raise CommandError(100)
+        raise ResultError(100)
     lines: list[str] = []
     for part in parts:
         if part[0] == "I":
@@ -50,11 +45,11 @@ _BASIC_RE = re.compile(r"[EQV][01]?|[IZ]0?|&[FW]0?")
 
 def _set_basic(module: Module, name: str, is_on: bool) -> None:
     if name == "E":
-        module.is_echoing = is_on or (module.is_echoing and module.options.echo_stays)
+        module.output.is_echoing = is_on or (module.output.is_echoing and module.options.echo_stays)
     elif name == "Q":
-        module.says_results = not is_on
+        module.output.says_results = not is_on
     elif name == "V":
-        module.says_words = is_on
+        module.output.says_words = is_on
 
 
 # ---- errors, radio, registration
@@ -62,13 +57,13 @@ def _set_basic(module: Module, name: str, is_on: bool) -> None:
 
 def set_cmee(module: Module, tail: str, now: float) -> Sequence[str]:
     """Choose how errors are told."""
-    module.cmee = Arguments(tail, _PARAMETERS).number(0, 0, 2)
+    module.command.cmee = Arguments(tail, GENERAL_ERROR).number(0, 0, 2)
     return []
 
 
 def read_cmee(module: Module, tail: str, now: float) -> Sequence[str]:
     """Tell how errors are told."""
-    return [f"+CMEE: {module.cmee}"]
+    return [f"+CMEE: {module.command.cmee}"]
 
 
 def read_cfun(module: Module, tail: str, now: float) -> Sequence[str]:
@@ -78,46 +73,46 @@ def read_cfun(module: Module, tail: str, now: float) -> Sequence[str]:
 
 def set_cfun(module: Module, tail: str, now: float) -> Sequence[str]:
     """Switch the radio, or with ``1,1`` restart."""
-    arguments = Arguments(tail, _PARAMETERS)
+    arguments = Arguments(tail, GENERAL_ERROR)
     arguments.expect(1, 2)
     mode = arguments.number(0, 0, 4)
     is_reset = arguments.number(1, 0, 1, 0) == 1
     if mode not in (0, 1, 4):
         raise arguments.fail()
     if is_reset:
-        module.finish("OK", now)
-        module.after_answer(now, module.restart)
+        module.command.finish("OK", now)
+        module.command.after_answer(now, module.restart)
         return LATER
 
     def switch(at: float) -> None:
-        module.finish("OK", at)
+        module.command.finish("OK", at)
         module.life.set_cfun(mode, at)
 
     is_long = mode == 1 and module.life.cfun != 1
-    module.after(module.options.cfun_time if is_long else 0.0, now, switch)
+    module.command.after(module.options.cfun_time if is_long else 0.0, now, switch)
     return LATER
 
 
 def set_qrst(module: Module, tail: str, now: float) -> Sequence[str]:
     """Restart, after the OK."""
-    Arguments(tail, _PARAMETERS).number(0, 1, 1)
-    module.finish("OK", now)
-    module.after_answer(now, module.restart)
+    Arguments(tail, GENERAL_ERROR).number(0, 1, 1)
+    module.command.finish("OK", now)
+    module.command.after_answer(now, module.restart)
     return LATER
 
 
 def read_cpin(module: Module, tail: str, now: float) -> Sequence[str]:
     """Tell the SIM card's state; with the radio off it is not known."""
     if module.life.sim_card == "none":
-        raise CommandError(10)
+        raise ResultError(10)
     if module.life.cfun == 0:
-        raise CommandError(3)
+        raise ResultError(3)
     return [{"ready": "+CPIN: READY", "pin": "+CPIN: SIM PIN", "puk": "+CPIN: SIM PUK"}[module.life.sim_card]]
 
 
 def set_cpin(module: Module, tail: str, now: float) -> Sequence[str]:
     """Enter the PIN."""
-    arguments = Arguments(tail, _PARAMETERS)
+    arguments = Arguments(tail, GENERAL_ERROR)
     arguments.expect(1, 1)
     module.life.enter_pin(arguments.text(0, 8), now)
     return []
@@ -126,7 +121,7 @@ def set_cpin(module: Module, tail: str, now: float) -> Sequence[str]:
 def read_cpinr(module: Module, tail: str, now: float) -> Sequence[str]:
     """Tell how often the PIN may still be entered wrongly (3GPP TS 27.007 §8.65)."""
     if module.life.sim_card == "none":
-        raise CommandError(10)
+        raise ResultError(10)
     return [f"+CPINR: SIM PIN,{module.life.pin_attempts},{module.options.pin_attempts}"]
 
 
@@ -143,7 +138,7 @@ def read_cereg(module: Module, tail: str, now: float) -> Sequence[str]:
 
 def set_cereg(module: Module, tail: str, now: float) -> Sequence[str]:
     """Choose what is told about the registration."""
-    module.life.cereg = Arguments(tail, _PARAMETERS).number(0, 0, 5)
+    module.life.cereg = Arguments(tail, GENERAL_ERROR).number(0, 0, 5)
     return []
 
 
@@ -154,8 +149,8 @@ def read_cgatt(module: Module, tail: str, now: float) -> Sequence[str]:
 
 def set_cgatt(module: Module, tail: str, now: float) -> Sequence[str]:
     """Attach or detach."""
-    is_on = Arguments(tail, _PARAMETERS).number(0, 0, 1)
-    module.finish("OK", now)
+    is_on = Arguments(tail, GENERAL_ERROR).number(0, 0, 1)
+    module.command.finish("OK", now)
     if not is_on:
         module.life.lose_registration(now)
     elif not module.life.has_address:
@@ -178,7 +173,7 @@ def test_cgpaddr(module: Module, tail: str, now: float) -> Sequence[str]:
 
 def set_cgpaddr(module: Module, tail: str, now: float) -> Sequence[str]:
     """Tell the IP address of one context."""
-    cid = Arguments(tail, _PARAMETERS).number(0, 0, 11)
+    cid = Arguments(tail, GENERAL_ERROR).number(0, 0, 11)
     if cid != module.options.cgpaddr_cid:
         return [f"+CGPADDR: {cid}"]
     return read_cgpaddr(module, tail, now)
@@ -197,7 +192,7 @@ def read_cgauth(module: Module, tail: str, now: float) -> Sequence[str]:
 
 def set_cgauth(module: Module, tail: str, now: float) -> Sequence[str]:
     """Set name and password; protocol 0 is none."""
-    arguments = Arguments(tail, _PARAMETERS)
+    arguments = Arguments(tail, GENERAL_ERROR)
     arguments.expect(1, 4)
     if arguments.number(0, 0, 10) not in (0, 1):
         raise arguments.fail()
@@ -208,7 +203,7 @@ def set_cgauth(module: Module, tail: str, now: float) -> Sequence[str]:
 
 def set_cgdcont(module: Module, tail: str, now: float) -> Sequence[str]:
     """Define the context: only number 1 is used."""
-    arguments = Arguments(tail, _PARAMETERS)
+    arguments = Arguments(tail, GENERAL_ERROR)
     arguments.expect(1, 11)
     if len(arguments) == 1:
         arguments.number(0, 0, 10)
@@ -240,7 +235,7 @@ def execute_cgsn(module: Module, tail: str, now: float) -> Sequence[str]:
 
 def set_cgsn(module: Module, tail: str, now: float) -> Sequence[str]:
     """Tell one of the numbers: 0 serial, 1 IMEI, 2 IMEI with version, 3 version."""
-    kind = Arguments(tail, _PARAMETERS).number(0, 0, 3)
+    kind = Arguments(tail, GENERAL_ERROR).number(0, 0, 3)
     imei = module.options.imei
     return [f"+CGSN: {(imei, imei, imei[:14] + '01', '01')[kind]}"]
 
@@ -255,13 +250,13 @@ def read_qsclk(module: Module, tail: str, now: float) -> Sequence[str]:
 
 def set_qsclk(module: Module, tail: str, now: float) -> Sequence[str]:
     """Choose the sleep mode: 0 none, 1 deep and light, 2 light only."""
-    module.life.qsclk = Arguments(tail, _PARAMETERS).number(0, 0, 2)
+    module.life.qsclk = Arguments(tail, GENERAL_ERROR).number(0, 0, 2)
     return []
 
 
 def set_qnbiotevent(module: Module, tail: str, now: float) -> Sequence[str]:
     """Choose whether deep sleep is reported."""
-    arguments = Arguments(tail, _PARAMETERS)
+    arguments = Arguments(tail, GENERAL_ERROR)
     arguments.expect(2, 2)
     is_on = bool(arguments.number(0, 0, 1))
     arguments.number(1, 1, 1)
@@ -272,6 +267,17 @@ def set_qnbiotevent(module: Module, tail: str, now: float) -> Sequence[str]:
 def read_qnbiotevent(module: Module, tail: str, now: float) -> Sequence[str]:
     """Tell whether deep sleep is reported."""
     return [f"+QNBIOTEVENT: {module.life.reports_sleep:d},1"]
+
+
+def read_cpsms(module: Module, tail: str, now: float) -> Sequence[str]:
+    """Tell mode and timers."""
+    return [module.saving.read()]
+
+
+def set_cpsms(module: Module, tail: str, now: float) -> Sequence[str]:
+    """Set mode and timers."""
+    module.saving.set(tail, now)
+    return []
 
 
 # ---- clock
@@ -286,7 +292,7 @@ def read_cclk(module: Module, tail: str, now: float) -> Sequence[str]:
 
 def set_cclk(module: Module, tail: str, now: float) -> Sequence[str]:
     """Set the clock."""
-    arguments = Arguments(tail, _PARAMETERS)
+    arguments = Arguments(tail, GENERAL_ERROR)
     arguments.expect(1, 1)
     match = _CLOCK_RE.fullmatch(arguments.text(0, 30))
     if match is None:
@@ -312,23 +318,23 @@ def read_ipr(module: Module, tail: str, now: float) -> Sequence[str]:
 
 def set_ipr(module: Module, tail: str, now: float) -> Sequence[str]:
     """Change the baud rate, once the OK is out at the old one."""
-    arguments = Arguments(tail, _PARAMETERS)
-    rate = arguments.number(0, 0, BAUDRATES[-1])
-    if rate not in BAUDRATES:
+    arguments = Arguments(tail, GENERAL_ERROR)
+    rate = arguments.number(0, 0, IPR_RATES[-1])
+    if rate not in IPR_RATES:
         raise arguments.fail()
-    module.finish("OK", now)
-    module.after_answer(now, lambda at: module.uart.set_rate(rate))
+    module.command.finish("OK", now)
+    module.command.after_answer(now, lambda at: module.uart.set_rate(rate))
     return LATER
 
 
-_QSCLK: dict[Form, Handler] = {
+_QSCLK: dict[Form, CommandHandler] = {
     Form.TEST: constant("+QSCLK: (0-2)"),
     Form.READ: read_qsclk,
     Form.SET: set_qsclk,
 }
-_RATES = ",".join(str(rate) for rate in BAUDRATES)
+_RATES = ",".join(str(rate) for rate in IPR_RATES)
 
-GENERAL: dict[str, dict[Form, Handler]] = {
+GENERAL: dict[str, dict[Form, CommandHandler]] = {
     "+CMEE": {
         Form.TEST: constant("+CMEE: (0-2)"),
         Form.READ: read_cmee,

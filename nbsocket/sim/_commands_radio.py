@@ -11,15 +11,11 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ._arguments import Arguments
-from ._errors import CommandError
-from ._network_commands import Handler, constant
-from ._parser import Form
+from ._command import GENERAL_ERROR, Arguments, CommandHandler, Form, ResultError, constant
 
 if TYPE_CHECKING:
     from ._module import Module
 
-_PARAMETERS = 50
 
 #: Received power of the whole carrier above that of one of its twelve subcarriers, in dB: 10 log 12.
 _CARRIER_TO_SUBCARRIER = 11
@@ -47,18 +43,18 @@ def _is_registered(module: Module) -> bool:
 def execute_cimi(module: Module, tail: str, now: float) -> Sequence[str]:
     """Tell the IMSI, without a prefix: not before the PIN was given."""
     if module.life.sim_card == "none":
-        raise CommandError(10)
+        raise ResultError(10)
     if module.life.cfun == 0:
-        raise CommandError(3)
+        raise ResultError(3)
     if module.life.sim_card != "ready":
-        raise CommandError({"pin": 11, "puk": 12}[module.life.sim_card])
+        raise ResultError({"pin": 11, "puk": 12}[module.life.sim_card])
     return [module.options.imsi]
 
 
 def execute_qccid(module: Module, tail: str, now: float) -> Sequence[str]:
     """Tell the number of the card, for which no PIN is needed."""
     if module.life.sim_card == "none":
-        raise CommandError(10)
+        raise ResultError(10)
     return [f"+QCCID: {module.options.iccid}"]
 
 
@@ -76,13 +72,13 @@ def read_cops(module: Module, tail: str, now: float) -> Sequence[str]:
 
 def set_cops(module: Module, tail: str, now: float) -> Sequence[str]:
     """Choose how the operator is told (mode 3), or that it is chosen automatically (mode 0, as it always is here)."""
-    arguments = Arguments(tail, _PARAMETERS)
+    arguments = Arguments(tail, GENERAL_ERROR)
     arguments.expect(1, 4)
     mode = arguments.number(0, 0, 4)
     if mode == 3:
         module.life.operator_form = arguments.number(1, 0, 2)
     elif mode != 0:
-        raise CommandError(4)
+        raise ResultError(4)
     return []
 
 
@@ -104,7 +100,7 @@ def execute_cesq(module: Module, tail: str, now: float) -> Sequence[str]:
 
 def set_qeng(module: Module, tail: str, now: float) -> Sequence[str]:
     """Tell the serving cell (0), or its neighbours (1): there are none here."""
-    kind = Arguments(tail, _PARAMETERS).number(0, 0, 1)
+    kind = Arguments(tail, GENERAL_ERROR).number(0, 0, 1)
     options = module.options
     if kind == 1 or not _is_registered(module):
         return []
@@ -130,7 +126,7 @@ def read_cscon(module: Module, tail: str, now: float) -> Sequence[str]:
 
 def set_cscon(module: Module, tail: str, now: float) -> Sequence[str]:
     """Choose whether the radio connection's beginning and end are reported."""
-    module.connection.reports = bool(Arguments(tail, _PARAMETERS).number(0, 0, 1))
+    module.connection.reports = bool(Arguments(tail, GENERAL_ERROR).number(0, 0, 1))
     module.connection.watch(now)
     return []
 
@@ -157,7 +153,7 @@ def _first_cedrxs(module: Module) -> str:
 
 def set_cedrxs(module: Module, tail: str, now: float) -> Sequence[str]:
     """Ask for a cycle (mode 1 or 2), or for none (0, 3). It is stored."""
-    arguments = Arguments(tail, _PARAMETERS)
+    arguments = Arguments(tail, GENERAL_ERROR)
     arguments.expect(1, 3)
     arguments.number(0, 0, 3)
     arguments.number(1, 0, 5, _NB_S1)
@@ -169,7 +165,7 @@ def set_cedrxs(module: Module, tail: str, now: float) -> Sequence[str]:
 
 def _asked_cycle(module: Module) -> str | None:
     """The cycle that is asked for, None when none is."""
-    arguments = Arguments(module.life.stored.get("+CEDRXS") or _first_cedrxs(module), _PARAMETERS)
+    arguments = Arguments(module.life.stored.get("+CEDRXS") or _first_cedrxs(module), GENERAL_ERROR)
     return arguments.text(2, 4, "0000") if arguments.number(0, 0, 3) in (1, 2) else None
 
 
@@ -190,14 +186,14 @@ def execute_cbc(module: Module, tail: str, now: float) -> Sequence[str]:
     return [f"+CBC: 0,0,{module.options.voltage}"]
 
 
-def _number(name: str, high: int) -> dict[Form, Handler]:
+def _number(name: str, high: int) -> dict[Form, CommandHandler]:
     """Return the forms of a command with one number that is kept and has no effect here."""
 
     def read(module: Module, tail: str, now: float) -> Sequence[str]:
         return [f"{name}: {module.life.stored.get(name, '0')}"]
 
     def write(module: Module, tail: str, now: float) -> Sequence[str]:
-        module.life.stored[name] = str(Arguments(tail, _PARAMETERS).number(0, 0, high))
+        module.life.stored[name] = str(Arguments(tail, GENERAL_ERROR).number(0, 0, high))
         return []
 
     return {Form.TEST: constant(f"{name}: (0-{high})"), Form.READ: read, Form.SET: write}
@@ -210,7 +206,7 @@ _SPELLINGS = {"wakeuprxd": "wakeupRXD", "oosscheme": "OOSScheme"}
 
 def set_qcfg(module: Module, tail: str, now: float) -> Sequence[str]:
     """Query or set one of the vendor's settings: reports of deep sleep, and whether the serial line ends it."""
-    arguments = Arguments(tail, _PARAMETERS)
+    arguments = Arguments(tail, GENERAL_ERROR)
     arguments.expect(1, 2)
     name = arguments.text(0, 20).lower()
     if name not in _SETTINGS:
@@ -233,7 +229,7 @@ def _setting(module: Module, name: str) -> int:
     return int(module.life.wakes_by_line) if name == "wakeuprxd" else int(module.life.stored.get(name, "0"))
 
 
-RADIO: dict[str, dict[Form, Handler]] = {
+RADIO: dict[str, dict[Form, CommandHandler]] = {
     "+CIMI": {Form.TEST: constant(), Form.EXECUTE: execute_cimi},
     "+QCCID": {Form.TEST: constant(), Form.EXECUTE: execute_qccid},
     "+COPS": {Form.READ: read_cops, Form.SET: set_cops},

@@ -7,18 +7,14 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from ._arguments import Arguments
-from ._commands_tools import TOOLS
-from ._data_mode import MAX_DATA_SIZE, DataMode
-from ._errors import CME_TEXTS, CommandError
-from ._network_commands import LATER, Handler, check_network, constant
-from ._parser import Form
-from ._sockets import MAX_SOCKETS, ModuleSocket, SocketState
+from ._command import CME_TEXTS, LATER, TCPIP_ERROR, Arguments, CommandHandler, Form, ResultError, constant
+from ._commands_tools import TOOLS, check_network
+from ._input import MAX_DATA_SIZE, DataMode
+from ._sockets import MAX_SOCKETS, ManualSocketState, ModuleSocket
 
 if TYPE_CHECKING:
     from ._module import Module
 
-_INVALID = 552
 MAX_HEX_SIZE = 512
 
 _SENT = {True: "SEND OK", False: "SEND FAIL"}
@@ -34,7 +30,7 @@ def _socket_id(arguments: Arguments, index: int) -> int:
 
 def set_qicfg(module: Module, tail: str, now: float) -> Sequence[str]:
     """Query or set the data formats: both or none of them."""
-    arguments = Arguments(tail, _INVALID)
+    arguments = Arguments(tail, TCPIP_ERROR)
     if arguments.text(0, 20).lower() != "dataformat":
         raise arguments.fail()
     if len(arguments) == 1:
@@ -50,7 +46,7 @@ def set_qicfg(module: Module, tail: str, now: float) -> Sequence[str]:
 
 def set_qiopen(module: Module, tail: str, now: float) -> Sequence[str]:
     """Open a socket; the outcome comes as a URC."""
-    arguments = Arguments(tail, _INVALID)
+    arguments = Arguments(tail, TCPIP_ERROR)
     arguments.expect(5, 7)
     arguments.context_id(0)
     socket_id = _socket_id(arguments, 1)
@@ -63,34 +59,34 @@ def set_qiopen(module: Module, tail: str, now: float) -> Sequence[str]:
     check_network(module)
     if socket_id in module.sockets.table:
         return _open_in_use(module, socket_id, now)
-    is_mute = module.is_mute
-    module.finish("OK", now)
+    is_mute = module.faults.is_mute
+    module.command.finish("OK", now)
     module.sockets.open(socket_id, service, host, remote_port, local_port, now, is_mute)
     return LATER
 
 
 def _open_in_use(module: Module, socket_id: int, now: float) -> Sequence[str]:
     if module.options.open_in_use == "error":
-        raise CommandError(563)
-    module.finish("OK", now)
-    module.urc(f"+QIOPEN: {socket_id},563", now)
+        raise ResultError(563)
+    module.command.finish("OK", now)
+    module.output.urc(f"+QIOPEN: {socket_id},563", now)
     return LATER
 
 
 def set_qiclose(module: Module, tail: str, now: float) -> Sequence[str]:
     """Close a socket; CLOSE OK follows the OK."""
-    arguments = Arguments(tail, _INVALID)
+    arguments = Arguments(tail, TCPIP_ERROR)
     arguments.expect(1, 1)
     socket_id = _socket_id(arguments, 0)
     entry = module.sockets.table.get(socket_id)
-    is_closing = entry is not None and entry.state is SocketState.CLOSING
+    is_closing = entry is not None and entry.state is ManualSocketState.CLOSING
     if entry is None:
-        module.sockets.answer_close(socket_id)
+        module.sockets.downlink.answer_close(socket_id)
     if is_closing or (entry is None and module.options.close_unopened == "error"):
-        raise CommandError(567)
-    module.finish("OK", now)
+        raise ResultError(567)
+    module.command.finish("OK", now)
     if entry is None:
-        module.timers.add(now + module.options.close_delay, lambda at: module.urc("CLOSE OK", at))
+        module.timers.add(now + module.options.close_delay, lambda at: module.output.urc("CLOSE OK", at))
     else:
         module.sockets.close(entry, now)
     return LATER
@@ -111,14 +107,14 @@ def read_qistate(module: Module, tail: str, now: float) -> Sequence[str]:
 
 def set_qistate(module: Module, tail: str, now: float) -> Sequence[str]:
     """List the sockets of a context (0) or one socket (1)."""
-    arguments = Arguments(tail, _INVALID)
+    arguments = Arguments(tail, TCPIP_ERROR)
     arguments.expect(2, 2)
     if arguments.number(0, 0, 1) == 0:
         arguments.context_id(1)
         return read_qistate(module, "", now)
     entry = module.sockets.table.get(_socket_id(arguments, 1))
     if entry is None and module.options.after_closed == "error":
-        raise CommandError(567)
+        raise ResultError(567)
     return [] if entry is None else [_state_line(module, entry)]
 
 
@@ -128,8 +124,8 @@ def set_qistate(module: Module, tail: str, now: float) -> Sequence[str]:
 def run_qigeterror(module: Module, tail: str, now: float) -> Sequence[str]:
     """Tell what the last error was."""
     if module.options.last_error == "unknown":
-        raise CommandError(100)
-    code, module.last_error = module.last_error, 0
+        raise ResultError(100)
+    code, module.command.last_error = module.command.last_error, 0
     return [f'+QIGETERROR: {code},"{CME_TEXTS.get(code, "Operation successful")}"']
 
 
@@ -143,7 +139,7 @@ def set_qisend(module: Module, tail: str, now: float) -> Sequence[str]:
     match = _SEND_RE.fullmatch(tail)
     if match is not None:
         return _send_inline(module, int(match.group(1)), int(match.group(2)), match.group(3), now)
-    arguments = Arguments(tail, _INVALID)
+    arguments = Arguments(tail, TCPIP_ERROR)
     arguments.expect(1, 2)
     entry = _sending_socket(module, _socket_id(arguments, 0))
     if len(arguments) == 1:
@@ -151,20 +147,20 @@ def set_qisend(module: Module, tail: str, now: float) -> Sequence[str]:
     size = arguments.number(1, 0, MAX_DATA_SIZE)
     if size:
         return _prompt(module, entry, size, now)
-    sent, acknowledged, unacknowledged = module.sockets.counts(entry, now)
+    sent, acknowledged, unacknowledged = module.sockets.uplink.counts(entry, now)
     return [f"+QISEND: {sent},{acknowledged},{unacknowledged}"]
 
 
 def _sending_socket(module: Module, socket_id: int) -> ModuleSocket:
     entry = module.sockets.table.get(socket_id)
     if entry is None:
-        raise CommandError(567)
+        raise ResultError(567)
     return entry
 
 
 def _send_inline(module: Module, socket_id: int, size: int, rest: str, now: float) -> Sequence[str]:
     if not socket_id < MAX_SOCKETS:
-        raise CommandError(_INVALID)
+        raise ResultError(TCPIP_ERROR)
     read = _read_hex if module.life.sends_hex else _read_text
     data, rai = read(size, rest)
     entry = _sending_socket(module, socket_id)
@@ -176,17 +172,17 @@ def _send_inline(module: Module, socket_id: int, size: int, rest: str, now: floa
 
 
 def _check_sendable(module: Module, entry: ModuleSocket) -> None:
-    if module.options.send_closed == "error" and not module.sockets.can_send(entry):
-        raise CommandError(567)
+    if module.options.send_closed == "error" and not module.sockets.uplink.can_send(entry):
+        raise ResultError(567)
 
 
 def _check_room(module: Module, entry: ModuleSocket, size: int, now: float) -> None:
     """Refuse a send while another one is being carried out, or when the buffer is full: as this firmware does."""
-    if module.sends_refused is not None and now < module.sends_refused[0]:
-        raise CommandError(module.sends_refused[1])
+    if module.command.sends_refused is not None and now < module.command.sends_refused[0]:
+        raise ResultError(module.command.sends_refused[1])
     refusal = module.options.full_buffer
-    if refusal not in ("wait", "fail") and not module.sockets.has_room(entry, size, now):
-        raise CommandError(None if refusal == "error" else int(refusal))
+    if refusal not in ("wait", "fail") and not module.sockets.uplink.has_room(entry, size, now):
+        raise ResultError(None if refusal == "error" else int(refusal))
 
 
 _HEX_RE = re.compile(r'\s*("?)([0-9A-Fa-f]*)\1\s*(?:,\s*([012])\s*)?', re.ASCII)
@@ -196,63 +192,63 @@ _TAIL_RE = re.compile(r"\s*(?:,\s*([012])\s*)?", re.ASCII)
 def _read_hex(size: int, rest: str) -> tuple[bytes, int]:
     match = _HEX_RE.fullmatch(rest)
     if match is None or not 1 <= size <= MAX_HEX_SIZE or len(match.group(2)) != 2 * size:
-        raise CommandError(_INVALID)
+        raise ResultError(TCPIP_ERROR)
     return binascii.unhexlify(match.group(2)), int(match.group(3) or 0)
 
 
 def _read_text(size: int, rest: str) -> tuple[bytes, int]:
     """Read text of ``size`` characters: as it is between its quotes (§4.3.4), or with its quotes escaped (§4.2.4)."""
     if not 1 <= size <= MAX_DATA_SIZE:
-        raise CommandError(_INVALID)
+        raise ResultError(TCPIP_ERROR)
     body = rest.lstrip(" ")
     if not body.startswith('"'):
         data, _, tail = body.partition(",")
         match = _TAIL_RE.fullmatch("," + tail if tail else "")
         if match is None or len(data) != size:
-            raise CommandError(_INVALID)
+            raise ResultError(TCPIP_ERROR)
         return data.encode("latin-1"), int(match.group(1) or 0)
     for candidate in (body[1:], body[1:].replace('\\"', '"')):
         match = _TAIL_RE.fullmatch(candidate[size + 1 :]) if candidate[size : size + 1] == '"' else None
         if match is not None:
             return candidate[:size].encode("latin-1"), int(match.group(1) or 0)
-    raise CommandError(_INVALID)
+    raise ResultError(TCPIP_ERROR)
 
 
 def _send(module: Module, entry: ModuleSocket, data: bytes, now: float, needs_ok: bool) -> None:
     """Hand over the payload, then SEND OK or SEND FAIL ends the command."""
-    fault = module.fails_send
+    fault = module.faults.fails_send
     is_ok_first = module.options.send_fail == "ok"
     if needs_ok and is_ok_first:
-        module.answer("OK", now)
+        module.command.answer("OK", now)
 
     def done(is_taken: bool, at: float) -> None:
         is_good = is_taken and fault is None
         if needs_ok and is_good and not is_ok_first:
-            module.answer("OK", at)
-        module.after(module.options.send_delay, at, lambda then: module.finish(_SENT[is_good], then))
+            module.command.answer("OK", at)
+        module.command.after(module.options.send_delay, at, lambda then: module.command.finish(_SENT[is_good], then))
 
-    if module.slows_send is not None:
+    if module.faults.slows_send is not None:
         _send_late(module, entry, data, now, needs_ok and not is_ok_first)
     elif fault is None or fault.is_carried_out:
-        module.sockets.send(entry, data, now, done)
+        module.sockets.uplink.send(entry, data, now, done)
     else:
         done(False, now)
 
 
 def _send_late(module: Module, entry: ModuleSocket, data: bytes, now: float, needs_ok: bool) -> None:
     """Say OK and be free for other commands; carry the send out later, and tell its outcome then."""
-    fault = module.slows_send
+    fault = module.faults.slows_send
     assert fault is not None
     if needs_ok:
-        module.answer("OK", now)
+        module.command.answer("OK", now)
     if fault.code is not None:
-        module.sends_refused = (now + fault.delay, fault.code)
-    module.drop_command(now)
+        module.command.sends_refused = (now + fault.delay, fault.code)
+    module.command.drop(now)
 
     def tell(is_taken: bool, at: float) -> None:
-        module.urc(_SENT[is_taken], at)
+        module.output.urc(_SENT[is_taken], at)
 
-    module.after(fault.delay, now, lambda at: module.sockets.send(entry, data, at, tell))
+    module.command.after(fault.delay, now, lambda at: module.sockets.uplink.send(entry, data, at, tell))
 
 
 def _prompt(module: Module, entry: ModuleSocket, size: int | None, now: float) -> Sequence[str]:
@@ -261,32 +257,32 @@ def _prompt(module: Module, entry: ModuleSocket, size: int | None, now: float) -
     _check_room(module, entry, size or 1, now)
     mode = DataMode(size, not options.strict, _payload_taker(module, entry))
     if options.ok_before_prompt:
-        module.answer("OK", now)
-    module.data_mode = mode
+        module.command.answer("OK", now)
+    module.command.data_mode = mode
 
     def show(at: float) -> None:
-        module.show_prompt(_PROMPTS[options.prompt], at)
+        module.command.show_prompt(_PROMPTS[options.prompt], at)
         mode.prompt()
 
-    module.after(options.prompt_delay, now, show)
+    module.command.after(options.prompt_delay, now, show)
     return LATER
 
 
 def _payload_taker(module: Module, entry: ModuleSocket) -> Callable[[bytes | None, float], None]:
     def take(data: bytes | None, now: float) -> None:
-        module.end_data_mode(now)
+        module.command.end_data_mode(now)
         if data is None:
-            module.finish_error(571, now)
+            module.command.finish_error(571, now)
             return
         if data:
             _send(module, entry, data, now, needs_ok=not module.options.ok_before_prompt)
         else:
-            module.finish("SEND FAIL", now)
+            module.command.finish("SEND FAIL", now)
 
     return take
 
 
-TCPIP: dict[str, dict[Form, Handler]] = {
+TCPIP: dict[str, dict[Form, CommandHandler]] = {
     "+QICFG": {
         Form.TEST: constant('+QICFG: "dataformat",(0,1),(0,1)'),
         Form.SET: set_qicfg,
@@ -306,5 +302,3 @@ TCPIP: dict[str, dict[Form, Handler]] = {
     "+QISEND": {Form.TEST: constant("+QISEND: (0-4),(0-1024),<data>,<rai_mode>"), Form.SET: set_qisend},
     **TOOLS,
 }
-
-__all__ = ["LATER", "TCPIP"]

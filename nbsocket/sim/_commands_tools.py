@@ -1,21 +1,94 @@
-"""Name resolution, ping and time: BC260Y-CN TCP/IP guide 1.1 §2.3.6 to §2.3.9."""
+"""Name resolution, ping and time: BC260Y-CN TCP/IP guide 1.1 §2.3.6 to §2.3.9.
+
+The time client speaks RFC 4330 over the simulated network, where the host table leads to a server; without a rule for
+the server the simulated network answers itself, with the true time.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+import itertools
+import struct
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from ._arguments import Arguments
+from ._command import LATER, TCPIP_ERROR, Arguments, CommandHandler, Form, ResultError, constant
 from ._hosts import is_address
-from ._network_commands import LATER, Handler, check_network, constant
-from ._ntp import TimeQuery
-from ._parser import Form
+from ._network import Arrived, NetworkEvent
 
 if TYPE_CHECKING:
     from ._module import Module
 
-_INVALID = 552
+#: Seconds from 1900 to 1970.
+_NTP_EPOCH = 2208988800
+_PACKET_SIZE = 48
+_TIMEOUT = 10.0
+
+#: Handles of queries, apart from those of sockets.
+_handles = itertools.count(1_000_000)
+
+Done = Callable[[int, "datetime | None", float], None]
+
+
+class TimeQuery:
+    """One query; ``done(result, time, now)`` gets the outcome."""
+
+    def __init__(self, module: Module, server: str, port: int, done: Done) -> None:
+        self._module = module
+        self._server = server
+        self._port = port
+        self._done: Done | None = done
+        self._handle = next(_handles)
+
+    def start(self, now: float) -> None:
+        """Resolve the server, then ask it."""
+        self._module.look_up(self._server, now, self._resolved)
+
+    def _resolved(self, address: str | None, now: float) -> None:
+        route = self._module.hosts.route(self._server, self._port)
+        if address is None or route == "unknown":
+            self._finish(565, None, now)
+        elif isinstance(route, str):
+            self._later(_TIMEOUT, now, lambda at: self._finish(569, None, at))
+        elif self._module.hosts.rule(self._server, self._port) is None:
+            self._later(self._module.radio.latency, now, self._answer_true_time)
+        else:
+            self._module.queries[self._handle] = self.handle
+            self._module.network.open(self._handle, "UDP", route, 0, now)
+            self._module.network.send(self._handle, bytes([0x23]) + bytes(_PACKET_SIZE - 1), now)
+            self._later(_TIMEOUT, now, lambda at: self._finish(569, None, at))
+
+    def _later(self, delay: float, now: float, action: Callable[[float], None]) -> None:
+        self._module.life.touch(now + delay)
+        self._module.timers.add(now + delay, action)
+
+    def _answer_true_time(self, now: float) -> None:
+        self._finish(0, self._module.life.true_time(now), now)
+
+    def handle(self, event: NetworkEvent, now: float) -> None:
+        """Take the server's packet."""
+        if isinstance(event, Arrived) and len(event.data) >= _PACKET_SIZE:
+            seconds = struct.unpack_from("!I", event.data, 40)[0] - _NTP_EPOCH
+            time = datetime.fromtimestamp(seconds, timezone.utc)
+            self._later(self._module.radio.latency, now, lambda at: self._finish(0, time, at))
+
+    def _finish(self, result: int, time: datetime | None, now: float) -> None:
+        if self._done is None:
+            return
+        done, self._done = self._done, None
+        if self._module.queries.pop(self._handle, None) is not None:
+            self._module.network.finish(self._handle)
+        if time is not None:
+            time = time.astimezone(timezone(timedelta(minutes=15 * self._module.life.zone)))
+        done(result, time, now)
+
+
+def check_network(module: Module) -> None:
+    """Refuse a command that needs the network when there is none, or when an AT+QIOPEN keeps it busy."""
+    if not module.has_address:
+        raise ResultError(572)
+    if module.sockets.is_opening and module.options.busy_open != "obey":
+        raise ResultError(568 if module.options.busy_open == "568" else None)
 
 
 # ---- QIDNSGIP §2.3.6
@@ -23,23 +96,23 @@ _INVALID = 552
 
 def set_qidnsgip(module: Module, tail: str, now: float) -> Sequence[str]:
     """Resolve a name; the answer comes as a URC."""
-    arguments = Arguments(tail, _INVALID)
+    arguments = Arguments(tail, TCPIP_ERROR)
     arguments.expect(2, 2)
     arguments.context_id(0)
     name = arguments.text(1, 150)
     check_network(module)
-    junk, is_mute = module.junk, module.is_mute
-    module.finish("OK", now)
+    junk, is_mute = module.faults.junk, module.faults.is_mute
+    module.command.finish("OK", now)
 
     def done(address: str | None, at: float) -> None:
         if is_mute:
             return
         if address is None:
-            module.urc("+QIDNSGIP: 565", at)
+            module.output.urc("+QIDNSGIP: 565", at)
             return
-        module.urc("+QIDNSGIP: 0,1,0", at)
+        module.output.urc("+QIDNSGIP: 0,1,0", at)
         told = address if junk is None else junk
-        module.urc(f'+QIDNSGIP: "{told}"' if module.options.dns_quotes else f"+QIDNSGIP: {told}", at)
+        module.output.urc(f'+QIDNSGIP: "{told}"' if module.options.dns_quotes else f"+QIDNSGIP: {told}", at)
 
     module.look_up(name, now, done)
     return LATER
@@ -50,7 +123,7 @@ def set_qidnsgip(module: Module, tail: str, now: float) -> Sequence[str]:
 
 def set_qidnscfg(module: Module, tail: str, now: float) -> Sequence[str]:
     """Show the name servers, or set the primary and perhaps the secondary one."""
-    arguments = Arguments(tail, _INVALID)
+    arguments = Arguments(tail, TCPIP_ERROR)
     arguments.expect(1, 3)
     arguments.context_id(0)
     if len(arguments) == 1:
@@ -78,7 +151,7 @@ def _longest_ping(module: Module) -> int:
 
 def set_qping(module: Module, tail: str, now: float) -> Sequence[str]:
     """Ping a host; each reply and the summary come as URCs."""
-    arguments = Arguments(tail, _INVALID)
+    arguments = Arguments(tail, TCPIP_ERROR)
     arguments.expect(2, 6)
     arguments.context_id(0)
     host = arguments.text(1, 150)
@@ -87,7 +160,7 @@ def set_qping(module: Module, tail: str, now: float) -> Sequence[str]:
     size = arguments.number(4, 32, _longest_ping(module), 32)
     arguments.number(5, 0, 1, 0)
     check_network(module)
-    module.finish("OK", now)
+    module.command.finish("OK", now)
     run = _Ping(module, host, float(timeout), count, size)
     module.look_up(host, now, run.resolved)
     return LATER
@@ -109,7 +182,7 @@ class _Ping:
     def resolved(self, address: str | None, now: float) -> None:
         """Begin, or fail."""
         if address is None:
-            self._module.urc("+QPING: 565", now)
+            self._module.output.urc("+QPING: 565", now)
             return
         self._address = address
         self._next(now)
@@ -137,9 +210,9 @@ class _Ping:
             milliseconds = round(time * 1000)
             self._times.append(milliseconds)
             ttl = "" if self._module.options.firmware == "A02" else ",54"
-            self._module.urc(f"+QPING: 0,{self._address},{self._size},{milliseconds}{ttl}", now)
+            self._module.output.urc(f"+QPING: 0,{self._address},{self._size},{milliseconds}{ttl}", now)
         elif self._module.options.ping != "total":
-            self._module.urc("+QPING: 569", now)
+            self._module.output.urc("+QPING: 569", now)
         if self._sent < self._count:
             self._next(now)
         else:
@@ -147,11 +220,11 @@ class _Ping:
 
     def _summary(self, now: float) -> None:
         if not self._times:
-            self._module.urc("+QPING: 569", now)
+            self._module.output.urc("+QPING: 569", now)
             return
         low, high, mean = min(self._times), max(self._times), sum(self._times) // len(self._times)
         lost = self._count - len(self._times)
-        self._module.urc(f"+QPING: 0,{self._count},{len(self._times)},{lost},{low},{high},{mean}", now)
+        self._module.output.urc(f"+QPING: 0,{self._count},{len(self._times)},{lost},{low},{high},{mean}", now)
 
 
 # ---- QNTP §2.3.9
@@ -159,23 +232,23 @@ class _Ping:
 
 def set_qntp(module: Module, tail: str, now: float) -> Sequence[str]:
     """Ask a time server; with auto_set_time the module's clock is set."""
-    arguments = Arguments(tail, _INVALID)
+    arguments = Arguments(tail, TCPIP_ERROR)
     arguments.expect(2, 4)
     arguments.context_id(0)
     server = arguments.text(1, 150)
     port = arguments.number(2, 1, 65535, 123)
     is_set = bool(arguments.number(3, 0, 1, 1))
     check_network(module)
-    module.finish("OK", now)
+    module.command.finish("OK", now)
 
     def done(result: int, time: datetime | None, at: float) -> None:
         prefix = module.options.ntp_prefix
         if time is None:
-            module.urc(f"+{prefix}: {result}", at)
+            module.output.urc(f"+{prefix}: {result}", at)
             return
         if is_set:
             module.life.set_clock(time, at)
-        module.urc(f'+{prefix}: 0,"{_format_time(time, module.options.ntp_time)}"', at)
+        module.output.urc(f'+{prefix}: 0,"{_format_time(time, module.options.ntp_time)}"', at)
 
     TimeQuery(module, server, port, done).start(now)
     return LATER
@@ -192,13 +265,13 @@ def _format_time(time: datetime, style: str) -> str:
     return f"{time.strftime(_TIME_FORMATS[style])}{extra}{quarters:+03d}"
 
 
-_DNS: dict[Form, Handler] = {Form.TEST: constant("+QIDNSGIP: (0-11),<hostname>"), Form.SET: set_qidnsgip}
-_NTP: dict[str, dict[Form, Handler]] = {
+_DNS: dict[Form, CommandHandler] = {Form.TEST: constant("+QIDNSGIP: (0-11),<hostname>"), Form.SET: set_qidnsgip}
+_NTP: dict[str, dict[Form, CommandHandler]] = {
     name: {Form.TEST: constant(f"+{name}: (0-11),<server>,<port>,(0,1)"), Form.SET: set_qntp}
     for name in ("QNTP", "QNTPT")
 }
 
-TOOLS: dict[str, dict[Form, Handler]] = {
+TOOLS: dict[str, dict[Form, CommandHandler]] = {
     "+QIDNSGIP": _DNS,
     "+QDNSGIP": _DNS,  # as §4.4 spells it
     "+QIDNSCFG": {Form.TEST: constant("+QIDNSCFG: (0-11),<pridnsaddr>,<secdnsaddr>"), Form.SET: set_qidnscfg},

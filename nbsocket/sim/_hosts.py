@@ -21,7 +21,7 @@ _POOL_START = int(ipaddress.IPv4Address("198.18.0.0"))
 _POOL_SIZE = 1 << 17
 
 
-class Target(NamedTuple):
+class LoopbackTarget(NamedTuple):
     """A real address on loopback."""
 
     address: str
@@ -99,7 +99,7 @@ class HostTable:
             self._assign(name)
         return self._addresses[name]
 
-    def route(self, host: str, port: int) -> Target | str:
+    def route(self, host: str, port: int) -> LoopbackTarget | str:
         """Return where ``host``, a name or an address, really leads: a loopback target or one of VERDICTS."""
         rule = self.rule(host, port)
         if rule in VERDICTS:
@@ -109,11 +109,11 @@ class HostTable:
             return "unknown"
         if rule is not None:
             real_host, real_port = split_port(rule)
-            return Target(real_host, real_port or port)
+            return LoopbackTarget(real_host, real_port or port)
         parsed = ipaddress.ip_address(address)
         if parsed.is_loopback:
-            return Target(address, port)
-        return Target("::1" if parsed.version == 6 else "127.0.0.1", port)
+            return LoopbackTarget(address, port)
+        return LoopbackTarget("::1" if parsed.version == 6 else "127.0.0.1", port)
 
     def rule(self, host: str, port: int) -> str | None:
         """Return the right side of the rule for a name or address, if there is one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from ._errors import CommandError
+from ._command import ResultError
 from ._timers import Timer
 
 if TYPE_CHECKING:
@@ -77,9 +77,11 @@ class Life:
         module.timers.clear()
         module.forget_input()
         module.uart.outbound.clear()
+        if not (options.stores_settings or options.stores_echo):
+            module.output.is_echoing = True
         if not options.stores_settings:
-            module.is_echoing, module.cmee, self.cereg = True, options.cmee, options.cereg
-        module.says_results = module.says_words = True
+            module.command.cmee, self.cereg = options.cmee, options.cereg
+        module.output.says_results = module.output.says_words = True
         module.connection.reset()
         self.operator_form = 2
         self.qsclk, self.cfun = 0, 0 if options.radio_off else 1
@@ -90,9 +92,9 @@ class Life:
         self.stat, self.has_address = 0, False
         self.is_booting = True
         if options.boot_noise:
-            module.say_raw(_NOISE, now)
+            module.output.put(_NOISE, now)
         if options.boot_reports == "rom":
-            module.say_raw(_ROM_LOG, now)
+            module.output.put(_ROM_LOG, now)
         module.timers.add(now + options.boot_time, self._booted)
 
     def _booted(self, now: float) -> None:
@@ -106,12 +108,12 @@ class Life:
         if reports == "none":
             return
         if reports == "full":
-            self._module.urc("RDY", now)
+            self._module.output.urc("RDY", now)
         else:
-            self._module.say_raw(_HURT_RDY[reports], now)
-        self._module.urc(f"+CFUN: {self.cfun}", now)
+            self._module.output.put(_HURT_RDY[reports], now)
+        self._module.output.urc(f"+CFUN: {self.cfun}", now)
         if self.cfun and self.sim_card == "ready":
-            self._module.urc("+CPIN: READY", now)
+            self._module.output.urc("+CPIN: READY", now)
 
     # ---- registration
 
@@ -129,31 +131,37 @@ class Life:
     def _can_register(self) -> bool:
         return self.cfun == 1 and self.sim_card == "ready"
 
+    @property
+    def lacks_apn(self) -> bool:
+        """The network wants another APN than the one that is set."""
+        needed = self._module.options.needs_apn
+        return bool(needed) and self.apn != needed
+
     def enter_pin(self, pin: str, now: float) -> None:
         """Take the PIN of a card that wants one; a wrong one costs an attempt (3GPP TS 27.007 §8.3)."""
         if self.sim_card == "none":
-            raise CommandError(10)
+            raise ResultError(10)
         if self.sim_card == "puk":
-            raise CommandError(12)
+            raise ResultError(12)
         if self.sim_card == "ready":
-            raise CommandError(3)
+            raise ResultError(3)
         if pin != self._module.options.pin:
             self.pin_attempts = max(0, self.pin_attempts - 1)
             if not self.pin_attempts:
                 self.sim_card = "puk"
-            raise CommandError(16)
+            raise ResultError(16)
         self.sim_card, self.pin_attempts = "ready", self._module.options.pin_attempts
 
         def unlocked(at: float) -> None:
-            self._module.urc("+CPIN: READY", at)
+            self._module.output.urc("+CPIN: READY", at)
             self.attach(at)
 
-        self._module.after_answer(now, unlocked)
+        self._module.command.after_answer(now, unlocked)
 
     def check_sim(self, command: str, now: float) -> None:
-        """Raise CommandError for a command that needs the SIM card, while it is busy."""
+        """Raise ResultError for a command that needs the SIM card, while it is busy."""
         if now < self._sim_busy_until and command in _NEEDS_SIM:
-            raise CommandError(14)
+            raise ResultError(14)
 
     def _cancel_attach(self) -> None:
         if self._attach_timer is not None:
@@ -175,14 +183,14 @@ class Life:
         self.has_address = True
         self._module.saving.traffic(now)
         if self._module.options.boot_reports != "none":
-            self._module.urc(f"+IP: {self.address}", now)
+            self._module.output.urc(f"+IP: {self.address}", now)
 
     def _set_stat(self, stat: int, now: float) -> None:
         if stat == self.stat:
             return
         self.stat = stat
         if self.cereg:
-            self._module.urc(f"+CEREG: {self.registration_fields()}", now)
+            self._module.output.urc(f"+CEREG: {self.registration_fields()}", now)
 
     def registration_fields(self) -> str:
         """Return stat and what AT+CEREG=n asks to follow it (3GPP TS 27.007 §10.1.22)."""
@@ -217,11 +225,11 @@ class Life:
         self._module.sockets.cut_streams()
         reports = self._module.options.context_reports
         if reports == "pdpdeact":
-            self._module.urc('+QIURC: "pdpdeact",0', now)
+            self._module.output.urc('+QIURC: "pdpdeact",0', now)
             return
         if reports == "cgev":
-            self._module.urc("+CGEV: NW PDN DEACT 1", now)
-        self._module.urc(f"+IP: {self.address}", now)
+            self._module.output.urc("+CGEV: NW PDN DEACT 1", now)
+        self._module.output.urc(f"+IP: {self.address}", now)
 
     def set_cfun(self, mode: int, now: float) -> None:
         """Switch the radio off (0, 4) or on (1)."""
@@ -259,7 +267,7 @@ class Life:
 
     def _tell_sleep(self, word: str, now: float) -> None:
         if self.reports_sleep:
-            self._module.urc(f'+{self._module.options.sleep_spelling}: "{word} DEEPSLEEP"', now)
+            self._module.output.urc(f'+{self._module.options.sleep_spelling}: "{word} DEEPSLEEP"', now)
 
     def wake(self, data: bytes, now: float) -> None:
         """Wake up on what the host sent, which is lost (§4.3.9)."""
@@ -274,7 +282,7 @@ class Life:
         self._tell_sleep("EXIT", now)
         answer = {"blank": b"\r\n", "ERROR": b"\r\nERROR\r\n"}.get(self._module.options.wake_answer)
         if answer is not None:
-            self._module.say_raw(answer, now)
+            self._module.output.put(answer, now)
 
     # ---- clock
 

@@ -13,10 +13,10 @@ from collections import deque
 
 from nbsocket._runtime._stdlib import GenuineSocket, ioctl
 
-from ._hosts import Target
+from ._hosts import LoopbackTarget
 from ._network import Arrived, Ended, Network, NetworkEvent, Opened
 
-READ_SIZE = 4096
+RECEIVE_SIZE = 4096
 MAX_DATAGRAM_SIZE = 65535
 
 #: A connection that was closed in order waits this long for the peer's FIN.
@@ -29,7 +29,7 @@ _SIOCOUTQ = 0x5411
 _SO_NWRITE = 0x1024  # Darwin: bytes not yet acknowledged
 
 
-class _Link:
+class _LoopbackSocket:
     """One real socket."""
 
     def __init__(self, handle: int, service: str, sock: GenuineSocket) -> None:
@@ -54,12 +54,12 @@ class LoopbackNetwork(Network):
 
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
-        self._links: dict[int, _Link] = {}
-        self._leaving: list[_Link] = []
+        self._links: dict[int, _LoopbackSocket] = {}
+        self._leaving: list[_LoopbackSocket] = []
         self._events: deque[NetworkEvent] = deque()
         self._now = 0.0
 
-    def open(self, handle: int, service: str, target: Target | str, local_port: int, now: float) -> None:
+    def open(self, handle: int, service: str, target: LoopbackTarget | str, local_port: int, now: float) -> None:
         """See :meth:`Network.open`."""
         if isinstance(target, str):
             if service == "UDP" or target != "timeout":
@@ -73,7 +73,7 @@ class LoopbackNetwork(Network):
             self._events.append(Opened(handle, 554))
             return
         sock.setblocking(False)
-        link = _Link(handle, service, sock)
+        link = _LoopbackSocket(handle, service, sock)
         if not self._bind(link, family, local_port):
             sock.close()
             self._events.append(Opened(handle, 556))
@@ -81,7 +81,7 @@ class LoopbackNetwork(Network):
         self._links[handle] = link
         self._connect(link, target)
 
-    def _bind(self, link: _Link, family: int, local_port: int) -> bool:
+    def _bind(self, link: _LoopbackSocket, family: int, local_port: int) -> bool:
         if not local_port:
             return True
         try:
@@ -95,7 +95,7 @@ class LoopbackNetwork(Network):
         link.local_port = local_port
         return True
 
-    def _connect(self, link: _Link, target: Target) -> None:
+    def _connect(self, link: _LoopbackSocket, target: LoopbackTarget) -> None:
         if link.service == "TCP":
             link.sock.setsockopt(constants.IPPROTO_TCP, constants.TCP_NODELAY, 1)
         try:
@@ -108,7 +108,7 @@ class LoopbackNetwork(Network):
             return
         self._connected(link, number)
 
-    def _connected(self, link: _Link, number: int) -> None:
+    def _connected(self, link: _LoopbackSocket, number: int) -> None:
         link.is_connecting = False
         if number:
             self._drop(link)
@@ -130,7 +130,7 @@ class LoopbackNetwork(Network):
         link.outgoing += data
         self._flush(link)
 
-    def _flush(self, link: _Link) -> None:
+    def _flush(self, link: _LoopbackSocket) -> None:
         while link.outgoing:
             try:
                 sent = link.sock.send(link.outgoing)
@@ -208,7 +208,7 @@ class LoopbackNetwork(Network):
         self._events.clear()
         return events
 
-    def _handle(self, link: _Link, mask: int) -> None:
+    def _handle(self, link: _LoopbackSocket, mask: int) -> None:
         if link.is_connecting:
             self._connected(link, link.sock.getsockopt(constants.SOL_SOCKET, constants.SO_ERROR))
             return
@@ -217,9 +217,9 @@ class LoopbackNetwork(Network):
         if mask & selectors.EVENT_READ and link.is_receiving and not link.has_ended:
             self._read(link)
 
-    def _read(self, link: _Link) -> None:
+    def _read(self, link: _LoopbackSocket) -> None:
         try:
-            data = link.sock.recv(READ_SIZE if link.service == "TCP" else MAX_DATAGRAM_SIZE)
+            data = link.sock.recv(RECEIVE_SIZE if link.service == "TCP" else MAX_DATAGRAM_SIZE)
         except BlockingIOError:
             return
         except OSError:
@@ -233,7 +233,7 @@ class LoopbackNetwork(Network):
         else:
             self._end(link, is_reset=False)
 
-    def _discard(self, link: _Link, data: bytes) -> None:
+    def _discard(self, link: _LoopbackSocket, data: bytes) -> None:
         """Handle what comes for a connection that the module has left."""
         is_delivered = not link.outgoing and not _unacknowledged_in_kernel(link.sock)
         if data and (link.is_ghost or is_delivered):
@@ -245,7 +245,7 @@ class LoopbackNetwork(Network):
             link.has_ended = True
             self._watch(link)
 
-    def _end(self, link: _Link, is_reset: bool) -> None:
+    def _end(self, link: _LoopbackSocket, is_reset: bool) -> None:
         link.has_ended = True
         if link.handle not in self._links:
             self._drop(link)
@@ -253,7 +253,7 @@ class LoopbackNetwork(Network):
         self._watch(link)
         self._events.append(Ended(link.handle, is_reset))
 
-    def _watch(self, link: _Link) -> None:
+    def _watch(self, link: _LoopbackSocket) -> None:
         mask = 0
         if link.is_connecting or link.outgoing:
             mask |= selectors.EVENT_WRITE
@@ -268,11 +268,11 @@ class LoopbackNetwork(Network):
         else:
             self._selector.register(link.sock, mask, link)
 
-    def _reset(self, link: _Link) -> None:
+    def _reset(self, link: _LoopbackSocket) -> None:
         link.sock.setsockopt(constants.SOL_SOCKET, constants.SO_LINGER, struct.pack("ii", 1, 0))
         self._drop(link)
 
-    def _drop(self, link: _Link) -> None:
+    def _drop(self, link: _LoopbackSocket) -> None:
         if link.sock.fileno() in self._selector.get_map():
             self._selector.unregister(link.sock)
         link.sock.close()
@@ -299,7 +299,7 @@ class LoopbackNetwork(Network):
         self._selector.close()
 
 
-def _loopback_family(target: Target) -> int:
+def _loopback_family(target: LoopbackTarget) -> int:
     address = ipaddress.ip_address(target.address)
     if not address.is_loopback:
         raise AssertionError(f"the simulator must never leave loopback: {target}")

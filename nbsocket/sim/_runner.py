@@ -20,11 +20,11 @@ from nbsocket._runtime._stdlib import genuine_os as os
 from nbsocket._runtime._stdlib import own_traffic
 from nbsocket._runtime._waker import Waker
 
-from ._link import Line
+from ._line import Line
 from ._module import Module
 from ._uart import Lateness
 
-_READ_SIZE = 4096
+_LINE_READ_SIZE = 4096
 
 #: Descriptors below this number are fit for select().
 _FD_SETSIZE = 1024
@@ -174,7 +174,7 @@ class Runner:
 
     def _read(self) -> None:
         try:
-            data = os.read(self._line.fd, min(_READ_SIZE, self._module.room))
+            data = os.read(self._line.fd, min(_LINE_READ_SIZE, self._module.room))
         except BlockingIOError:
             return
         except OSError:

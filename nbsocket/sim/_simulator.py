@@ -10,7 +10,7 @@ from nbsocket._runtime import _exit
 from nbsocket._runtime._clock import monotonic
 
 from ._faults import Fault
-from ._link import Line, PairLine, PtyLine
+from ._line import Line, PairLine, PtyLine
 from ._loopback import LoopbackNetwork
 from ._module import Module
 from ._network import Network
@@ -27,7 +27,7 @@ class SocketStats:
 
 
 @dataclass(frozen=True, slots=True)
-class Stats:
+class SimulatorStats:
     """What has crossed the wire so far."""
 
     #: bytes from the host to the module
@@ -162,10 +162,10 @@ class Simulator:
         """The last 10,000 command lines seen so far, without their CR."""
         return list(self.module.commands)
 
-    def stats(self) -> Stats:
+    def stats(self) -> SimulatorStats:
         """Return what has crossed the wire so far."""
         module = self.module
-        return Stats(
+        return SimulatorStats(
             bytes_up=module.uart.inbound.total,
             bytes_down=module.uart.outbound.total,
             commands=module.command_count,

@@ -1,24 +1,21 @@
-"""The module's five sockets: states, what is on its way up and down, and the reports to the host.
+"""One socket of the module, and what it has on its way.
 
-Reading of the manual's socket states (BC260Y-CN TCP/IP guide 1.1 §2.3.4): 1 while connecting, 2 connected, 3 from
-AT+QICLOSE to CLOSE OK, 4 after the peer's FIN, 0 after a failed open and after a reset. An entry stays until
-AT+QICLOSE. Other firmware gives other states after a close, or forgets the entry: see the option ``after_closed``.
+Up from AT+QISEND to the peer's acknowledgement, down from the peer to the report.
+Sources: BC260Y-CN TCP/IP guide 1.1 §2.3.5 (AT+QISEND, and what AT+QISEND=id,0 counts) and §2.4 (reports).
 """
 
 from __future__ import annotations
 
 import enum
-import itertools
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ._hosts import Target
-from ._network import Arrived, NetworkEvent, Opened
 from ._timers import Timer
 
 if TYPE_CHECKING:
     from ._module import Module
+    from ._socket_table import Sockets
 
 MAX_SOCKETS = 5
 
@@ -33,11 +30,8 @@ RECEIVE_WINDOW = 16384
 ROOM_TIMEOUT = 5.0
 _ROOM_INTERVAL = 0.05
 
-#: How often AT+QICLOSE looks whether all data that came before the peer's close are reported.
-_TAIL_INTERVAL = 0.01
 
-
-class SocketState(enum.IntEnum):
+class ManualSocketState(enum.IntEnum):
     """The manual's <socket_state>."""
 
     INITIAL = 0
@@ -57,7 +51,7 @@ class ModuleSocket:
         self.remote_port = remote_port
         self.local_port = local_port
         self.handle = handle
-        self.state = SocketState.CONNECTING
+        self.state = ManualSocketState.CONNECTING
         self.timer: Timer | None = None
         self.has_network = False
         self.sent = 0
@@ -90,214 +84,20 @@ class ModuleSocket:
     @property
     def is_connected(self) -> bool:
         """Data can be sent."""
-        return self.state is SocketState.CONNECTED
+        return self.state is ManualSocketState.CONNECTED
 
 
-class Sockets:
-    """The table, and the traffic of its entries."""
+class Uplink:
+    """Carries what AT+QISEND hands over to the peer, and knows how much of it is acknowledged."""
 
-    def __init__(self, module: Module) -> None:
+    def __init__(self, module: Module, sockets: Sockets) -> None:
         self._module = module
-        self.table: dict[int, ModuleSocket] = {}
-        self._by_handle: dict[int, ModuleSocket] = {}
-        self._handles = itertools.count(1)
-        self._held_ports: dict[int, float] = {}
-        self._turn = 0
-        self._totals: dict[int, tuple[int, int]] = {}
-        #: Forgotten at their close, but with data to report yet.
-        self._tails: list[ModuleSocket] = []
-
-    # ---- open
-
-    @property
-    def is_opening(self) -> bool:
-        """An AT+QIOPEN waits for its outcome."""
-        return any(entry.state is SocketState.CONNECTING for entry in self.table.values())
-
-    @property
-    def is_moving(self) -> bool:
-        """A socket opens or closes, or has data on the air."""
-        passing = (SocketState.CONNECTING, SocketState.CLOSING)
-        return any(entry.state in passing or entry.on_air_up > 0 or entry.down for entry in self.table.values())
-
-    def by_handle(self, handle: int) -> ModuleSocket | None:
-        """Return the entry that has this connection of the network."""
-        return self._by_handle.get(handle)
-
-    def add_orphan(self, socket_id: int, service: str) -> None:
-        """Add a socket that a host of earlier times left open."""
-        entry = ModuleSocket(socket_id, service, "203.0.113.9", 7, 0, next(self._handles))
-        entry.state = SocketState.CONNECTED
-        self.table[socket_id] = entry
-
-    def open(
-        self,
-        socket_id: int,
-        service: str,
-        host: str,
-        remote_port: int,
-        local_port: int,
-        now: float,
-        is_mute: bool = False,
-    ) -> None:
-        """Begin to connect; the id must be free. ``is_mute``: the outcome is not told."""
-        entry = ModuleSocket(socket_id, service, host, remote_port, local_port, next(self._handles))
-        entry.is_mute = is_mute
-        entry.last_active = now
-        self.table[socket_id] = entry
-        if self._module.lacks_apn:
-            self._at(entry, now, lambda at: self.opened(entry, 573, at))
-            return
-        if local_port and self._is_port_held(entry, now):
-            self._at(entry, now, lambda at: self.opened(entry, self._module.options.port_busy, at))
-            return
-        self._module.look_up(host, now, lambda address, at: self._connect(entry, address, at))
-        if service == "TCP":
-            deadline = now + self._module.options.connect_timeout
-            self._at(entry, deadline, lambda at: self.opened(entry, 569, at))
-
-    def _at(self, entry: ModuleSocket, time: float, action: Callable[[float], None]) -> None:
-        if entry.timer is not None:
-            entry.timer.cancel()
-        entry.timer = self._module.timers.add(time, action)
-
-    def _is_port_held(self, entry: ModuleSocket, now: float) -> bool:
-        if self._held_ports.get(entry.local_port, now) > now:
-            return True
-        return any(other.local_port == entry.local_port for other in self.table.values() if other is not entry)
-
-    def _connect(self, entry: ModuleSocket, address: str | None, now: float) -> None:
-        if self.table.get(entry.socket_id) is not entry or entry.state is not SocketState.CONNECTING:
-            return
-        target = self._module.hosts.route(entry.host, entry.remote_port)
-        if address is None or target == "unknown":
-            self.opened(entry, 565, now)
-            return
-        entry.has_network = True
-        self._by_handle[entry.handle] = entry
-        arrival = self._module.radio.schedule("up", 40, now) if entry.service == "TCP" else now
-        opener = lambda at: self._open_network(entry, target, at)  # noqa: E731  # a timer action
-        self._module.timers.add(arrival, opener)
-
-    def _open_network(self, entry: ModuleSocket, target: Target | str, now: float) -> None:
-        if self._by_handle.get(entry.handle) is entry:
-            self._module.network.open(entry.handle, entry.service, target, entry.local_port, now)
-
-    def opened(self, entry: ModuleSocket, result: int, now: float) -> None:
-        """Report the outcome of an open."""
-        if self.table.get(entry.socket_id) is not entry or entry.state is not SocketState.CONNECTING:
-            return
-        if entry.timer is not None:
-            entry.timer.cancel()
-        entry.state = SocketState.CONNECTED if result == 0 else SocketState.INITIAL
-        if result:
-            self._leave_network(entry, is_told=True)
-        if not entry.is_mute:
-            self._module.urc(f"+QIOPEN: {entry.socket_id},{result}", now)
-
-    # ---- close
-
-    def close(self, entry: ModuleSocket, now: float) -> None:
-        """Deliver what was sent, then FIN; CLOSE OK comes after ``close_delay``."""
-        if entry.timer is not None:
-            entry.timer.cancel()
-        was_open = entry.state is not SocketState.CONNECTING and not entry.is_reset
-        entry.state = SocketState.CLOSING
-        if entry.tail_at is None:
-            entry.down.clear()
-        else:
-            entry.tail_at = now  # what it has yet to report comes before CLOSE OK
-        entry.is_finishing = True
-        self._finish_when_empty(entry, was_open)
-        self._at(entry, now + self._module.options.close_delay, lambda at: self._closed(entry, at))
-
-    def _finish_when_empty(self, entry: ModuleSocket, was_open: bool = True) -> None:
-        if entry.is_finishing and (entry.on_air_up == 0 or not was_open):
-            self._leave_network(entry, is_told=True)
-
-    def _closed(self, entry: ModuleSocket, now: float) -> None:
-        if entry.down and entry.tail_at is not None:
-            self._at(entry, now + _TAIL_INTERVAL, lambda at: self._closed(entry, at))
-            return
-        self._remove(entry, now)
-        self._module.urc("CLOSE OK", now)
-
-    def _remove(self, entry: ModuleSocket, now: float) -> None:
-        if self.table.get(entry.socket_id) is entry:
-            del self.table[entry.socket_id]
-        if entry.local_port:
-            self._held_ports[entry.local_port] = now + self._module.options.port_hold
-        sent, received = self._totals.get(entry.socket_id, (0, 0))
-        self._totals[entry.socket_id] = (sent + entry.sent, received + entry.received)
-
-    def traffic(self) -> dict[int, tuple[int, int]]:
-        """Return the payload bytes (sent, received) of each socket id, those of closed sockets included."""
-        sums = dict(self._totals)
-        for entry in list(self.table.values()):
-            sent, received = sums.get(entry.socket_id, (0, 0))
-            sums[entry.socket_id] = (sent + entry.sent, received + entry.received)
-        return sums
-
-    def _leave_network(self, entry: ModuleSocket, is_told: bool) -> None:
-        self._by_handle.pop(entry.handle, None)
-        if entry.has_network:
-            entry.has_network = False
-            (self._module.network.finish if is_told else self._module.network.vanish)(entry.handle)
-
-    def lose(self, services: tuple[str, ...], now: float) -> None:
-        """Forget all sockets of these services, telling neither host nor peer (restart, deep sleep)."""
-        self._tails = [entry for entry in self._tails if entry.service not in services]
-        for entry in [entry for entry in self.table.values() if entry.service in services]:
-            if entry.timer is not None:
-                entry.timer.cancel()
-            entry.down.clear()
-            entry.on_air_up = 0
-            self._leave_network(entry, is_told=False)
-            self._remove(entry, now)
-
-    def forget(self, entry: ModuleSocket, state: int | None, now: float) -> None:
-        """Lose a socket and tell nobody: no entry is left, or one in this state. What is on the air arrives."""
-        if entry.state is SocketState.CONNECTED:
-            entry.down.clear()
-            entry.is_finishing = True
-            self._finish_when_empty(entry)
-            if state is None:
-                self._remove(entry, now)
-            else:
-                entry.state = SocketState(state)
-
-    def cut_streams(self) -> None:
-        """The network has no TCP connection any more; the entries stay as they are."""
-        for entry in self.table.values():
-            if entry.service == "TCP" and entry.is_connected:
-                entry.is_forgotten = True
-                self._leave_network(entry, is_told=False)
-
-    def release_ports(self) -> None:
-        """Forget which local ports are busy (a boot)."""
-        self._held_ports.clear()
-
-    def break_all(self, now: float) -> None:
-        """The context is gone: TCP connections end with a report, nothing can be sent any more."""
-        for entry in list(self.table.values()):
-            if entry.state is SocketState.CONNECTING:
-                self.opened(entry, 570, now)
-            elif entry.service == "TCP":
-                self.break_one(entry, now)
-
-    def break_one(self, entry: ModuleSocket, now: float) -> None:
-        """The network broke this TCP connection."""
-        if entry.state in (SocketState.CONNECTED, SocketState.REMOTE_CLOSING):
-            self._leave_network(entry, is_told=False)
-            entry.down.append((now, True))
-            self.pump(now)
-
-    # ---- up
+        self._sockets = sockets
 
     def send(self, entry: ModuleSocket, data: bytes, now: float, done: Callable[[bool, float], None]) -> None:
         """Hand ``data`` to the stack and call ``done(is_ok, now)`` once it has taken it, in time for 5 s in all."""
-        patience = max(0.0, ROOM_TIMEOUT - self._module.options.send_delay)
-        self._try_send(entry, data, now, now + patience, done)
+        timeout = max(0.0, ROOM_TIMEOUT - self._module.options.send_delay)
+        self._try_send(entry, data, now, now + timeout, done)
 
     def _try_send(
         self, entry: ModuleSocket, data: bytes, now: float, deadline: float, done: Callable[[bool, float], None]
@@ -317,11 +117,11 @@ class Sockets:
 
     def has_room(self, entry: ModuleSocket, size: int, now: float) -> bool:
         """The send buffer of this socket holds so many bytes more."""
-        return entry.service != "TCP" or self._unacknowledged(entry, now) + size <= self._module.options.send_buffer
+        return entry.service != "TCP" or self.unacknowledged(entry, now) + size <= self._module.options.send_buffer
 
     def can_send(self, entry: ModuleSocket) -> bool:
-        """The stack would take data for this socket."""
-        return entry.is_connected and self.table.get(entry.socket_id) is entry and self._module.has_address
+        """The module would take data for this socket."""
+        return entry.is_connected and self._sockets.table.get(entry.socket_id) is entry and self._module.has_address
 
     def _launch(self, entry: ModuleSocket, data: bytes, now: float) -> None:
         limit = self._module.options.idle_timeout
@@ -347,8 +147,8 @@ class Sockets:
             return
 
         def check(at: float) -> None:
-            if entry.sent - self._unacknowledged(entry, at) < sent:
-                self.break_one(entry, at)
+            if entry.sent - self.unacknowledged(entry, at) < sent:
+                self._sockets.break_one(entry, at)
 
         self._module.timers.add(now + limit, check)
 
@@ -358,9 +158,9 @@ class Sockets:
             self._module.network.send(entry.handle, data, now)
             entry.delivered += len(data)
             entry.acknowledgements.append((now + self._module.radio.half, entry.delivered))
-        self._finish_when_empty(entry)
+        self._sockets.finish_when_empty(entry)
 
-    def _unacknowledged(self, entry: ModuleSocket, now: float) -> int:
+    def unacknowledged(self, entry: ModuleSocket, now: float) -> int:
         """Return what the module thinks is not acknowledged: news of the peer's ACK takes half the latency."""
         while entry.acknowledgements and entry.acknowledgements[0][0] <= now:
             entry.acknowledged = entry.acknowledgements.popleft()[1]
@@ -373,38 +173,34 @@ class Sockets:
             return entry.sent, 0, 0
         if not entry.is_connected:
             return 0, 0, 0
-        waiting = self._unacknowledged(entry, now)
+        waiting = self.unacknowledged(entry, now)
         return entry.sent, entry.sent - waiting, waiting
 
-    # ---- down
 
-    def handle(self, event: NetworkEvent, now: float) -> None:
-        """Take an event of the network; it reaches the module half the latency later."""
-        entry = self._by_handle.get(event.handle)
-        if entry is None:
-            return
-        if isinstance(event, Opened):
-            delay = self._module.radio.half if entry.service == "TCP" else 0.0
-            self._module.timers.add(now + delay, lambda at: self.opened(entry, event.result, at))
-            return
-        if self._module.saving.is_unreachable(now):
-            self._module.saving.hold(event)
-            return
-        self._module.saving.traffic(now)
-        if isinstance(event, Arrived):
-            self._arrived(entry, event.data, now)
-        elif not entry.is_forgotten:
-            self._put_down(entry, event.is_reset, 0, now)
+class Downlink:
+    """Carries what the peers send to the host: one report a socket in turn, while the line has room."""
 
-    def _arrived(self, entry: ModuleSocket, data: bytes, now: float) -> None:
+    def __init__(self, module: Module, sockets: Sockets) -> None:
+        self._module = module
+        self._sockets = sockets
+        #: whose turn it is to report
+        self._turn = 0
+        #: Forgotten at their close, but with data to report yet.
+        self._tails: list[ModuleSocket] = []
+
+    def lose(self, services: tuple[str, ...]) -> None:
+        """Forget what sockets of these services, closed before, had to report yet."""
+        self._tails = [entry for entry in self._tails if entry.service not in services]
+
+    def arrived(self, entry: ModuleSocket, data: bytes, now: float) -> None:
         if entry.is_forgotten or (entry.service == "UDP" and (self._module.radio.is_lost() or self._module.is_asleep)):
             return
         entry.last_active = now
-        self._put_down(entry, data, len(data), now)
+        self.put_down(entry, data, len(data), now)
         if entry.on_air_down > RECEIVE_WINDOW:
             self._module.network.set_receiving(entry.handle, False)
 
-    def _put_down(self, entry: ModuleSocket, item: bytes | bool, size: int, now: float) -> None:
+    def put_down(self, entry: ModuleSocket, item: bytes | bool, size: int, now: float) -> None:
         due = self._module.radio.schedule("down", size, now)
         entry.on_air_down += size
         entry.down.append((due, item))
@@ -413,18 +209,18 @@ class Sockets:
 
     def has_ready(self, now: float) -> bool:
         """Something has arrived that was not reported yet."""
-        return any(self._is_ready(entry, now) for entry in (*self.table.values(), *self._tails))
+        return any(self._is_ready(entry, now) for entry in (*self._sockets.table.values(), *self._tails))
 
     @staticmethod
     def _is_ready(entry: ModuleSocket, now: float) -> bool:
         if entry.tail_at is not None:
             return bool(entry.down) and now >= entry.tail_at
-        is_reported = entry.state in (SocketState.CONNECTED, SocketState.REMOTE_CLOSING)
+        is_reported = entry.state in (ManualSocketState.CONNECTED, ManualSocketState.REMOTE_CLOSING)
         return is_reported and bool(entry.down) and entry.down[0][0] <= now
 
     def pump(self, now: float) -> None:
         """Report what has arrived, one report a socket in turn, while the line has room."""
-        while self._module.can_report:
+        while self._module.output.can_report:
             entry = self._next_ready(now)
             if entry is None:
                 return
@@ -432,7 +228,7 @@ class Sockets:
 
     def _next_ready(self, now: float) -> ModuleSocket | None:
         for step in range(MAX_SOCKETS):
-            entry = self.table.get((self._turn + step) % MAX_SOCKETS)
+            entry = self._sockets.table.get((self._turn + step) % MAX_SOCKETS)
             if entry is not None and self._is_ready(entry, now):
                 self._turn = entry.socket_id + 1
                 return entry
@@ -458,28 +254,26 @@ class Sockets:
             self._module.network.set_receiving(entry.handle, True)
         if entry in self._tails and not entry.down:
             self._tails.remove(entry)
-        self._module.report_data(entry.socket_id, head, now)
+        self._module.output.report_data(entry.socket_id, head, now)
 
     def _report_close(self, entry: ModuleSocket, is_reset: bool, now: float) -> None:
         options = self._module.options
         entry.is_reset = is_reset
         is_orderly = options.after_closed == "remote" or (options.after_closed == "manual" and not is_reset)
-        entry.state = SocketState.REMOTE_CLOSING if is_orderly else SocketState.INITIAL
+        entry.state = ManualSocketState.REMOTE_CLOSING if is_orderly else ManualSocketState.INITIAL
         if entry.down:
             entry.tail_at = now + (options.closed_first or 0.0)
             self._module.timers.add(entry.tail_at, self.pump)
         for _ in range(1 + options.closed_twice):
-            self._module.urc(f'+QIURC: "closed",{entry.socket_id}', now)
+            self._module.output.urc(f'+QIURC: "closed",{entry.socket_id}', now)
         if options.after_closed in ("forgotten", "error"):
-            self._drop_closed(entry, now)
+            self._keep_tail(entry)
+            self._sockets.drop_closed(entry, now)
 
-    def _drop_closed(self, entry: ModuleSocket, now: float) -> None:
-        """Have no such socket any more; what was sent still goes out, and what came before the close is reported."""
+    def _keep_tail(self, entry: ModuleSocket) -> None:
+        """The entry goes; what came before its close is still to be reported."""
         if entry.down:
             self._tails.append(entry)
-        entry.is_finishing = True
-        self._finish_when_empty(entry, was_open=not entry.is_reset)
-        self._remove(entry, now)
 
     def answer_close(self, socket_id: int) -> None:
         """AT+QICLOSE was answered for a socket that was forgotten."""

@@ -6,7 +6,8 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from nbsocket.sim._hosts import HostTable, Target
+from nbsocket.sim._hosts import HostTable
+from nbsocket.sim._hosts import LoopbackTarget as Target
 
 
 def table(rules: dict[str, str] | None = None, dns: dict[str, str] | None = None) -> HostTable:

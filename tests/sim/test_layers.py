@@ -13,7 +13,7 @@ import nbsocket.sim
 FOUNDATION = {"nbsocket._dataclass", "nbsocket._runtime"}
 
 FILES = sorted(Path(nbsocket.sim.__file__).parent.glob("*.py"))
-PURE = {path.name for path in FILES} - {"_link.py", "_loopback.py", "_runner.py", "_simulator.py", "__init__.py"}
+PURE = {path.name for path in FILES} - {"_line.py", "_loopback.py", "_runner.py", "_simulator.py", "__init__.py"}
 
 
 def imports(path: Path) -> set[str]:

@@ -220,6 +220,16 @@ def test_settings_over_a_boot(stores_settings: bool) -> None:
     assert bench.ask("AT+CEREG?")[-2] == f"+CEREG: {int(stores_settings)},1"
 
 
+def test_only_the_echo_over_a_boot() -> None:
+    bench = Bench(echo=True, stores_echo=True)
+    for command in ("ATE0", "AT+CEREG=1"):
+        bench.say(command)
+    bench.module.restart(bench.now)
+    bench.run(10.0)
+    assert bench.say("AT") == OK
+    assert bench.ask("AT+CEREG?")[-2] == "+CEREG: 0,1"
+
+
 @pytest.mark.parametrize(
     ("context_reports", "said"),
     [

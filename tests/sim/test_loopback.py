@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from nbsocket.sim import LoopbackNetwork
-from nbsocket.sim._hosts import Target
+from nbsocket.sim._hosts import LoopbackTarget as Target
 from nbsocket.sim._loopback import LINGER_TIME
 from nbsocket.sim._network import Arrived, Ended, NetworkEvent, Opened
 

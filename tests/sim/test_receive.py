@@ -24,6 +24,7 @@ def test_text_is_raw_and_unescaped() -> None:
         ({}, b'"00afff"'),
         ({"hex_case": "upper"}, b'"00AFFF"'),
         ({"quoted_payload": False}, b"00afff"),
+        ({"quoted_payload": False, "hex_case": "upper"}, b"00AFFF"),
         ({"colon_space": False}, b'"00afff"'),
     ],
 )

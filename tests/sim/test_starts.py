@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from nbsocket.sim import ModelNetwork
-from nbsocket.sim._saving import encode_timer
+from nbsocket.sim._radio import encode_timer
 from tests.sim.bench import ERROR, OK, SENT, Bench, lines
 
 

@@ -24,7 +24,7 @@ from nbsocket._driver._settings import COMMON_RATES
 from nbsocket._errors import make_error
 from nbsocket.sim import Fault, ModelConnection, ModelNetwork, Module
 from nbsocket.sim._faults import byte_filter
-from nbsocket.sim._hosts import Target
+from nbsocket.sim._hosts import LoopbackTarget as Target
 from nbsocket.sim._sockets import MAX_SOCKETS
 from tests.simulation.causes import HARMLESS_RE, LASTING, OPENING_LASTING, OWNED_RE, Causes, contained_socket
 from tests.simulation.connections import FIRST_PORT, Connection, Peer, Violation
