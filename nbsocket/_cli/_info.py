@@ -14,15 +14,14 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from nbsocket._cli._exit import ExitCode
-from nbsocket._cli._options import configure_modem
+from nbsocket._cli._options import LOOK_ONLY, configure_modem
 
 if TYPE_CHECKING:
     from nbsocket import Modem, ModuleDetails
 
 #: Options that would change how the modem is set: neither the environment nor a file has a say in them here.
 LEAVE_ALONE: dict[str, Any] = {
-    "close_orphans": False,
-    "restore_sleep": True,
+    **LOOK_ONLY,
     "apn": None,
     "apn_user": None,
     "apn_password": None,

@@ -24,6 +24,10 @@ _GIVEN_BY_FILE = frozenset({"pin"})
 #: Switches: the option that says yes, and no.
 _FLAGS = frozenset({"close_orphans", "hupcl", "log_payload"})
 
+#: For subcommands that only look, or do one thing: sockets that other programs left open stay open, and the sleep mode
+#: is put back at the end, for whoever uses the modem next.
+LOOK_ONLY: dict[str, Any] = {"close_orphans": False, "restore_sleep": True}
+
 
 class Parser(argparse.ArgumentParser):
     """An argument parser whose complaint is one line, like every other complaint of this program."""
@@ -75,6 +79,18 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def named_port(options: argparse.Namespace) -> str:
+    """Return the port that the options or the environment name.
+
+    Raises:
+        CommandError: none is named.
+    """
+    port: str | None = options.port or os.environ.get("NBSOCKET_PORT")
+    if not port:
+        raise CommandError("no port named: use --port or set NBSOCKET_PORT", ExitCode.USAGE)
+    return port
+
+
 def configure_modem(options: argparse.Namespace, **others: Any) -> Modem:
     """Make the modem named by the options, or by the environment, the process's default one.
 
@@ -85,9 +101,7 @@ def configure_modem(options: argparse.Namespace, **others: Any) -> Modem:
         OSError: a file cannot be read; the port was not there in time.
         ValueError: an option, a variable of the environment or a line of a file has a value that is not allowed.
     """
-    port = options.port or os.environ.get("NBSOCKET_PORT")
-    if not port:
-        raise CommandError("no port named: use --port or set NBSOCKET_PORT", ExitCode.USAGE)
+    port = named_port(options)
     chosen: dict[str, Any] = dict(others)
     for name in OPTIONS:
         given = getattr(options, name, None)

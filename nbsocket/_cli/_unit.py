@@ -8,6 +8,7 @@ import shlex
 import sys
 
 from nbsocket._cli._exit import CommandError, ExitCode
+from nbsocket._cli._options import named_port
 from nbsocket._cli._program import ProgramFile, ProgramModule
 from nbsocket._modem_options import OPTIONS, SECRET_FILES
 
@@ -54,9 +55,7 @@ def describe_unit(options: argparse.Namespace, program: ProgramFile | ProgramMod
     Raises:
         CommandError: no port is named, or there is no such script.
     """
-    port = options.port or os.environ.get("NBSOCKET_PORT")
-    if not port:
-        raise CommandError("no port named: use --port or set NBSOCKET_PORT", ExitCode.USAGE)
+    port = named_port(options)
     words = [sys.executable, "-m", "nbsocket", "--port", port if "://" in port else os.path.abspath(port)]
     wait = PORT_WAIT if options.wait_port is None else options.wait_port
     words += ["--wait-port", f"{wait:g}"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import platform
 import shlex
 import shutil
@@ -17,8 +16,8 @@ from nbsocket._cli._doctor import _libraries, _module
 from nbsocket._cli._doctor._finding import Finding, failure, fine, skipped, text_of
 from nbsocket._cli._doctor._host import check_host
 from nbsocket._cli._doctor._network import check_network, split_host
-from nbsocket._cli._exit import CommandError, ExitCode, exit_code_of, sentence_of
-from nbsocket._cli._options import configure_modem
+from nbsocket._cli._exit import ExitCode, exit_code_of, sentence_of
+from nbsocket._cli._options import LOOK_ONLY, configure_modem, named_port
 from nbsocket._privacy import mask_identities, mask_secrets
 from nbsocket._version import __version__
 
@@ -60,9 +59,7 @@ def main(options: argparse.Namespace) -> int:
     """Print the findings as they are made; the exit code is 1 where something does not work."""
     if options.host is not None:
         split_host(options.host)
-    port = options.port or os.environ.get("NBSOCKET_PORT")
-    if not port:
-        raise CommandError("no port named: use --port or set NBSOCKET_PORT", ExitCode.USAGE)
+    port = named_port(options)
     columns = shutil.get_terminal_size((120, 24)).columns
     findings: list[Finding] = []
     for finding in _look(port, options):
@@ -96,7 +93,7 @@ def _look(port: str, options: argparse.Namespace) -> Iterator[Finding]:
 
 def _look_at_module(port: str, options: argparse.Namespace) -> Iterator[Finding]:
     try:
-        modem = configure_modem(options, close_orphans=False, restore_sleep=True)
+        modem = configure_modem(options, **LOOK_ONLY)
         modem.open(FINDING_TIME)
     except (OSError, ValueError) as error:
         yield _line_failure(shlex.quote(port), error)
