@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 #: Seconds between two tries of a port that is not there yet.
 PORT_INTERVAL = 0.5
 
-#: Options that would show a secret in the process list; a file is named in their place.
+#: Options of Modem without an option of the command line: the process list would show the secret. ``--pin-file`` names
+#: a file instead.
 _GIVEN_BY_FILE = frozenset({"pin"})
 
-#: Switches: the option that says yes, and no.
+#: Boolean options: each gets ``--NAME`` and ``--no-NAME``.
 _FLAGS = frozenset({"close_orphans", "hupcl", "log_payload"})
 
 #: For subcommands that only look, or do one thing: sockets that other programs left open stay open, and the sleep mode
@@ -125,10 +126,10 @@ def _read(name: str, text: str) -> Any:
 
 
 def _wait_for(port: str, seconds: float) -> None:
-    """Wait until a device is there and may be used: it may be plugged in, or get its rights, a moment later."""
+    """Wait until the device exists and may be used: at boot it may be found, and permitted, a moment later."""
     if "://" in port:
         return
-    # Looked at again and again: nothing in Python's library tells of a new device, or of its rights, on every system.
+    # Polling, because nothing portable in Python's library reports a new device or a change of permissions.
     end = time.monotonic() + seconds
     is_told = False
     while not os.access(port, os.R_OK | os.W_OK) and time.monotonic() < end:

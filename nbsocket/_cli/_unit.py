@@ -1,4 +1,4 @@
-"""What a host needs to run a program over the modem from its start: a systemd unit, and a udev rule for the device."""
+"""``nbsocket run --print-unit`` and ``--print-udev``: a systemd service, and a udev rule for the device."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nbsocket._modem_options import OPTIONS, SECRET_FILES
 
 __all__ = ["UDEV_RULE", "describe_unit"]
 
-#: Seconds that a unit waits for its port where no other time is given: a USB adapter may come after the services.
+#: Seconds that the service waits for its port without ``--wait-port``: a USB adapter may be found after services start.
 PORT_WAIT = 60.0
 
 UDEV_RULE = """\
@@ -92,7 +92,7 @@ def _as_words(name: str, given: object) -> list[str]:
 
 
 def _quoted(words: list[str]) -> str:
-    """One line of a unit: systemd's quoting, in which % and $ have a meaning of their own."""
+    """Quote a command line for a unit, where % and $ must be doubled (systemd.service(5), systemd.unit(5))."""
     return " ".join(shlex.quote(word.replace("%", "%%").replace("$", "$$")) for word in words)
 
 

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 #: Where the host's own files are; tests name another folder.
 ROOT = Path("/")
 
-#: Seconds for a modem that answers slowly, or at a rate that is seldom met, to be found.
+#: Seconds to find the modem: trying all baud rates takes long with one that answers slowly.
 FINDING_TIME = 120.0
 
-#: The checks of what the modem tells, and the one that each needs.
+#: Checks of what the modem tells about itself, each with the check that must not have failed before it.
 _OF_MODULE: dict[str, tuple[Callable[[ModuleDetails, str], Finding], str | None]] = {
     "module": (_module.check_firmware, None),
     "SIM card": (_module.check_sim, None),
@@ -43,9 +43,9 @@ _OF_MODULE: dict[str, tuple[Callable[[ModuleDetails, str], Finding], str | None]
     "sleep": (_module.check_sleep, None),
 }
 
-#: The checks that send something over the network.
+#: Checks that send something over the network.
 _OVER_NETWORK = ("name server", "connection", "TLS")
-#: All that need an answer of the modem.
+#: All checks that need a modem which answers.
 _WITH_ANSWERS = (*_OF_MODULE, "clock", *_OVER_NETWORK)
 
 
@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(options: argparse.Namespace) -> int:
-    """Print the findings as they are made; the exit code is 1 where something does not work."""
+    """Print each finding as soon as its check is done; the exit code is 1 if any check failed."""
     if options.host is not None:
         split_host(options.host)
     port = named_port(options)
@@ -108,7 +108,7 @@ def _look_at_module(port: str, options: argparse.Namespace) -> Iterator[Finding]
             return
         rate = f"{details.baudrate} baud" if details.baudrate else "a line behind the port"
         yield fine("line", f"the module answers at {rate}")
-        named = shlex.quote(port)  # it stands in commands
+        named = shlex.quote(port)  # the remedies are commands to be pasted into a shell
         yield from _look_at_details(details, named)
         yield _module.check_clock(_clock_of(modem), datetime.now(timezone.utc), named)
         if details.registered and details.address:
