@@ -239,23 +239,25 @@ def _work(effort: Effort) -> Iterator[Row]:
         for size in (1024,) if effort.is_quick else (1024, 64):
             stream, total = make_stream(size, WORK_STREAM_SIZE, is_hex)
             single, pieces = split(stream, 1), split(stream, 1024)
-            works = []
-            for parts in (single, pieces):
-                with count_work() as work:
-                    assert consume(parts) == total
-                works.append(work.total / len(stream))
             yield judged(
                 GROUP,
                 f"work a byte, {data_format}, URCs of {size} bytes: byte by byte",
-                works[0],
+                _work_a_byte(consume, single, total),
                 "bytes",
-                reference=works[1],
+                reference=_work_a_byte(consume, pieces, total),
                 reference_name="in pieces of 1 KiB",
                 at_most=WORK_TARGET if size == 1024 else None,
                 note=_calls_note(consume, single, pieces, len(stream)),
             )
         yield _growth(is_hex, data_format)
     yield from _noise()
+
+
+def _work_a_byte(consume: Consumer, parts: Sequence[bytes], total: int) -> float:
+    """Count the work of consuming a stream in these parts, which must give ``total`` bytes of payload."""
+    with count_work() as work:
+        assert consume(parts) == total
+    return work.total / sum(map(len, parts))
 
 
 def _calls_note(consume: Consumer, single: Sequence[bytes], pieces: Sequence[bytes], size: int) -> str:
@@ -268,9 +270,7 @@ def _growth(is_hex: bool, data_format: str) -> Row:
     works = []
     for total in (16 * WORK_STREAM_SIZE, WORK_STREAM_SIZE):
         stream, payload_size = make_stream(1024, total, is_hex)
-        with count_work() as work:
-            assert _codec(is_hex)([stream]) == payload_size
-        works.append(work.total / len(stream))
+        works.append(_work_a_byte(_codec(is_hex), [stream], payload_size))
     return judged(
         GROUP,
         f"work a byte, {data_format}: 1 MiB in one piece",

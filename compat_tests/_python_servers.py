@@ -27,18 +27,20 @@ def make_context(certificate: str) -> ssl.SSLContext:
     return context
 
 
+async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Write what is read, up to its end; an echo where both are of one connection."""
+    try:
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    except OSError:
+        pass
+    finally:
+        writer.close()
+
+
 async def echo(port: int, tls_port: int, certificate: str, folder: Path) -> None:
     """Echo over TCP, TLS and UDP."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while data := await reader.read(65536):
-                writer.write(data)
-                await writer.drain()
-        except OSError:
-            pass
-        finally:
-            writer.close()
 
     class Datagrams(asyncio.DatagramProtocol):
         def connection_made(self, transport: Any) -> None:
@@ -48,8 +50,8 @@ async def echo(port: int, tls_port: int, certificate: str, folder: Path) -> None
             self.transport.sendto(data, address)
 
     await asyncio.get_running_loop().create_datagram_endpoint(Datagrams, local_addr=(HOST, port))
-    await asyncio.start_server(serve, HOST, port)
-    await asyncio.start_server(serve, HOST, tls_port, ssl=make_context(certificate))
+    await asyncio.start_server(copy, HOST, port)
+    await asyncio.start_server(copy, HOST, tls_port, ssl=make_context(certificate))
     await asyncio.Event().wait()
 
 
@@ -284,16 +286,6 @@ def aws(port: int, tls_port: int, certificate: str, folder: Path) -> None:
 
 async def relay_to(behind: int, port: int, context: ssl.SSLContext | None = None) -> None:
     """Carry TCP connections to ``port``, over TLS if there is a context, on to the port ``behind``."""
-
-    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while data := await reader.read(65536):
-                writer.write(data)
-                await writer.drain()
-        except OSError:
-            pass
-        finally:
-            writer.close()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         behind_reader, behind_writer = await asyncio.open_connection(HOST, behind)

@@ -61,7 +61,7 @@ SUBCOMMANDS = {
 
 SUMMARY = "Python's socket over an NB-IoT modem (Quectel BC260Y-CN)."
 
-#: Their options describe a simulated module.
+#: Subcommands that open no port: their options describe a simulated modem.
 WITHOUT_MODEM = frozenset({"sim", "demo"})
 
 
@@ -138,7 +138,7 @@ def _run_subcommand(options: argparse.Namespace) -> int | Callable[[], int]:
 def _report(error: BaseException, *, is_json: bool) -> ExitCode:
     code = exit_code_of(error)
     if code is ExitCode.INTERRUPTED:
-        return code  # who pressed Ctrl-C knows
+        return code  # no message: the user has pressed Ctrl-C and knows
     if is_json:
         import json
 

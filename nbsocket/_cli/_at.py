@@ -50,7 +50,7 @@ def main(options: argparse.Namespace) -> int:
     """Send the command, or those that are typed until Ctrl-D."""
     if options.payload is not None and options.command is None:
         raise CommandError("at: --payload goes with a command", ExitCode.USAGE)
-    # What comes for sockets opened by hand is told by the log, and is what one wants to see.
+    # Data for sockets that the user has opened by command is only logged, and is what the user wants to see.
     with closing(configure_modem(options, close_orphans=False, log_payload=True)) as modem:
         if options.command is not None:
             payload = None if options.payload is None else _unescape(options.payload)
@@ -111,12 +111,12 @@ def _converse(modem: Modem, options: argparse.Namespace) -> int:
             _say(_HELP)
         elif text and not text.startswith("#"):
             sent = _send_typed(modem, complete(text), options.json, is_typed)
-            # Of a script, the first failure counts; who types has seen each.
+            # The exit code of a script is that of its first failure; an interactive user has seen each failure.
             code = sent if is_typed else code or sent
 
 
 def _send_typed(modem: Modem, text: str, is_json: bool, is_typed: bool) -> int:
-    """Send a command; what goes wrong is told and does not end the conversation."""
+    """Send a command that was typed; an error is printed and does not end the session."""
     try:
         payload = _unescape(input("payload> " if is_typed else "")) if _WANTS_PAYLOAD_RE.fullmatch(text) else None
         return _send_one(modem, text, payload, is_json)
@@ -134,7 +134,7 @@ def _send_typed(modem: Modem, text: str, is_json: bool, is_typed: bool) -> int:
 
 
 def _remember() -> None:
-    """Keep the history of what is typed, where Python has readline."""
+    """Load the history of typed commands, and save it at exit, where Python has readline."""
     try:
         import readline
     except ImportError:
@@ -152,7 +152,7 @@ def _remember() -> None:
 
 
 def _forget_secret(text: str) -> None:
-    """Take what was typed last out of the history, where it holds a PIN or a password: it is kept in a file."""
+    """Remove the command typed last from the history, which goes to a file, if it holds a PIN or a password."""
     command = complete(text)
     readline = sys.modules.get("readline")
     if readline is not None and mask_secrets(command) != command and (size := readline.get_current_history_length()):
@@ -160,7 +160,7 @@ def _forget_secret(text: str) -> None:
 
 
 def _show_other_lines() -> None:
-    """Print what the modem says unasked: URCs, and what comes for sockets that were opened by hand."""
+    """Print URCs, and data for sockets that were opened by command, which the driver only logs."""
     from nbsocket._driver import SAID
 
     class Printer(logging.Handler):

@@ -8,7 +8,7 @@ import sys
 from contextlib import closing
 
 from nbsocket._cli._exit import CommandError, ExitCode
-from nbsocket._cli._options import configure_modem
+from nbsocket._cli._options import LOOK_ONLY, configure_modem
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> int:
     """Print the rate, after changing it if asked; a rate at which the modem is not heard is taken back."""
-    with closing(configure_modem(options, close_orphans=False, restore_sleep=True)) as modem:
+    with closing(configure_modem(options, **LOOK_ONLY)) as modem:
         settings = modem.settings()
         if options.rate is not None and options.rate != settings.baudrate:
             from nbsocket._driver import check_baudrate

@@ -1,4 +1,4 @@
-"""``nbsocket run --bill``: what a program moved, by host, printed to stderr at its end."""
+"""``nbsocket run --bill``: prints to stderr, at the program's end, how many bytes it sent and received, by host."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WIDTH = 60
 
 
 def print_at_end(modem: Modem) -> None:
-    """Print the bill when the program is over and the rest is flushed, however it ends."""
+    """Print the bill at exit, after unsent data was flushed, however the program ends."""
     _exit.at_end(partial(_print, modem), _exit.LOG)
 
 
@@ -30,7 +30,7 @@ def _print(modem: Modem) -> None:
 
 
 def describe(modem: Modem) -> str:
-    """Return the table: payload of each host's connections, and what the serial line and the modem did for it."""
+    """Return the table: payload bytes by host, then bytes on the serial line, commands and segments."""
     stats = modem.stats()
     lines = ["", *_row("host", "opened", "bytes up", "bytes down")]
     for total in modem.engine.accounts.totals():
@@ -47,7 +47,7 @@ def describe(modem: Modem) -> str:
 
 
 def _row(name: str, opened: str, up: str, down: str) -> list[str]:
-    """One row, in two lines where the name is long: nothing of it is cut off."""
+    """Return a row as one line, or as two where the name is too long for one."""
     figures = f"{opened:>8}{up:>13}{down:>13}"
     room = WIDTH - len(figures)
     return [f"{name:<{room}}{figures}"] if len(name) < room else [name, f"{'':<{room}}{figures}"]

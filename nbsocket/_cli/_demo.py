@@ -1,4 +1,4 @@
-"""``nbsocket demo``: other people's programs, unmodified, over a simulated module to real servers on loopback."""
+"""``nbsocket demo``: unmodified paho-mqtt and requests programs over a simulated modem to real servers on loopback."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from nbsocket.sim import Options, Simulator, SocketStats
 
 PROGRAMS = Path(__file__).parent / "demo_programs"
 BROKER, WEB = "broker.example", "api.example"
-#: What the extra "demo" brings.
+#: Import names of what ``pip install 'nbsocket[demo]'`` installs.
 REQUIRED = ("paho", "requests", "trustme")
 PROGRAM_TIMEOUT = 90.0
 LINE_RATE = 115200
@@ -148,7 +148,7 @@ class _Traffic:
 
 
 class _Meter:
-    """Tells what has crossed the wire since it was last asked."""
+    """Measures the traffic on the simulated modem's serial line from one reading to the next."""
 
     def __init__(self, simulator: Simulator) -> None:
         self._simulator = simulator

@@ -75,7 +75,7 @@ class RequestHandler(BaseHTTPRequestHandler):
 
 
 class QuietServer(ThreadingHTTPServer):
-    """A server that says nothing of connections that end in an error: refused certificates are part of the tests."""
+    """An HTTP server that logs nothing when a connection fails: tests let clients refuse its certificate."""
 
     daemon_threads = True
 

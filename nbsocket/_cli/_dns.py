@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import asdict
 
 from nbsocket._cli._exit import CommandError, ExitCode
-from nbsocket._cli._options import configure_modem
+from nbsocket._cli._options import LOOK_ONLY, configure_modem
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +23,7 @@ def main(options: argparse.Namespace) -> int:
     if not (1 <= len(options.servers) <= 2 if options.action == "set" else not options.servers):
         wanted = "set wants one address or two" if options.action == "set" else "show takes no addresses"
         raise CommandError(f"dns: {wanted}", ExitCode.USAGE)
-    with closing(configure_modem(options, close_orphans=False, restore_sleep=True)) as modem:
+    with closing(configure_modem(options, **LOOK_ONLY)) as modem:
         if options.action == "set":
             modem.set_dns_servers(*options.servers)
         servers = modem.dns_servers()

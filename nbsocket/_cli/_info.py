@@ -1,4 +1,4 @@
-"""``nbsocket info``: who the modem is, whether it has a network and how well, and how it is set.
+"""``nbsocket info``: identity, network, signal and settings of the modem.
 
 It changes nothing but what every command needs: echo, error numbers, data format, and the radio on.
 """
@@ -14,15 +14,14 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from nbsocket._cli._exit import ExitCode
-from nbsocket._cli._options import configure_modem
+from nbsocket._cli._options import LOOK_ONLY, configure_modem
 
 if TYPE_CHECKING:
     from nbsocket import Modem, ModuleDetails
 
-#: Options that would change how the modem is set: neither the environment nor a file has a say in them here.
+#: Overrides of options that would change settings of the modem, whatever the environment or a file says.
 LEAVE_ALONE: dict[str, Any] = {
-    "close_orphans": False,
-    "restore_sleep": True,
+    **LOOK_ONLY,
     "apn": None,
     "apn_user": None,
     "apn_password": None,
@@ -55,7 +54,8 @@ SHORTEST_WATCH = 0.1
 #: Columns of the names of groups and rows, and the narrowest that a value is wrapped to.
 GROUP_WIDTH, NAME_WIDTH, LEAST_WIDTH = 9, 13, 24
 
-#: Groups that say nothing without a network, and without a SIM card that is ready.
+#: Groups whose missing values are not reported as unknown to the firmware: without a network, or without a SIM card
+#: that is ready, no firmware knows them.
 _OF_NETWORK, _OF_SIM = ("network", "signal"), ("SIM",)
 
 Row = tuple[str, "str | None"]
@@ -90,7 +90,7 @@ def main(options: argparse.Namespace) -> int:
 
 
 def _watch(modem: Modem, options: argparse.Namespace) -> NoReturn:
-    """Look again and again; ends by Ctrl-C alone, or when the modem or the reader is gone."""
+    """Ask and print repeatedly; ends by Ctrl-C, or when the modem or the reader of stdout is gone."""
     shown = 0
     while True:
         began = time.monotonic()
@@ -107,7 +107,7 @@ def _watch(modem: Modem, options: argparse.Namespace) -> NoReturn:
 
 
 def _back(lines: int) -> str:
-    """Go back to the first of so many lines and wipe them; to the top of the screen where they did not fit."""
+    """Return the escape sequence that erases the last ``lines`` lines, or the whole screen if they did not fit."""
     if not lines:
         return ""
     return "\x1b[H\x1b[2J" if lines >= shutil.get_terminal_size().lines else f"\x1b[{lines}A\x1b[J"
@@ -123,7 +123,7 @@ def _as_json(port: str, details: ModuleDetails, moment: datetime | None = None) 
     values = {"port": port, **asdict(details)}
     if moment is not None:
         values = {"time": moment.isoformat(timespec="seconds"), **values}
-    # Keys of the time before there were details.
+    # Keys that --json had before ModuleDetails existed; scripts rely on them.
     values["saves_power"] = None if details.psm is None else details.psm.is_on
     for name in ("manufacturer", "model", "revision", "imei"):
         values[name] = values[name] or ""
@@ -131,7 +131,7 @@ def _as_json(port: str, details: ModuleDetails, moment: datetime | None = None) 
 
 
 def _line(details: ModuleDetails, moment: datetime) -> str:
-    """One line of ``name=value``: what changes from one look to the next."""
+    """Return one line of ``name=value`` with the values that change over time."""
     radio = {None: None, True: "connected", False: "idle"}[details.radio_connected]
     values = {
         "rssi": details.rssi,
@@ -153,7 +153,7 @@ def _line(details: ModuleDetails, moment: datetime) -> str:
 
 
 def _groups(port: str, details: ModuleDetails) -> dict[str, list[Row]]:
-    """Every row by its group; None where the firmware does not tell."""
+    """Return the rows of each group; a value of None means that the firmware does not tell it."""
     state, _, cause = details.registration.partition(", cause ")
     names = " ".join(filter(None, (details.manufacturer, details.model))) or None
     return {
@@ -279,7 +279,7 @@ def _format(details: ModuleDetails) -> str | None:
 
 
 def duration(seconds: float) -> str:
-    """Write seconds as people say them: ``"20.48 s"``, ``"90 s"``, ``"2 min"``, ``"6 h"``, ``"13 d 8 h"``."""
+    """Format seconds in a unit of their size: ``"20.48 s"``, ``"90 s"``, ``"2 min"``, ``"6 h"``, ``"13 d 8 h"``."""
     for unit, size in (("h", 3600), ("min", 60)):
         if seconds >= size and seconds % size == 0:
             count = int(seconds // size)
@@ -290,7 +290,7 @@ def duration(seconds: float) -> str:
 
 
 def _page(port: str, details: ModuleDetails) -> list[str]:
-    """The groups as lines; what is not told is named in the last one."""
+    """Return the groups as lines; the last line names what the firmware does not tell."""
     is_terminal = sys.stdout.isatty()
     width = max(LEAST_WIDTH, shutil.get_terminal_size().columns - GROUP_WIDTH - NAME_WIDTH - 3) if is_terminal else 0
     has_colour = is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

@@ -1,4 +1,4 @@
-"""What the command line lets the library say: steps (``-v``), the wire (``-vv``), everything in a file (``--log``)."""
+"""Sets up logging for the command line: steps (``-v``), the serial line (``-vv``), everything to a file (``--log``)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nbsocket._privacy import mask_identities
 
 __all__ = ["set_up_logging", "show_warnings"]
 
-#: How a line of the wire begins that the driver tells of in a sentence, too.
+#: How the driver's messages about unexpected lines begin; the wire log has the same lines.
 _SAID = "the module said "
 
 
@@ -41,14 +41,14 @@ class _Formatter(logging.Formatter):
 
 
 def _is_no_duplicate(record: logging.LogRecord) -> bool:
-    """Whether the wire itself, which is shown too, does not say the same."""
+    """Logging filter: drop messages that only repeat a line of the wire log, which the same handler shows."""
     return not (record.name == "nbsocket" and str(record.getMessage()).startswith(_SAID))
 
 
 def set_up_logging(verbosity: int, path: str | None = None, *, shows_identities: bool = False) -> None:
     """Send the library's log to stderr: with ``-v`` its steps, with ``-vv`` the wire; and everything to a file.
 
-    Without any of them, nothing: a failure is told by its one line alone.
+    Without any of them nothing is logged: a subcommand that fails prints its error, and that is enough.
 
     Raises:
         CommandError: the file cannot be written.
@@ -63,7 +63,7 @@ def set_up_logging(verbosity: int, path: str | None = None, *, shows_identities:
         terminal.addFilter(_is_no_duplicate)
     logger.addHandler(terminal)
     if path is not None:
-        # Others on this machine need not read it.
+        # Mode 0600: the log tells hosts and names that other users of this machine need not know.
         try:
             fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         except OSError as error:
@@ -78,7 +78,7 @@ def set_up_logging(verbosity: int, path: str | None = None, *, shows_identities:
 
 
 def show_warnings() -> None:
-    """From here on a program runs, whose user wants to know what becomes of its connections."""
+    """Log warnings from now on even without ``-v``: a program starts, and connections that it loses must be told."""
     logger = logging.getLogger("nbsocket")
     logger.setLevel(min(logger.level, logging.WARNING))
     for handler in logger.handlers:

@@ -8,7 +8,7 @@ from contextlib import closing
 from datetime import datetime, timezone
 
 from nbsocket._cli._exit import ExitCode
-from nbsocket._cli._options import configure_modem
+from nbsocket._cli._options import LOOK_ONLY, configure_modem
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> int:
     """Print the server's time in UTC, and how far this machine's clock is from it."""
-    with closing(configure_modem(options, close_orphans=False, restore_sleep=True)) as modem:
+    with closing(configure_modem(options, **LOOK_ONLY)) as modem:
         moment = modem.ntp(options.server, options.server_port, set_clock=options.is_set)
         offset = (moment - datetime.now(timezone.utc)).total_seconds()
         clock = modem.clock() if options.is_set else None

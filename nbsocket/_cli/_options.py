@@ -18,11 +18,16 @@ if TYPE_CHECKING:
 #: Seconds between two tries of a port that is not there yet.
 PORT_INTERVAL = 0.5
 
-#: Options that would show a secret in the process list; a file is named in their place.
+#: Options of Modem without an option of the command line: the process list would show the secret. ``--pin-file`` names
+#: a file instead.
 _GIVEN_BY_FILE = frozenset({"pin"})
 
-#: Switches: the option that says yes, and no.
+#: Boolean options: each gets ``--NAME`` and ``--no-NAME``.
 _FLAGS = frozenset({"close_orphans", "hupcl", "log_payload"})
+
+#: For subcommands that only look, or do one thing: sockets that other programs left open stay open, and the sleep mode
+#: is put back at the end, for whoever uses the modem next.
+LOOK_ONLY: dict[str, Any] = {"close_orphans": False, "restore_sleep": True}
 
 
 class Parser(argparse.ArgumentParser):
@@ -75,6 +80,18 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def named_port(options: argparse.Namespace) -> str:
+    """Return the port that the options or the environment name.
+
+    Raises:
+        CommandError: none is named.
+    """
+    port: str | None = options.port or os.environ.get("NBSOCKET_PORT")
+    if not port:
+        raise CommandError("no port named: use --port or set NBSOCKET_PORT", ExitCode.USAGE)
+    return port
+
+
 def configure_modem(options: argparse.Namespace, **others: Any) -> Modem:
     """Make the modem named by the options, or by the environment, the process's default one.
 
@@ -85,9 +102,7 @@ def configure_modem(options: argparse.Namespace, **others: Any) -> Modem:
         OSError: a file cannot be read; the port was not there in time.
         ValueError: an option, a variable of the environment or a line of a file has a value that is not allowed.
     """
-    port = options.port or os.environ.get("NBSOCKET_PORT")
-    if not port:
-        raise CommandError("no port named: use --port or set NBSOCKET_PORT", ExitCode.USAGE)
+    port = named_port(options)
     chosen: dict[str, Any] = dict(others)
     for name in OPTIONS:
         given = getattr(options, name, None)
@@ -111,10 +126,10 @@ def _read(name: str, text: str) -> Any:
 
 
 def _wait_for(port: str, seconds: float) -> None:
-    """Wait until a device is there and may be used: it may be plugged in, or get its rights, a moment later."""
+    """Wait until the device exists and may be used: at boot it may be found, and permitted, a moment later."""
     if "://" in port:
         return
-    # Looked at again and again: nothing in Python's library tells of a new device, or of its rights, on every system.
+    # Polling, because nothing portable in Python's library reports a new device or a change of permissions.
     end = time.monotonic() + seconds
     is_told = False
     while not os.access(port, os.R_OK | os.W_OK) and time.monotonic() < end:

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from nbsocket._cli._exit import ExitCode
-from nbsocket._cli._options import configure_modem
+from nbsocket._cli._options import LOOK_ONLY, configure_modem
 
 if TYPE_CHECKING:
     from nbsocket._driver import PingReply, PingResult
@@ -34,7 +34,7 @@ def main(options: argparse.Namespace) -> int:
     check_ping(options.host, options.timeout, options.count, options.size)
     printer = _Printer(options)
     try:
-        with closing(configure_modem(options, close_orphans=False, restore_sleep=True)) as modem:
+        with closing(configure_modem(options, **LOOK_ONLY)) as modem:
             modem.open()  # before anything is said: there may be no module
             if not options.json:
                 print(

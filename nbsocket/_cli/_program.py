@@ -151,7 +151,7 @@ def _hide_own_frames(error: BaseException | None) -> None:
 
 
 def _hide_in_threads() -> None:
-    """The same for what ends a thread of the program."""
+    """Hide this package's frames in the traceback of an exception that ends a thread of the program, too."""
     program_hook = threading.excepthook
 
     def hook(arguments: threading.ExceptHookArgs) -> None:
@@ -167,7 +167,7 @@ class _OwnFramesHidden:
     """Lets exceptions through, and cuts this package's frames from what ``sys.excepthook`` is given for them."""
 
     def __enter__(self) -> None:
-        """Nothing to do until there is an exception, but in other threads."""
+        """Hide them in threads; for the main thread ``__exit__`` does so when there is an exception."""
         if not _shows_own_frames():
             _hide_in_threads()
 

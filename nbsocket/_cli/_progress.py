@@ -1,8 +1,8 @@
-"""What is waited for, on stderr: one live line on a terminal, a plain line every ten seconds elsewhere.
+"""Shows on stderr what a subcommand is waiting for: one live line on a terminal, elsewhere a line every ten seconds.
 
-It shows nothing while nothing is waited for, and leaves nothing behind on a terminal: it is taken away before a
-subcommand's output where both are on one. What is waited for is the engine's word: the rate that is being tried, or
-the registration.
+The text comes from the engine (:meth:`Engine.describe_wait`), for example the baud rate that is being tried or the
+state of the registration. Nothing is shown while the engine waits for nothing. The live line leaves no trace: it is
+erased at the end, and before the subcommand writes to stdout on the same terminal.
 """
 
 from __future__ import annotations
@@ -35,10 +35,17 @@ NETWORK = "waiting for the network"
 
 
 class Progress:
-    """Tells what the process's default modem is waiting for, until it is stopped. A context manager."""
+    """Shows what the process's default modem is waiting for, on a thread of its own, until it is stopped.
+
+    A context manager.
+    """
 
     def __init__(self, *, is_plain: bool = False) -> None:
-        """Use stderr. ``is_plain``: other lines appear there, too, so that none may be a live one."""
+        """Use stderr.
+
+        Args:
+            is_plain: show no live line even on a terminal, because log messages (``-v``) appear there, too.
+        """
         self._stream = sys.stderr
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="nbsocket progress", daemon=True)
@@ -46,7 +53,7 @@ class Progress:
         is_terminal = self._stream is not None and self._stream.isatty() and os.environ.get("TERM") != "dumb"
         self._is_live = is_terminal and not is_plain
         self._output: TextIO | None = None
-        #: The cursor stands behind output that has no line end yet.
+        #: The subcommand has written an unfinished line: a live line would be appended to it.
         self._is_in_output = False
         self._lock = threading.Lock()
         self._width = 0
@@ -65,7 +72,7 @@ class Progress:
         self.stop()
 
     def stop(self) -> None:
-        """Take the live line away, and say no more."""
+        """Erase the live line and show nothing any more."""
         self._stopped.set()
         if self._thread.is_alive():
             self._thread.join(STOP_TIMEOUT)
@@ -75,7 +82,7 @@ class Progress:
             sys.stdout, self._output = self._output, None
 
     def make_room(self, text: str) -> None:
-        """Take the live line away: this text is going to be written to the same terminal."""
+        """Erase the live line, because ``text`` is about to be written to the same terminal."""
         with self._lock:
             self._show("")
             self._is_in_output = not text.endswith("\n")
@@ -90,7 +97,7 @@ class Progress:
             seconds = time.monotonic() - self._began
             with self._lock:
                 if self._stopped.is_set():
-                    return  # while the signal was asked for: the line is taken away, and stays so
+                    return  # stopped while the signal was asked for: stop() has erased the line
                 if self._is_live:
                     is_shown = waited is not None and not self._is_in_output
                     self._show(f"{seconds:.0f} s  {waited} ..." if is_shown else "")
@@ -99,7 +106,7 @@ class Progress:
                     print(f"nbsocket: {seconds:.0f} s: {waited}", file=self._stream, flush=True)
 
     def _show(self, text: str) -> None:
-        """Put the text in place of what the line had."""
+        """Replace the live line by ``text``; an empty one erases it."""
         if not (text or self._width):
             return
         text = text[: shutil.get_terminal_size().columns - 1]
@@ -109,7 +116,7 @@ class Progress:
 
 
 class _Output:
-    """stdout on the terminal that the live line is on."""
+    """Stands for ``sys.stdout`` where it is on the terminal of the live line, which is erased before each write."""
 
     def __init__(self, stream: TextIO, make_room: Callable[[str], None]) -> None:
         self._stream = stream
@@ -119,21 +126,21 @@ class _Output:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        """Write it where the live line was."""
+        """Like ``TextIO.write``, after the live line was erased."""
         if text:
             self._make_room(text)
         return self._stream.write(text)
 
 
 class _Signal:
-    """The strength of the signal, asked for now and then while the network is waited for."""
+    """Asks for the signal strength (AT+CSQ) from time to time while the modem waits for the network."""
 
     def __init__(self) -> None:
         self._ask_at: float | None = None
         self._words = ""
 
     def beside(self, waited: str | None) -> str | None:
-        """Return the words with the signal behind them, where they are about the network."""
+        """Return ``waited``, with the signal strength appended if it is about the network. May block for the answer."""
         now = time.monotonic()
         if waited is None or not waited.startswith(NETWORK):
             self._ask_at, self._words = None, ""

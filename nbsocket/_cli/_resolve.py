@@ -7,7 +7,7 @@ import json
 from contextlib import closing
 
 from nbsocket._cli._exit import ExitCode
-from nbsocket._cli._options import configure_modem
+from nbsocket._cli._options import LOOK_ONLY, configure_modem
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> int:
     """Print one address a line; the modem gives one."""
-    with closing(configure_modem(options, close_orphans=False, restore_sleep=True)) as modem:
+    with closing(configure_modem(options, **LOOK_ONLY)) as modem:
         modem.open()  # that it does not answer is no matter of the name's
         addresses = modem.resolve(options.host)
     if options.json:

@@ -19,7 +19,7 @@ from nbsocket._runtime import _exit, _threads
 if TYPE_CHECKING:
     from nbsocket import Modem
 
-#: Seconds between two looks at what a program waits for.
+#: Seconds between two warnings of what a program waits for.
 TELL_INTERVAL = 10.0
 
 
@@ -66,13 +66,14 @@ def main(options: argparse.Namespace) -> int | Callable[[], int]:
         print(describe_unit(options, program), end="")
         return ExitCode.SUCCESS
     modem = configure_modem(options)
-    # Sockets would open it at their first use; then a wrong port would be the program's problem, in its middle.
+    # Otherwise the first socket would open it, and a wrong port would be an exception inside the program.
     modem.open()
     if options.verbosity:
         _tell_module(modem)
     import nbsocket
     from nbsocket._modem import pin
 
+    # configure() of the program must return this modem, not replace it.
     pin(modem)
     if options.bill:
         from nbsocket._cli._bill import print_at_end
@@ -81,7 +82,7 @@ def main(options: argparse.Namespace) -> int | Callable[[], int]:
 
     bypass = os.environ.get("NBSOCKET_BYPASS") if options.bypass is None else options.bypass
     nbsocket.patch(modem, bypass=bypass)
-    # aiocoap's default on Linux, udp6, wants ancillary data of the kernel's that no modem gives.
+    # aiocoap's default on Linux, udp6, needs ancillary data (recvmsg) that only the kernel's own sockets give.
     os.environ.setdefault("AIOCOAP_CLIENT_TRANSPORT", "simple6:tcpclient:tlsclient")
     if options.strict:
         from nbsocket._patching._child_programs import Strictness, refuse_programs
@@ -98,7 +99,7 @@ def main(options: argparse.Namespace) -> int | Callable[[], int]:
 
 
 def _tell_module(modem: Modem) -> None:
-    """Log who the modem is, and how it stands with the network."""
+    """Log model and firmware of the modem, and its state in the network."""
     logger = logging.getLogger("nbsocket")
     try:
         details = modem.details()
@@ -117,11 +118,15 @@ def _tell_module(modem: Modem) -> None:
 
 
 def _tell_of_waits(modem: Modem) -> None:
-    """Log now and then what the program waits for: a program has no live line, its output has the terminal."""
+    """Warn every TELL_INTERVAL seconds while the program waits for the network.
+
+    There is no live line as for the other subcommands, because the terminal belongs to the program's output.
+    """
     # Imported here: it brings in engine and driver, for which --help and a wrong option need not wait.
     from nbsocket._engine._log import Log
 
     logger = Log("nbsocket")
+    # Nobody releases it, so that acquire() is a sleep, and one that a program cannot replace as it can time.sleep().
     never = allocate_lock()
     never.acquire()
 

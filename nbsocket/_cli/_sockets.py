@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import asdict
 
 from nbsocket._cli._exit import ExitCode
-from nbsocket._cli._options import configure_modem
+from nbsocket._cli._options import LOOK_ONLY, configure_modem
 
 #: Source: BC260Y-CN TCP/IP guide 1.1 §2.3.4, <socket_state>.
 STATES = {0: "initial", 1: "connecting", 2: "connected", 3: "closing", 4: "closed by the peer"}
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> int:
     """Print one socket a line; none is closed by looking."""
-    with closing(configure_modem(options, close_orphans=False, restore_sleep=True)) as modem:
+    with closing(configure_modem(options, **LOOK_ONLY)) as modem:
         rows = modem.sockets(context_id=options.context, socket_id=options.id)
     if options.json:
         print(json.dumps([asdict(row) for row in rows]))

@@ -1,4 +1,4 @@
-"""What a host needs to run a program over the modem from its start: a systemd unit, and a udev rule for the device."""
+"""``nbsocket run --print-unit`` and ``--print-udev``: a systemd service, and a udev rule for the device."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import shlex
 import sys
 
 from nbsocket._cli._exit import CommandError, ExitCode
+from nbsocket._cli._options import named_port
 from nbsocket._cli._program import ProgramFile, ProgramModule
 from nbsocket._modem_options import OPTIONS, SECRET_FILES
 
 __all__ = ["UDEV_RULE", "describe_unit"]
 
-#: Seconds that a unit waits for its port where no other time is given: a USB adapter may come after the services.
+#: Seconds that the service waits for its port without ``--wait-port``: a USB adapter may be found after services start.
 PORT_WAIT = 60.0
 
 UDEV_RULE = """\
@@ -54,9 +55,7 @@ def describe_unit(options: argparse.Namespace, program: ProgramFile | ProgramMod
     Raises:
         CommandError: no port is named, or there is no such script.
     """
-    port = options.port or os.environ.get("NBSOCKET_PORT")
-    if not port:
-        raise CommandError("no port named: use --port or set NBSOCKET_PORT", ExitCode.USAGE)
+    port = named_port(options)
     words = [sys.executable, "-m", "nbsocket", "--port", port if "://" in port else os.path.abspath(port)]
     wait = PORT_WAIT if options.wait_port is None else options.wait_port
     words += ["--wait-port", f"{wait:g}"]
@@ -93,7 +92,7 @@ def _as_words(name: str, given: object) -> list[str]:
 
 
 def _quoted(words: list[str]) -> str:
-    """One line of a unit: systemd's quoting, in which % and $ have a meaning of their own."""
+    """Quote a command line for a unit, where % and $ must be doubled (systemd.service(5), systemd.unit(5))."""
     return " ".join(shlex.quote(word.replace("%", "%%").replace("$", "$$")) for word in words)
 
 

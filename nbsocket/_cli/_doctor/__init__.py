@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import platform
 import shlex
 import shutil
@@ -17,8 +16,8 @@ from nbsocket._cli._doctor import _libraries, _module
 from nbsocket._cli._doctor._finding import Finding, failure, fine, skipped, text_of
 from nbsocket._cli._doctor._host import check_host
 from nbsocket._cli._doctor._network import check_network, split_host
-from nbsocket._cli._exit import CommandError, ExitCode, exit_code_of, sentence_of
-from nbsocket._cli._options import configure_modem
+from nbsocket._cli._exit import ExitCode, exit_code_of, sentence_of
+from nbsocket._cli._options import LOOK_ONLY, configure_modem, named_port
 from nbsocket._privacy import mask_identities, mask_secrets
 from nbsocket._version import __version__
 
@@ -28,10 +27,10 @@ if TYPE_CHECKING:
 #: Where the host's own files are; tests name another folder.
 ROOT = Path("/")
 
-#: Seconds for a modem that answers slowly, or at a rate that is seldom met, to be found.
+#: Seconds to find the modem: trying all baud rates takes long with one that answers slowly.
 FINDING_TIME = 120.0
 
-#: The checks of what the modem tells, and the one that each needs.
+#: Checks of what the modem tells about itself, each with the check that must not have failed before it.
 _OF_MODULE: dict[str, tuple[Callable[[ModuleDetails, str], Finding], str | None]] = {
     "module": (_module.check_firmware, None),
     "SIM card": (_module.check_sim, None),
@@ -44,9 +43,9 @@ _OF_MODULE: dict[str, tuple[Callable[[ModuleDetails, str], Finding], str | None]
     "sleep": (_module.check_sleep, None),
 }
 
-#: The checks that send something over the network.
+#: Checks that send something over the network.
 _OVER_NETWORK = ("name server", "connection", "TLS")
-#: All that need an answer of the modem.
+#: All checks that need a modem which answers.
 _WITH_ANSWERS = (*_OF_MODULE, "clock", *_OVER_NETWORK)
 
 
@@ -57,12 +56,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(options: argparse.Namespace) -> int:
-    """Print the findings as they are made; the exit code is 1 where something does not work."""
+    """Print each finding as soon as its check is done; the exit code is 1 if any check failed."""
     if options.host is not None:
         split_host(options.host)
-    port = options.port or os.environ.get("NBSOCKET_PORT")
-    if not port:
-        raise CommandError("no port named: use --port or set NBSOCKET_PORT", ExitCode.USAGE)
+    port = named_port(options)
     columns = shutil.get_terminal_size((120, 24)).columns
     findings: list[Finding] = []
     for finding in _look(port, options):
@@ -96,7 +93,7 @@ def _look(port: str, options: argparse.Namespace) -> Iterator[Finding]:
 
 def _look_at_module(port: str, options: argparse.Namespace) -> Iterator[Finding]:
     try:
-        modem = configure_modem(options, close_orphans=False, restore_sleep=True)
+        modem = configure_modem(options, **LOOK_ONLY)
         modem.open(FINDING_TIME)
     except (OSError, ValueError) as error:
         yield _line_failure(shlex.quote(port), error)
@@ -111,7 +108,7 @@ def _look_at_module(port: str, options: argparse.Namespace) -> Iterator[Finding]
             return
         rate = f"{details.baudrate} baud" if details.baudrate else "a line behind the port"
         yield fine("line", f"the module answers at {rate}")
-        named = shlex.quote(port)  # it stands in commands
+        named = shlex.quote(port)  # the remedies are commands to be pasted into a shell
         yield from _look_at_details(details, named)
         yield _module.check_clock(_clock_of(modem), datetime.now(timezone.utc), named)
         if details.registered and details.address:

@@ -1,4 +1,4 @@
-"""What a check has found, and how it is shown."""
+"""The result of one check of ``nbsocket doctor``, and how it is shown."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ class Finding:
     ok: bool | None
     #: What was seen.
     detail: str
-    #: The command, or the deed, that mends it; None where nothing is to be mended.
+    #: The command, or what to do by hand, that mends it; None where nothing needs mending.
     remedy: str | None = None
 
     @property
     def is_warning(self) -> bool:
-        """It works, and something should be done all the same."""
+        """Whether it works, but has a remedy all the same."""
         return self.ok is True and self.remedy is not None
 
 
 def fine(check: str, detail: str) -> Finding:
-    """All is well."""
+    """Make a finding: all is well."""
     return Finding(check, True, detail)
 
 
 def warning(check: str, detail: str, remedy: str) -> Finding:
-    """It works, but may surprise."""
+    """Make a finding: it works, but may surprise."""
     return Finding(check, True, detail, remedy)
 
 
 def failure(check: str, detail: str, remedy: str) -> Finding:
-    """It does not work."""
+    """Make a finding: it does not work."""
     return Finding(check, False, detail, remedy)
 
 
 def skipped(check: str, why: str) -> Finding:
-    """It was not looked at."""
+    """Make a finding: it was not checked."""
     return Finding(check, None, why)
 
 

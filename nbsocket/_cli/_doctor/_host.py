@@ -1,6 +1,6 @@
-"""What can be seen without the modem: the device, rights, and who else is at it.
+"""Checks on this host, before the port is opened: the device, its permissions, and other programs that use it.
 
-Every function takes the folder in which it looks for ``/dev``, ``/proc`` and ``/boot``.
+Every function takes the folder in which it looks for ``/dev``, ``/proc`` and ``/boot``: tests make up their own.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _UARTS = frozenset({"serial0", "ttyAMA0", "ttyS0"})
 
 
 def check_host(port: str, root: Path = Path("/")) -> Iterator[Finding]:
-    """Look at the port from outside; ends after the first failure that hides the rest."""
+    """Check the port without opening it; stops after a device that is not there, as the rest would fail, too."""
     if "://" in port:
         yield skipped("device", f"{port} is no device of this host")
         return

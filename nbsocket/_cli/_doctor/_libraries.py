@@ -8,7 +8,7 @@ from nbsocket._cli._doctor._finding import Finding, fine, warning
 
 __all__ = ["check_libraries"]
 
-#: Name of the distribution: its default, and the setting that mends it. See docs/timeouts.md and docs/libraries.md.
+#: Distribution: its default time-out, and code that sets a longer one. See docs/timeouts.md and docs/libraries.md.
 SHORT = {
     "httpx": ("5 s for everything", "httpx.Client(timeout=60)"),
     "paho-mqtt": ("5 s to connect", "client.connect_timeout = 60; client.connect(host, keepalive=300)"),
@@ -22,7 +22,7 @@ SHORT = {
 
 
 def check_libraries(version_of: Callable[[str], str | None]) -> Finding:
-    """Name those that are installed."""
+    """Warn of each library of SHORT that is installed."""
     there = [name for name in SHORT if version_of(name) is not None]
     if not there:
         return fine("time-outs", "no library whose time-outs are known to be short is installed")

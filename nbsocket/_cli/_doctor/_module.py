@@ -1,4 +1,8 @@
-"""What the modem says of itself, as findings: functions of what was told, which tests can make up."""
+"""Checks of what the modem tells about itself.
+
+Each is a function of :class:`nbsocket.ModuleDetails` (and the port's name, for the remedy) alone, so that tests need no
+modem.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +26,11 @@ __all__ = [
     "check_sleep",
 ]
 
-#: dBm under which NB-IoT needs many repetitions, or does not work.
+#: dBm below which NB-IoT needs many repetitions, or does not work at all.
 WEAK_RSRP, WEAK_RSSI = -120, -107
 #: Seconds that a modem's clock may differ from the host's.
 CLOCK_DIFFERENCE = 300.0
-#: A host whose clock says less was never set: certificates are not valid yet there.
+#: An earlier year means that the host's clock was never set; certificates are not valid yet then.
 OLDEST_YEAR = 2025
 #: Seconds of eDRX after which a peer's answer is late for most libraries.
 LONG_CYCLE = 20.0
@@ -45,7 +49,7 @@ _SIM_REMEDIES = {
 
 
 def check_firmware(details: ModuleDetails, port: str) -> Finding:
-    """Whether nbsocket was written for it."""
+    """Whether it is a model that nbsocket was written for."""
     seen = f"{details.model or 'a module that does not tell its name'}, firmware {details.revision or 'not told'}"
     if "BC260Y" in (details.model or ""):
         return fine("module", seen)
@@ -55,7 +59,7 @@ def check_firmware(details: ModuleDetails, port: str) -> Finding:
 
 
 def check_sim(details: ModuleDetails, port: str) -> Finding:
-    """Whether the card is usable."""
+    """Whether the SIM card is usable."""
     if details.sim is None:
         return skipped("SIM card", "this firmware does not tell")
     if details.sim in ("ready", "pin2", "puk2"):
@@ -67,7 +71,7 @@ def check_sim(details: ModuleDetails, port: str) -> Finding:
 
 
 def check_signal(details: ModuleDetails, port: str) -> Finding:
-    """Whether there is a cell, and how strong."""
+    """Whether the modem receives a cell, and how strongly."""
     seen = f"RSRP {details.rsrp} dBm" if details.rsrp is not None else f"RSSI {details.rssi} dBm"
     is_unheard = details.rsrp is None and details.rssi is None
     if is_unheard and (details.registered or details.reject_cause is not None or "denied" in details.registration):
@@ -83,7 +87,7 @@ def check_signal(details: ModuleDetails, port: str) -> Finding:
 
 
 def check_registration(details: ModuleDetails, port: str) -> Finding:
-    """Whether the network has taken the modem."""
+    """Whether the modem is registered with the network."""
     if details.registered:
         return fine("registration", f"{details.registration}{f', {details.operator}' if details.operator else ''}")
     if details.reject_cause is not None or "denied" in details.registration:
@@ -113,7 +117,7 @@ def check_address(details: ModuleDetails, port: str) -> Finding:
 
 
 def check_clock(module_time: datetime | None, host_time: datetime, port: str) -> Finding:
-    """Whether certificates can be checked, and whether the modem's clock is of use."""
+    """Whether this host's clock can be trusted for certificates, and whether the modem's clock agrees with it."""
     if host_time.year < OLDEST_YEAR:
         remedy = f"nbsocket --port {port} ntp pool.ntp.org   # then: sudo date -u -s 'what it says'"
         return failure("clock", f"this host's clock says {host_time:%Y-%m-%d}: no certificate is valid then", remedy)
@@ -135,7 +139,7 @@ def check_format(details: ModuleDetails, port: str) -> Finding:
 
 
 def check_settings(details: ModuleDetails, port: str) -> Finding:
-    """How an earlier program, or a restart, has left the modem."""
+    """Whether an earlier program, or a restart, had left settings in the modem that nbsocket had to correct."""
     if not details.corrected:
         return fine("settings", "echo, error numbers, format and radio are as needed")
     return fine("settings", f"found otherwise, and put right: {', '.join(details.corrected)}")
