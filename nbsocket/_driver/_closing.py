@@ -9,7 +9,7 @@ then is delivered.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from errno import ECONNRESET
 from typing import TYPE_CHECKING
 
@@ -140,8 +140,8 @@ class Verifying(Phase):
         else:
             self.to.release(link, tells_end=True)
 
-    def deadlines(self) -> Iterable[float | None]:
-        return (self._due, self._look_at)
+    def add_deadlines(self, moments: list[float | None]) -> None:
+        moments += (self._due, self._look_at)
 
     def handle_timeout(self, now: float, is_attached: bool, why_not: Callable[[], str]) -> None:
         if now >= self._due:
@@ -254,8 +254,8 @@ class Closing(Phase):
         self.to.log(WARNING, f"the module never confirmed that socket {self.link.socket_id} is closed")
         self.to.gone(self.link, now)
 
-    def deadlines(self) -> Iterable[float | None]:
-        return (self._close_due, self.end_due, None if self.is_asked else self._look_at)
+    def add_deadlines(self, moments: list[float | None]) -> None:
+        moments += (self._close_due, self.end_due, None if self.is_asked else self._look_at)
 
     def handle_timeout(self, now: float, is_attached: bool, why_not: Callable[[], str]) -> None:
         if self._close_due is not None and now >= self._close_due and self.is_asked:

@@ -28,6 +28,8 @@ class CommandPace:
         self._came_soon = False
         self._ignored = 0
         self._span = FIRST_SPAN
+        #: When the next command may be given; None: whenever there is one.
+        self.ready_at: float | None = None
 
     def sent(self, now: float) -> None:
         """A command goes out."""
@@ -38,6 +40,7 @@ class CommandPace:
         if self._came_soon:
             self._ignored, self._span = 0, FIRST_SPAN
         self._answered_at = now
+        self._find_moment()
 
     def unanswered(self, now: float) -> None:
         """No answer came to the command in its time."""
@@ -48,8 +51,7 @@ class CommandPace:
             self._slow_until = now + self._span
             self._span = min(2 * self._span, LONGEST_SPAN)
             self._ignored = MOST_IGNORED - 1  # then a single one is enough
+            self._find_moment()
 
-    @property
-    def ready_at(self) -> float | None:
-        """When the next command may be given; None: whenever there is one."""
-        return self._answered_at + PAUSE if self._answered_at < self._slow_until else None
+    def _find_moment(self) -> None:
+        self.ready_at = self._answered_at + PAUSE if self._answered_at < self._slow_until else None

@@ -21,23 +21,23 @@ class ConnectionTable:
         self._ids = ids
         self._by_key: dict[int, Connection] = {}
         #: Oldest first; also sockets of the modem that belong to nobody and are being closed, which have no key.
-        self._order: deque[Connection] = deque()
+        self.order: deque[Connection] = deque()
 
     def __iter__(self) -> Iterator[Connection]:
-        return iter(self._order)
+        return iter(self.order)
 
     def __len__(self) -> int:
-        return len(self._order)
+        return len(self.order)
 
     def add(self, link: Connection) -> None:
         """Put a connection behind all others."""
-        self._order.append(link)
+        self.order.append(link)
         if link.key:
             self._by_key[link.key] = link
 
     def remove(self, link: Connection) -> bool:
         """Its socket is free; return whether the application has not been told its last event yet."""
-        self._order.remove(link)
+        self.order.remove(link)
         return self.forget_key(link)
 
     def forget_key(self, link: Connection) -> bool:
@@ -50,18 +50,18 @@ class ConnectionTable:
 
     def by_id(self, socket_id: int) -> Connection | None:
         """The connection that has this socket of the modem."""
-        for link in self._order:
+        for link in self.order:
             if link.socket_id == socket_id:
                 return link
         return None
 
     def open_links(self) -> list[Connection]:
         """Those that are open."""
-        return [link for link in self._order if type(link.phase) is Open]
+        return [link for link in self.order if type(link.phase) is Open]
 
     def closing(self) -> Connection | None:
         """The one for which CLOSE OK is due."""
-        return next((link for link in self._order if isinstance(link.phase, Closing) and link.phase.is_asked), None)
+        return next((link for link in self.order if isinstance(link.phase, Closing) and link.phase.is_asked), None)
 
     # -- sockets
 
@@ -73,19 +73,19 @@ class ConnectionTable:
     @property
     def has_socket(self) -> bool:
         """There is a socket for one more connection, as soon as those that end are free."""
-        return self.has_socket_besides(self._order)
+        return self.has_socket_besides(self.order)
 
     @property
     def is_full(self) -> bool:
         """Every socket is held by an open connection, or by the user's own."""
-        held = (link for link in self._order if isinstance(link.phase, (Open, Verifying)))
+        held = (link for link in self.order if isinstance(link.phase, (Open, Verifying)))
         in_use = sum(not (link.is_released or link.is_finished) for link in held)
         return in_use + len(self._ids.claimed) >= len(SOCKET_IDS)
 
     @property
     def own_socket_ids(self) -> frozenset[int]:
         """The modem's numbers in use."""
-        return frozenset(link.socket_id for link in self._order if link.socket_id is not None)
+        return frozenset(link.socket_id for link in self.order if link.socket_id is not None)
 
     @property
     def open_socket_ids(self) -> frozenset[int]:
@@ -97,22 +97,22 @@ class ConnectionTable:
     @property
     def is_anybody_queued(self) -> bool:
         """Whether an application waits for its connection to be opened. Thread: any, for information."""
-        return any(type(link.phase) is Queued for link in tuple(self._order))
+        return any(type(link.phase) is Queued for link in tuple(self.order))
 
     @property
     def is_at_rest(self) -> bool:
         """Nothing is open or on its way."""
-        return not self._order
+        return not self.order
 
     @property
     def is_quiet(self) -> bool:
         """The modem may sleep: only idle UDP connections at the most."""
-        return all(type(link.phase) is Open and not link.is_tcp and not link.is_busy for link in self._order)
+        return all(type(link.phase) is Open and not link.is_tcp and not link.is_busy for link in self.order)
 
     @property
     def has_work(self) -> bool:
         """Something will want the modem awake."""
-        return any(type(link.phase) is not Open or link.is_busy for link in self._order)
+        return any(type(link.phase) is not Open or link.is_busy for link in self.order)
 
     @property
     def is_closing(self) -> bool:

@@ -12,7 +12,7 @@ its phase (``_phase.py``); this is the way in: from the application by key, from
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from errno import EADDRINUSE, EMFILE
 from itertools import count
 
@@ -83,7 +83,7 @@ class Connections:
         return now + self._settings.wait_for_socket
 
     def _check_local_port(self, service: str, local_port: int, now: float) -> None:
-        if any(link.service == service and link.local_port == local_port for link in self.table):
+        if any(link.service == service and link.local_port == local_port for link in self.table.order):
             raise make_error(EADDRINUSE, f"local port {local_port} is in use by another connection")
         wait = self.ids.port_wait(service, local_port, now)
         if wait > 0:
@@ -146,11 +146,11 @@ class Connections:
 
     def next_urgent(self, now: float) -> Dispatch | None:
         """What must not wait: segments that go out again, closes, unconfirmed segments, ends, acknowledgement."""
-        if (resend := self.segments.resend()) is not None:
+        if self.segments.cleared is not None and (resend := self.segments.resend()) is not None:
             return resend
         if self.shared.wants_orphan_scan:
             return Dispatch(QISTATERead(), self._scan_for_orphans)
-        for link in self.table:
+        for link in self.table.order:
             if link.socket_id is None:
                 continue
             phase = link.phase
@@ -165,20 +165,26 @@ class Connections:
         """The next QIOPEN; call only when the network is there."""
         if self.shared.opening is not None:
             return None
-        queued = (link.phase for link in self.table if isinstance(link.phase, Queued))
-        phase = next((phase for phase in queued if now >= phase.try_at), None)
-        if phase is None or self.ids.rested(now) is None or self.may_be_refused(now):
-            return None
-        return phase.open(now)
+        for link in self.table.order:
+            phase = link.phase
+            if type(phase) is Queued and now >= phase.try_at:
+                may_open = self.ids.rested(now) is not None and not self.may_be_refused(now)
+                return phase.open(now) if may_open else None
+        return None
 
     def next_segment(self, now: float) -> Dispatch | None:
         """The next segment."""
-        return self.segments.next_segment(self.table, now)
+        return self.segments.next_segment(self.table.order, now)
 
     def may_be_refused(self, now: float) -> bool:
         """The modem is at an opening that was given up, or the user's own, and may refuse what needs the network."""
-        is_users = self.ids.is_claim_opening(now)
-        return is_users or any(isinstance(link.phase, Closing) and link.phase.is_half_open for link in self.table)
+        if self.ids.claims_opening and self.ids.is_claim_opening(now):
+            return True
+        for link in self.table.order:
+            phase = link.phase
+            if type(phase) is Closing and phase.is_half_open:
+                return True
+        return False
 
     # -- what the modem says
 
@@ -197,7 +203,7 @@ class Connections:
 
     def received(self, socket_id: int, data: bytes, now: float) -> None:
         """Payload came."""
-        for other in self.table:
+        for other in self.table.order:
             if other.has_closed:
                 other.phase.put_off_end(now, min(now + end_delay(self.shared), other.closed_at + LONGEST_DETOUR))
         link = self.table.by_id(socket_id)
@@ -257,7 +263,7 @@ class Connections:
         is_new = waited > CHECK_TIME or self.shared.attached_at == float("-inf")
         if is_new:
             self.shared.attached_at = now
-        for link in self.table:
+        for link in self.table.order:
             if isinstance(link.phase, Queued):
                 link.phase.network_came(now, waited)
         return is_new
@@ -267,50 +273,52 @@ class Connections:
         self.ids.handle_timeout(now)
         if self.shared.opening is not None:
             self.shared.opening.handle_timeout(now, is_attached, why_not)
-        for link in tuple(self.table):
+        for link in tuple(self.table.order):
             link.phase.handle_timeout(now, is_attached, why_not)
 
-    def deadlines(self) -> Iterator[float | None]:
-        """When anything is due."""
+    def add_deadlines(self, moments: list[float | None]) -> None:
+        """Add when anything is due."""
         is_closing = is_queued = False
-        for link in self.table:
-            yield from link.phase.deadlines()
-            is_queued |= type(link.phase) is Queued
-            is_closing |= type(link.phase) is Closing
-        yield from self.ids.deadlines(is_closing, is_queued)
+        for link in self.table.order:
+            phase = link.phase
+            phase.add_deadlines(moments)
+            is_queued |= type(phase) is Queued
+            is_closing |= type(phase) is Closing
+        if self.ids.may_be_due:
+            moments.extend(self.ids.deadlines(is_closing, is_queued))
 
     def refuse_queued(self, error: OSError, now: float) -> None:
         """Fail every connection that has not begun."""
-        for link in tuple(self.table):
+        for link in tuple(self.table.order):
             if isinstance(link.phase, Queued):
                 self.shared.refuse(link, error, now)
 
     def damaged(self, socket_id: int | None, is_contained: bool, reason: str) -> None:
         """Bytes from the modem were lost: every stream that may have a gap now is cut off."""
-        for link in tuple(self.table):
+        for link in tuple(self.table.order):
             if link.socket_id == socket_id or not is_contained:
                 link.phase.damaged(is_contained, reason)
 
     def network_gone(self) -> None:
         """Registration or context are lost: a "closed" about now is no end that a peer has made."""
-        for link in tuple(self.table):
+        for link in tuple(self.table.order):
             link.phase.network_gone()
 
     def reset_streams(self, error: OSError) -> None:
         """Nothing can come of the TCP connections any more, though the modem may have them still."""
-        for link in tuple(self.table):
+        for link in tuple(self.table.order):
             if link.is_tcp:
                 link.phase.reset(error)
 
     def lost_tcp(self, error: OSError, now: float) -> None:
         """Deep sleep took the TCP connections; UDP lives on."""
-        for link in tuple(self.table):
+        for link in tuple(self.table.order):
             if link.is_tcp:
                 link.phase.lost(error, now)
 
     def lost_all(self, error: OSError, now: float) -> None:
         """The modem restarted or is gone: it has no sockets any more. What has not begun stays queued."""
-        for link in tuple(self.table):
+        for link in tuple(self.table.order):
             link.phase.lost(error, now)
         self.ids.disclaim_all()
         self.segments.clear()

@@ -64,6 +64,7 @@ class Core:
         self.line = Line(lambda: self.chat.is_mid_report)
         self.trouble = WireTrouble(self.events.append)
         self.connections = Connections(self.events.append, self.counters, self.segment_size, settings, self.line)
+        self.table = self.connections.table
 
     def log(self, level: int, message: str) -> None:
         """Have a line logged."""
@@ -77,4 +78,4 @@ class Core:
     @property
     def is_at_rest(self) -> bool:
         """No connection, no request, no script."""
-        return self.connections.table.is_at_rest and not self.tasks and self.lifecycle.script is None
+        return self.connections.table.is_at_rest and not self.tasks.queue and self.lifecycle.script is None

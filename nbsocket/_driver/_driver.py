@@ -7,9 +7,6 @@ what applications want of it; ``_core`` is what these share.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 from nbsocket._driver._attachment import Attachment
 from nbsocket._driver._connection import Source
 from nbsocket._driver._connection_table import ConnectionTable
@@ -20,7 +17,6 @@ from nbsocket._driver._lookout import Lookout
 from nbsocket._driver._request_context import DriverContext
 from nbsocket._driver._requests import Request
 from nbsocket._driver._scheduler import Scheduler
-from nbsocket._driver._script import Script
 from nbsocket._driver._settings import Settings
 from nbsocket._driver._tasks import Tasks
 
@@ -35,7 +31,7 @@ class Driver:
         core = self._core = Core(settings)
         core.lifecycle = Lifecycle(core)
         core.attachment = Attachment(core)
-        core.lookout = Lookout(core.connections.table, core.lifecycle.restarted)
+        core.lookout = Lookout(core.table, core.lifecycle.restarted)
         core.tasks = Tasks(core.events.append, DriverContext(core), settings.attach_timeout)
         self._scheduler = Scheduler(core)
         #: When handle_timeout was called last: what was due then is dealt with, or waits for the modem to be free.
@@ -45,7 +41,7 @@ class Driver:
         #: Running totals, by name.
         self.counters = core.counters
         #: What can be asked about connections.
-        self.table: ConnectionTable = core.connections.table
+        self.table: ConnectionTable = core.table
 
     # -- what can be asked
 
@@ -207,9 +203,26 @@ class Driver:
 
     def next_deadline(self) -> float | None:
         """When :meth:`handle_timeout` is due, which may be past; None: not before something else happens."""
-        served_at = self._served_at
-        moments = [moment for moment in self._deadlines() if moment is not None and moment > served_at]
-        return min(moments, default=None)
+        core, served_at = self._core, self._served_at
+        moments: list[float | None] = [core.chat.next_deadline(), core.pace.ready_at]
+        for script in (core.lifecycle.script, core.attachment.script):
+            if script is not None:
+                moments.append(script.deadline)
+        if core.attachment.script is not None:
+            moments.append(core.attachment.warning_due)
+        if core.tasks.queue:
+            moments += (script.deadline for script in core.tasks.scripts())
+            moments.extend(core.tasks.deadlines())
+        if core.table.order:
+            moments.append(core.lookout.deadline())
+        core.connections.add_deadlines(moments)
+        if core.trouble.has_left_out:
+            moments.extend(core.trouble.deadlines())
+        first: float | None = None
+        for moment in moments:
+            if moment is not None and moment > served_at and (first is None or moment < first):
+                first = moment
+        return first
 
     def handle_timeout(self, now: float) -> None:
         """Do what time demands; harmless when nothing is due."""
@@ -218,28 +231,14 @@ class Driver:
         chat_deadline = core.chat.next_deadline()
         if chat_deadline is not None and now >= chat_deadline:
             core.chat.handle_timeout(now)
-        for script in self._scripts():
-            script.handle_timeout(now)
-        core.tasks.handle_timeout(now, core.is_ready, core.attachment.why_not)
+        for script in (core.lifecycle.script, core.attachment.script, *core.tasks.scripts()):
+            if script is not None:
+                script.handle_timeout(now)
+        is_ready = core.is_ready
+        core.tasks.handle_timeout(now, is_ready, core.attachment.why_not)
         core.connections.handle_timeout(now, core.is_ready, core.attachment.why_not)
-        core.attachment.warn(now)
-        core.trouble.sum_up(now)
+        if core.attachment.script is not None:
+            core.attachment.warn(now)
+        if core.trouble.has_left_out:
+            core.trouble.sum_up(now)
         self._scheduler.pump(now)
-
-    def _deadlines(self) -> Iterator[float | None]:
-        core = self._core
-        yield core.chat.next_deadline()
-        for script in self._scripts():
-            yield script.deadline
-        if core.tasks:
-            yield from core.tasks.deadlines()
-        yield from core.connections.deadlines()
-        yield core.lookout.deadline()
-        yield core.pace.ready_at
-        yield core.attachment.warning_due
-        yield from core.trouble.deadlines()
-
-    def _scripts(self) -> list[Script[Any]]:
-        core = self._core
-        own = [script for script in (core.lifecycle.script, core.attachment.script) if script is not None]
-        return own + core.tasks.scripts() if core.tasks else own

@@ -33,56 +33,57 @@ class LateOutcomes:
     def __init__(self) -> None:
         #: How many outcomes came that no request had waited for.
         self.arrivals = 0
-        self._owed: list[_Owed] = []
+        #: The outcomes that are due, oldest first.
+        self.owed: list[_Owed] = []
         self._now = 0.0
 
     def __bool__(self) -> bool:
-        return bool(self._owed)
+        return bool(self.owed)
 
     def owe(self, subject: str, seconds: float) -> None:
         """Note that an outcome about ``subject`` may come within ``seconds``."""
-        self._owed.append(_Owed({subject}, seconds))
+        self.owed.append(_Owed({subject}, seconds))
 
     def asked(self, subject: str) -> None:
         """Note that ``subject`` was asked while others are owed: which of the outcomes comes last, nobody can tell."""
-        for owed in self._owed:
+        for owed in self.owed:
             owed.subjects.add(subject)
             owed.expiry = None
 
     def count(self, besides: str) -> int:
         """How many outcomes may be about something besides ``besides``."""
-        return sum(owed.subjects != {besides} for owed in self._owed)
+        return sum(owed.subjects != {besides} for owed in self.owed)
 
     def came(self) -> None:
         """An outcome came that no request had waited for: one less is owed, and which one, nobody can tell."""
         self.arrivals += 1
-        subjects = set().union(*(owed.subjects for owed in self._owed))
-        del self._owed[:1]
-        for owed in self._owed:
+        subjects = set().union(*(owed.subjects for owed in self.owed))
+        del self.owed[:1]
+        for owed in self.owed:
             owed.subjects |= subjects
 
     def goes_on(self) -> None:
         """Part of such an outcome came: the rest is due within as long again."""
-        for owed in self._owed:
+        for owed in self.owed:
             owed.expiry = None
 
     def clear(self) -> None:
         """Nothing is owed any more: the time is over, or the module has restarted."""
-        self._owed.clear()
+        self.owed.clear()
 
     def tick(self, now: float) -> None:
         """Tell what time it is: forget what is due no more."""
         self._now = now
-        for owed in self._owed:
+        for owed in self.owed:
             if owed.expiry is None:
                 owed.expiry = now + owed.seconds
-        self._owed = [owed for owed in self._owed if owed.expiry is None or owed.expiry > now]
+        self.owed = [owed for owed in self.owed if owed.expiry is None or owed.expiry > now]
 
     def deadlines(self) -> Iterator[float]:
         """When something is due no more."""
-        return (owed.expiry for owed in self._owed if owed.expiry is not None)
+        return (owed.expiry for owed in self.owed if owed.expiry is not None)
 
     @property
     def seconds_left(self) -> float:
         """Seconds until nothing is owed any more, at the most."""
-        return max(((owed.expiry or self._now + owed.seconds) - self._now for owed in self._owed), default=0.0)
+        return max(((owed.expiry or self._now + owed.seconds) - self._now for owed in self.owed), default=0.0)

@@ -60,6 +60,8 @@ class Lifecycle:
     def __init__(self, core: Core) -> None:
         self._core = core
         self.mode = Mode.DOWN
+        #: The modem is configured.
+        self.is_running = False
         #: The script that has the line for itself, and what is done with its end.
         self.script: Script[Any] | None = None
         self._done: Callable[[Script[Any], float], None] | None = None
@@ -86,14 +88,12 @@ class Lifecycle:
         self.rate_changes = 0
 
     @property
-    def is_running(self) -> bool:
-        """The modem is configured."""
-        return self.mode is Mode.RUNNING
-
-    @property
     def baudrate(self) -> int | None:
         """The rate of the serial line; None where it is not ours to know."""
         return self._baudrate if self._has_baudrate else None
+
+    def _enter(self, mode: Mode) -> None:
+        self.mode, self.is_running = mode, mode is Mode.RUNNING
 
     # -- the port
 
@@ -110,7 +110,7 @@ class Lifecycle:
     def port_lost(self, error: OSError, now: float) -> None:
         """The port is gone or could not be opened: everything that needs it fails with ``error``."""
         core = self._core
-        self.mode = Mode.DOWN
+        self._enter(Mode.DOWN)
         core.attachment.forget()
         core.attachment.address = None
         self.script = self._done = core.pending = None
@@ -175,7 +175,7 @@ class Lifecycle:
     def start(self, now: float) -> None:
         """Begin bring-up."""
         core = self._core
-        self.mode = Mode.STARTING
+        self._enter(Mode.STARTING)
         core.attachment.forget()
         self._suspicion = core.pending = None
         self.may_sleep = self.wants_look = self.line.is_numeric = False
@@ -192,7 +192,7 @@ class Lifecycle:
     def _brought_up(self, script: Script[Any], now: float) -> None:
         core = self._core
         if script.error is None:
-            self.mode = Mode.RUNNING
+            self._enter(Mode.RUNNING)
             self._bring_up_tries = 0
             for socket_id in script.value or ():
                 core.connections.ids.claim(socket_id)
@@ -300,7 +300,8 @@ class Lifecycle:
 
     def _give_up(self, error: OSError, now: float) -> None:
         self._core.log(WARNING, f"the module cannot be used: {error.strerror}")
-        self.mode, self.wants_look = Mode.FAILED, False
+        self._enter(Mode.FAILED)
+        self.wants_look = False
         self._core.attachment.forget()
         self._fail_everything(error, now)
 

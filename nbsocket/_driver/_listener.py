@@ -65,7 +65,7 @@ class Listener:
         assert dispatch is not None
         core.pace.answered(now)
         if event.ok and event.responses:
-            core.connections.segments.heed(core.connections.table)
+            core.connections.segments.heed(core.connections.table.order)
         core.lifecycle.is_rate_proven = True
         dispatch.finish(event, now)
 
@@ -90,7 +90,7 @@ class Listener:
         core.log(WARNING, f"no answer to {_shown(event.command)}")
         core.counters["resyncs"] += 1
         if not core.settings.is_hex:
-            segments.drop_unconfirmed(core.connections.table)
+            segments.drop_unconfirmed(core.connections.table.order)
         lifecycle.resynchronise(now)
 
     # -- of sockets
@@ -143,7 +143,7 @@ class Listener:
 
     def _on_stray(self, event: _at.StrayResult, now: float) -> None:
         connections = self._core.connections
-        connections.segments.late_outcome(event.text, connections.table, now)
+        connections.segments.late_outcome(event.text, connections.table.order, now)
         self._core.trouble.strange(f"nothing waits for {event.text!r}", now)
 
     def _on_damaged(self, event: _at.Damaged, now: float) -> None:

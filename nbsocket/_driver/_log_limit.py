@@ -56,18 +56,24 @@ class WireTrouble:
         self._emit = emit
         self._warnings = LogLimit(MOST_WARNINGS)
         self._strange_lines = LogLimit(MOST_STRANGE_LINES)
+        #: Whether a summary will be due.
+        self.has_left_out = False
 
     def lost_bytes(self, reason: str, now: float) -> None:
         """Bytes from the modem were lost."""
         self.sum_up(now)
         if self._warnings.admits(now):
             self._emit(Log(WARNING, f"bytes were lost on the serial line: {reason}"))
+        else:
+            self.has_left_out = True
 
     def strange(self, message: str, now: float) -> None:
         """A line came that nothing waits for."""
         self.sum_up(now)
         if self._strange_lines.admits(now):
             self._emit(Log(DEBUG, message))
+        else:
+            self.has_left_out = True
 
     def sum_up(self, now: float) -> None:
         """Tell how many lines the limits have kept out of the log."""
@@ -78,6 +84,7 @@ class WireTrouble:
             left_out = limit.take_left_out(now)
             if left_out:
                 self._emit(Log(level, f"{left_out} more {what} within a minute were not logged"))
+        self.has_left_out = any(moment is not None for moment in self.deadlines())
 
     def deadlines(self) -> Iterator[float | None]:
         """When a summary is due."""

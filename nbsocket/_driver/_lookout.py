@@ -55,7 +55,8 @@ class Lookout:
         """Take the connections, and what is to be done when none of them is left after a sign of a restart."""
         self._table = table
         self._restarted = restarted
-        self._sign: str | None = None
+        #: What was seen, in words, while the modem is still to be asked.
+        self.sign: str | None = None
         self._may_be_restart = False
         self._tries = 0
         self._look_at = 0.0
@@ -65,42 +66,40 @@ class Lookout:
 
     def clear(self) -> None:
         """The module begins anew: it has no sockets."""
-        self._sign, self._may_be_restart, self._tries = None, False, 0
+        self.sign, self._may_be_restart, self._tries = None, False, 0
         self._missing = self._ended = frozenset()
 
     def suspect(self, why: str, now: float, may_be_restart: bool = False) -> bool:
         """Take a sign; return whether there is any connection to look for."""
         if not self._table.open_socket_ids:
             return False
-        if self._sign is None:
+        if self.sign is None:
             self._tries, self._look_at = 0, now
             self._missing = self._ended = frozenset()
-        self._sign = self._sign or why
+        self.sign = self.sign or why
         self._may_be_restart |= may_be_restart
         return True
 
-    @property
-    def is_suspicious(self) -> bool:
-        """There was a sign, and the module is to be asked."""
-        return self._sign is not None
-
     def deadline(self) -> float | None:
         """When the next look is due."""
-        if self._sign is not None:
+        if self.sign is not None:
             return self._look_at
-        moments = (link.keepalive_due for link in self._table.open_links())
-        return min((moment for moment in moments if moment is not None), default=None)
+        first: float | None = None
+        for link in self._table.order:
+            if link.keepalive and type(link.phase) is Open and (due := link.keepalive_due) is not None:
+                first = due if first is None else min(first, due)
+        return first
 
     def next_keepalive(self, now: float) -> Dispatch | None:
         """The question by SO_KEEPALIVE, if it is due: it can wait until there is nothing else to do."""
-        due = (link.keepalive_due for link in self._table.open_links())
-        if self._sign is None and any(moment is not None and now >= moment for moment in due):
+        due = self.deadline() if self.sign is None else None
+        if due is not None and now >= due:
             self.suspect("SO_KEEPALIVE", now)
-        return self.next_command(now)
+        return self.next_command(now) if self.sign is not None else None
 
     def next_command(self, now: float) -> Dispatch | None:
         """The question after a sign, if it is due."""
-        if self._sign is None or now < self._look_at:
+        if self.sign is None or now < self._look_at:
             return None
         asked = tuple(self._table.open_links())
         if not asked:
@@ -113,7 +112,7 @@ class Lookout:
         for link in asked:
             link.alive_at = now
         asked = tuple(link for link in asked if isinstance(link.phase, Open))
-        if self._sign is None:
+        if self.sign is None:
             return  # the module has begun anew meanwhile
         if rows is None:
             self._tries += 1
@@ -127,7 +126,7 @@ class Lookout:
         if (missing - self._missing) | (ended - self._ended):
             self._missing, self._ended = missing, ended
             return  # once more, for a row may have been hurt on the line
-        why, may_be_restart = self._sign, self._may_be_restart
+        why, may_be_restart = self.sign, self._may_be_restart
         self.clear()
         if may_be_restart and asked and len(missing) == len(asked):
             self._restarted(why, now)

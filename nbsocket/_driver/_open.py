@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from errno import ECONNRESET, ETIMEDOUT
 
 from nbsocket._at import FinalResult, QISENDQuery
@@ -34,23 +34,23 @@ class Open(Phase):
 
     def next_command(self, now: float) -> Dispatch | None:
         link = self.link
-        if link.is_unconfirmed:
-            return self.to.segments.look(link, now)
+        segment = link.segment
+        if segment is not None:
+            return self.to.segments.look(link, now) if segment.is_unconfirmed else None
         due = link.delivery.query_at
-        if due is not None and now >= due and link.segment is None and link.socket_id is not None:
+        if due is not None and now >= due and link.socket_id is not None:
             return Dispatch(QISENDQuery(link.socket_id), self._acknowledged)
         return None
 
-    def deadlines(self) -> Iterable[float | None]:
+    def add_deadlines(self, moments: list[float | None]) -> None:
         link = self.link
-        yield link.delivery.query_at
-        yield link.linger_deadline
-        if link.segment is not None:
-            yield link.ready_at
-            if link.segment.is_unconfirmed:
-                yield link.segment.look_at
-        elif link.lookahead is not None or link.available:
-            yield link.ready_at
+        segment = link.segment
+        moments.append(link.delivery.query_at)
+        moments.append(link.linger_deadline)
+        if segment is not None or link.lookahead is not None or link.available:
+            moments.append(link.ready_at)
+        if segment is not None and segment.is_unconfirmed:
+            moments.append(segment.look_at)
 
     def handle_timeout(self, now: float, is_attached: bool, why_not: Callable[[], str]) -> None:
         link = self.link

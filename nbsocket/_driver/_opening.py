@@ -10,7 +10,7 @@ when connected. A refusal may be the network's last word (566, 565, 567, 569), o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from errno import ECONNREFUSED, ECONNRESET, EMFILE, ENETDOWN, ETIMEDOUT
 from typing import TYPE_CHECKING
@@ -114,15 +114,15 @@ class Queued(Phase):
         #: When it may be tried.
         self.try_at = try_at
 
-    def deadlines(self) -> Iterable[float | None]:
-        return (self.attach_deadline, self.socket_deadline, self.try_at)
+    def add_deadlines(self, moments: list[float | None]) -> None:
+        moments += (self.attach_deadline, self.socket_deadline, self.try_at)
 
     def handle_timeout(self, now: float, is_attached: bool, why_not: Callable[[], str]) -> None:
         link, to = self.link, self.to
         if now >= self.attach_deadline and not is_attached:
             to.refuse(link, make_error(ENETDOWN, why_not()), now)
         elif self.socket_deadline is not None and now >= self.socket_deadline:
-            if to.table.has_socket_besides(other for other in to.table if other.key < link.key):
+            if to.table.has_socket_besides(other for other in to.table.order if other.key < link.key):
                 self.socket_deadline = None  # there is one, and only the line is not free
                 return
             seconds = to.settings.wait_for_socket
@@ -207,8 +207,8 @@ class Opening(Phase):
         if self.is_accepted and self._look_interval == FIRST_LOOK:
             self._look_at = min(self._look_at, now + HINT_PAUSE)
 
-    def deadlines(self) -> Iterable[float | None]:
-        return (self.due, self._look_at)
+    def add_deadlines(self, moments: list[float | None]) -> None:
+        moments += (self.due, self._look_at)
 
     # -- the outcome
 

@@ -8,7 +8,7 @@ say meanwhile, and has deadlines of its own. It changes to another one through :
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
 from nbsocket._driver._connection import Connection
@@ -42,9 +42,8 @@ class Phase:
         """The command that is due and must not wait behind other connections' segments."""
         return None
 
-    def deadlines(self) -> Iterable[float | None]:
-        """When anything of this phase is due."""
-        return ()
+    def add_deadlines(self, moments: list[float | None]) -> None:
+        """Add when anything of this phase is due."""
 
     def handle_timeout(self, now: float, is_attached: bool, why_not: Callable[[], str]) -> None:
         """Do what time demands; ``why_not``: why the network cannot be used, where ``is_attached`` is False."""

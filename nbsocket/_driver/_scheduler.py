@@ -33,6 +33,7 @@ class Scheduler:
         self._pickers: deque[Callable[[float], Dispatch | None]] = deque(
             [self._next_opening, self._next_of_requests, core.connections.next_segment]
         )
+        self._may_sleep_at_all = core.settings.power == "psm"
         #: Everything is to be finished, and nothing is to be begun.
         self.is_stopping = False
 
@@ -45,15 +46,17 @@ class Scheduler:
                 handler = self._handlers.get(type(event))
                 if handler is not None:
                     handler(event, now)
-            self._reap(now)
-            core.lifecycle.step_port(now)
+            if core.lifecycle.script is not None or core.attachment.script is not None or self._tasks.queue:
+                self._reap(now)
+                core.lifecycle.step_port(now)
             if not chat.is_idle or now < (core.pace.ready_at or now):
                 return
             dispatch = self._choose(now)
             if dispatch is None:
                 if self._reap(now) or core.lifecycle.step_port(now):
                     continue
-                self._stop_if_asked()
+                if self.is_stopping:
+                    self._stop_if_asked()
                 return
             core.pending = dispatch
             core.counters["commands"] += 1
@@ -63,7 +66,7 @@ class Scheduler:
     def _reap(self, now: float) -> bool:
         """Deal with scripts that have come to their end; return whether there were any."""
         core = self._core
-        has_ended = bool(self._tasks) and self._tasks.reap()
+        has_ended = bool(self._tasks.queue) and self._tasks.reap()
         if core.attachment.script is not None:
             has_ended |= core.attachment.reap(now)
         if core.lifecycle.script is not None:
@@ -88,20 +91,26 @@ class Scheduler:
         if connections.shared.has_lost_any:
             connections.shared.has_lost_any = False
             self._lookout.suspect("it has lost a socket", now, may_be_restart=True)
-        dispatch = connections.next_urgent(now) or self._lookout.next_command(now)
+        dispatch = connections.next_urgent(now)
+        if dispatch is None and self._lookout.sign is not None:
+            dispatch = self._lookout.next_command(now)
         if dispatch is not None:
             return dispatch
-        core.attachment.check_if_doubted(now)
-        if self._begin_exclusive(now):
+        if connections.shared.is_network_doubted:
+            core.attachment.check_if_doubted(now)
+        if self._tasks.queue and self._begin_exclusive(now):
             return self._choose(now)
         attach = core.attachment.script
         if attach is not None and attach.command is not None:
             return Dispatch(attach.command, attach.respond)
-        return self._next_in_turn(now) or self._lookout.next_keepalive(now) or self._sleep() or self._leave()
+        dispatch = self._next_in_turn(now) or self._lookout.next_keepalive(now)
+        if dispatch is None and self._may_sleep_at_all:
+            dispatch = self._sleep()
+        return self._leave() if dispatch is None and self.is_stopping else dispatch
 
     def _begin_exclusive(self, now: float) -> bool:
         """Begin a request that must be alone: as a script of the modem's life, which may change the rate too."""
-        script = self._tasks.exclusive_script() if self._tasks else None
+        script = self._tasks.exclusive_script()
         if script is not None:
             self._core.lifecycle.run(script, lambda script, now: None, now)
         return script is not None
@@ -113,13 +122,21 @@ class Scheduler:
                 self._pickers.remove(picker)
                 self._pickers.append(picker)
                 return dispatch
-        # Finding that a stream is flushed may have made a close or a question due.
+        segments = self._core.connections.segments
+        if not segments.has_flushed:
+            return None
+        segments.has_flushed = False
         return self._core.connections.next_urgent(now)
 
     def _next_opening(self, now: float) -> Dispatch | None:
-        return self._core.connections.next_opening(now) if self._core.is_ready else None
+        core = self._core
+        is_ready = core.lifecycle.is_running and core.attachment.network.is_attached
+        return core.connections.next_opening(now) if is_ready else None
 
     def _next_of_requests(self, now: float) -> Dispatch | None:
+        if not self._tasks.queue:
+            self._tasks.tick(now)
+            return None
         may_use_network = self._core.is_ready and not self._core.connections.may_be_refused(now)
         return self._tasks.next_command(now, may_use_network)
 
@@ -127,9 +144,9 @@ class Scheduler:
 
     def _sleep(self) -> Dispatch | None:
         core = self._core
-        if core.settings.power != "psm" or core.lifecycle.may_sleep or self._has_work():
+        if core.lifecycle.may_sleep or self._has_work():
             return None
-        if not (core.connections.table.is_quiet and core.is_ready):
+        if not (core.table.is_quiet and core.is_ready):
             return None
         return Dispatch(QSCLK(1), self._sleep_answered)
 
@@ -147,7 +164,7 @@ class Scheduler:
         return Dispatch(QSCLK(mode), lambda result, now: None)
 
     def _has_work(self) -> bool:
-        return self._core.connections.table.has_work or self._tasks.has_work or self._lookout.is_suspicious
+        return self._core.table.has_work or self._tasks.has_work or self._lookout.sign is not None
 
     def _stop_if_asked(self) -> None:
         if self.is_stopping and (not self._core.lifecycle.is_running or self._is_done):
@@ -158,4 +175,4 @@ class Scheduler:
     def _is_done(self) -> bool:
         """Nothing is left that anybody waits for: late outcomes of requests given up do not count."""
         core = self._core
-        return core.connections.table.is_at_rest and not self._tasks.is_waiting and core.lifecycle.script is None
+        return core.table.is_at_rest and not self._tasks.is_waiting and core.lifecycle.script is None

@@ -86,14 +86,21 @@ class Segments:
         self._late: list[_Late] = []
         #: The command that timed out last, until its send knows.
         self._timeout: CommandTimeout | None = None
+        #: A stream was found to have nothing more to send: a close, or a question, may be due.
+        self.has_flushed = False
         #: Whose count has just been seen not to have grown: its segment is the next command.
-        self._cleared: Connection | None = None
+        self.cleared: Connection | None = None
 
     # -- what is said next
 
     def next_segment(self, links: Iterable[Connection], now: float) -> Dispatch | None:
         """The next segment: of the connection that was served least, so that a few bytes do not wait behind many."""
-        waiting = [link for link in links if _wants_to_send(link, now)]
+        waiting = [
+            link
+            for link in links
+            # Only what has something is worth a call.
+            if (link.available or link.segment is not None or link.lookahead is not None) and _wants_to_send(link, now)
+        ]
         if not waiting:
             return None
         # Start-time fair queueing. Who was idle, or writes little, has no more than one segment saved up.
@@ -105,6 +112,7 @@ class Segments:
             if segment is None:
                 assert isinstance(link.phase, Open)
                 link.phase.flushed(now)
+                self.has_flushed = True
                 continue
             start = max(link.served, least)
             self._service = max(start, self._service)
@@ -114,7 +122,7 @@ class Segments:
 
     def resend(self) -> Dispatch | None:
         """The segment that is known not to be in the modem, if that was found out by the last command."""
-        link, self._cleared = self._cleared, None
+        link, self.cleared = self.cleared, None
         if link is None or not isinstance(link.phase, Open) or link.segment is None:
             return None
         self._to.counters["resent"] += 1
@@ -135,12 +143,12 @@ class Segments:
 
     def forget_look(self) -> None:
         """Something else is said first: what the last look told is old, and the count is looked at again."""
-        self._cleared = None
+        self.cleared = None
 
     def clear(self) -> None:
         """The modem restarted: nothing of the past will come."""
         self._late.clear()
-        self._cleared = None
+        self.cleared = None
 
     def _send(self, link: Connection, segment: Segment) -> Dispatch:
         segment.is_sending = True
@@ -314,14 +322,14 @@ class Segments:
             elif account.sent != link.delivery.sent:
                 self._give_up(link, account, "the module lost count of the data sent")
             else:
-                self._cleared = link
+                self.cleared = link
         elif not link.is_tcp and segment.tries > 1 and not segment.is_sought:
             # Refused twice: the modem may have lost the socket, and keep its entry.
             _seek(segment, now)
         elif now < segment.retry_at:
             _look_again(link, segment, segment.retry_at, now)
         else:
-            self._cleared = link
+            self.cleared = link
 
     def _no_count(self, link: Connection, segment: Segment, result: FinalResult | None, now: float) -> None:
         """The count was garbled, refused or not given: the modem may be busy, or have lost the socket."""
@@ -391,8 +399,6 @@ class Segments:
 def _wants_to_send(link: Connection, now: float) -> bool:
     """Whether a segment may go out now."""
     segment = link.segment
-    if segment is None and link.lookahead is None and not link.available:
-        return False
     if now < link.ready_at or type(link.phase) is not Open or link.delivery.is_miscounted:
         return False
     return segment is None or not segment.is_unconfirmed

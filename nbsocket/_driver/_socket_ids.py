@@ -168,6 +168,11 @@ class SocketIds:
             if due is not None and now >= due:
                 del self.claims_opening[socket_id]
 
+    @property
+    def may_be_due(self) -> bool:
+        """Whether :meth:`deadlines` may give anything."""
+        return bool(self.claims_opening or self._closing_claims or self._rests_until)
+
     def deadlines(self, is_anybody_closing: bool, is_anybody_queued: bool) -> Iterator[float]:
         """When anything is due that somebody waits for."""
         if self.claims_opening:

@@ -71,50 +71,51 @@ class Tasks:
         self._emit = emit
         self._context = context
         self._attach_timeout = attach_timeout
-        self._tasks: list[_Task] = []
+        #: Oldest first; those given up stay while the modem may tell something of them.
+        self.queue: list[_Task] = []
         self._request_ids = count(1)
         self._late: dict[str, LateOutcomes] = {turn: LateOutcomes() for turn in _LAST_LINES.values()}
 
     def __len__(self) -> int:
-        return len(self._tasks)
+        return len(self.queue)
 
     @property
     def has_work(self) -> bool:
         """Somebody waits for an answer."""
-        return any(not task.is_abandoned for task in self._tasks)
+        return any(not task.is_abandoned for task in self.queue)
 
     @property
     def is_waiting(self) -> bool:
         """Somebody waits, or a command is out; late outcomes of requests given up do not count."""
-        return any(task.is_in_flight or not task.is_abandoned for task in self._tasks)
+        return any(task.is_in_flight or not task.is_abandoned for task in self.queue)
 
     def submit(self, request: Request, deadline: float | None, now: float) -> int:
         """Queue a request and return its number."""
         task = _Task(next(self._request_ids), request, deadline, now + self._attach_timeout)
-        self._tasks.append(task)
+        self.queue.append(task)
         return task.request_id
 
     def module_is_up(self) -> None:
         """End what waits for nothing else, without waiting for a turn on the line."""
-        for task in tuple(self._tasks):
+        for task in tuple(self.queue):
             if isinstance(task.request, WaitUp) and task.script is None:
-                self._tasks.remove(task)
+                self.queue.remove(task)
                 if not task.is_abandoned:
                     self._emit(RequestDone(task.request_id, None))
 
     def cancel(self, request_id: int) -> None:
         """Forget a request: no event will follow."""
-        for task in tuple(self._tasks):
+        for task in tuple(self.queue):
             if task.request_id == request_id and not task.is_abandoned:
                 self._abandon(task)
 
     def scripts(self) -> list[Script[Any]]:
         """The scripts that have begun."""
-        return [task.script for task in self._tasks if task.script is not None]
+        return [task.script for task in self.queue if task.script is not None]
 
     def deadlines(self) -> Iterator[float]:
         """When a request has waited long enough; what its script waits for comes on top."""
-        for task in self._tasks:
+        for task in self.queue:
             if task.is_abandoned:
                 continue
             if task.deadline is not None:
@@ -127,7 +128,7 @@ class Tasks:
     def offer(self, event: object, now: float) -> bool:
         """Give an outcome to the script that waits for it; return whether there was one."""
         is_anonymous = type(event) in _LAST_LINES or isinstance(event, (DnsAddress, PingReply))
-        for task in self._tasks:
+        for task in self.queue:
             # What comes before a command has gone out is not the outcome of it.
             is_early = is_anonymous and task.waits_for_turn
             if task.script is not None and not is_early and task.script.offer(event, now):
@@ -142,30 +143,34 @@ class Tasks:
         """The outcomes that a facility, by its turn, still owes to requests that are over."""
         return self._late[turn]
 
-    def _tick(self, now: float) -> None:
+    def tick(self, now: float) -> None:
+        """Tell what time it is: forget what is due no more."""
         for late in self._late.values():
-            late.tick(now)
+            if late.owed:
+                late.tick(now)
 
     def _is_held(self, task: _Task) -> bool:
         """Whether it waits until no outcome of another request can come any more."""
         turn = task.request.turn
-        return task.script is None and task.request.waits_for_late and turn in self._late and bool(self._late[turn])
+        return (
+            task.script is None and task.request.waits_for_late and turn in self._late and bool(self._late[turn].owed)
+        )
 
     # -- turns
 
     def exclusive_script(self) -> Script[Any] | None:
         """The script, not yet started, of a request that must be alone on the line; None when there is none."""
-        for task in self._tasks:
+        for task in self.queue:
             if task.request.is_exclusive and task.script is None:
                 return self._make_script(task)
         return None
 
     def next_command(self, now: float, is_ready: bool) -> Dispatch | None:
         """The next command of a request."""
-        self._tick(now)
-        for task in tuple(self._tasks):
+        self.tick(now)
+        for task in tuple(self.queue):
             if task.is_abandoned and task.script and not task.script.is_done and task.may_be_forgotten():
-                self._tasks.remove(task)  # nobody wants to know what it would ask next
+                self.queue.remove(task)  # nobody wants to know what it would ask next
                 continue
             if task.script is None and self._may_start(task, is_ready):
                 self._make_script(task).start(now)
@@ -186,28 +191,28 @@ class Tasks:
         if task.waits_for_network(is_ready) or self._is_held(task):
             return False
         turn = task.request.turn
-        return turn is None or not any(other.script is not None and other.request.turn == turn for other in self._tasks)
+        return turn is None or not any(other.script is not None and other.request.turn == turn for other in self.queue)
 
     def _answered(self, task: _Task, result: FinalResult | None, now: float) -> None:
         task.is_in_flight = False
-        if task.script is None or task not in self._tasks:
+        if task.script is None or task not in self.queue:
             return
         task.script.respond(result, now)
         if task.is_abandoned and task.may_be_forgotten() and not task.script.is_done:
-            self._tasks.remove(task)
+            self.queue.remove(task)
 
     # -- ends
 
     def reap(self) -> bool:
         """Tell what scripts report and how they ended; return whether any has ended."""
-        for task in self._tasks:
+        for task in self.queue:
             while task.script is not None and task.script.reports:
                 value = task.script.reports.popleft()
                 if not task.is_abandoned:
                     self._emit(RequestProgress(task.request_id, value))
-        done = [task for task in self._tasks if task.script is not None and task.script.is_done]
+        done = [task for task in self.queue if task.script is not None and task.script.is_done]
         for task in done:
-            self._tasks.remove(task)
+            self.queue.remove(task)
             if not task.is_abandoned:
                 self._emit(_outcome(task))
             if isinstance(task.request, Resolve):
@@ -216,20 +221,20 @@ class Tasks:
 
     def _share(self, done: _Task) -> None:
         """Give the outcome of a look-up to all who asked for the same name meanwhile, failure or not."""
-        for task in tuple(self._tasks):
+        for task in tuple(self.queue):
             if task.script is None and task.request == done.request:
-                self._tasks.remove(task)
+                self.queue.remove(task)
                 self._emit(_outcome(done, task.request_id))
 
     @property
     def waits_for_network(self) -> bool:
         """Whether a request waits for the network, whose caller has not given it up."""
-        return any(task.waits_for_network(False) and not task.is_abandoned for task in tuple(self._tasks))
+        return any(task.waits_for_network(False) and not task.is_abandoned for task in tuple(self.queue))
 
     def handle_timeout(self, now: float, is_ready: bool, why_not: Callable[[], str]) -> None:
         """Fail what has waited long enough."""
-        self._tick(now)
-        for task in tuple(self._tasks):
+        self.tick(now)
+        for task in tuple(self.queue):
             is_overdue = task.deadline is not None and now >= task.deadline
             if task.is_abandoned:
                 continue
@@ -242,12 +247,12 @@ class Tasks:
 
     def fail_all(self, error: OSError, only_started: bool) -> None:
         """Fail every request, or (the module restarted: it will tell no more of them) those that have begun."""
-        for task in tuple(self._tasks):
+        for task in tuple(self.queue):
             if task.script is None and only_started:
                 continue
             if task.request.turn in self._late and task.has_outcome_due:
                 self._late[task.request.turn].owe("", OUTCOME_TIMEOUT)
-            self._tasks.remove(task)
+            self.queue.remove(task)
             if not task.is_abandoned:
                 self._emit(RequestFailed(task.request_id, _as_failure_of(task.request, error)))
         if only_started:
@@ -261,7 +266,7 @@ class Tasks:
     def _abandon(self, task: _Task) -> None:
         task.is_abandoned = True
         if task.may_be_forgotten():
-            self._tasks.remove(task)
+            self.queue.remove(task)
 
 
 def _outcome(task: _Task, request_id: int | None = None) -> Event:

@@ -73,7 +73,7 @@ class Insight:
     @property
     def size(self) -> tuple[int, int]:
         """How many connections and requests there are, those of nobody included."""
-        return len(self._core.connections.table), len(self._core.tasks)
+        return len(self._core.table.order), len(self._core.tasks.queue)
 
     # -- sends
 
@@ -94,4 +94,4 @@ class Insight:
     @property
     def awaits_any_outcome(self) -> bool:
         """Whether that of any connection may."""
-        return any(self.awaits_outcome(link.key) for link in self._core.connections.table if link.key)
+        return any(self.awaits_outcome(link.key) for link in self._core.table.order if link.key)

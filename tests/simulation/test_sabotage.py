@@ -64,7 +64,7 @@ def test_segment_sent_again_without_a_look(monkeypatch: pytest.MonkeyPatch) -> N
         segment.look_at = max(segment.look_at, segment.retry_at)  # as often as it would be otherwise
         if now < segment.look_at:
             return None
-        self._cleared = link
+        self.cleared = link
         return self.resend()
 
     monkeypatch.setattr(Segments, "look", send_blindly)
