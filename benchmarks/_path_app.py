@@ -42,6 +42,9 @@ from typing import Any, Protocol
 #: the longest that a step may take.
 QUIET_TIME, PIECE_TIME, LONGEST_STEP = 0.1, 0.02, 20.0
 
+#: Seconds between two looks whether a closed gate has opened.
+POLL_TIME = 0.001
+
 #: Seconds on the modem's clock without a word after which it has nothing more to say.
 SILENCE = 5.0
 
@@ -74,8 +77,9 @@ class Calls:
             places = self._places
 
             def note(frame: FrameType, event: str, argument: Any) -> None:
-                if event == "call":
-                    code = frame.f_code
+                code = frame.f_code
+                # What this file puts in between (the gate) is no part of the path.
+                if event == "call" and code.co_filename != __file__:
                     if code not in places:
                         # With the class from Python 3.11 on.
                         places[code] = (code.co_filename, getattr(code, "co_qualname", code.co_name))
@@ -107,10 +111,10 @@ class Calls:
 class Gate:
     """Lets what waits with epoll see nothing for a while; to be made before nbsocket is imported."""
 
+    is_closed = False
+
     def __init__(self) -> None:
-        opened = self._opened = threading.Event()
-        opened.set()
-        genuine = select.epoll
+        gate, genuine = self, select.epoll
 
         class GatedEpoll:
             """One that looks once more when the gate has opened."""
@@ -120,10 +124,11 @@ class Gate:
 
             def poll(self, timeout: float = -1) -> list[tuple[int, int]]:
                 found = self._epoll.poll(timeout)
-                if opened.is_set():
-                    return found
-                opened.wait()
-                return self._epoll.poll(0)
+                if gate.is_closed:
+                    while gate.is_closed:
+                        time.sleep(POLL_TIME)
+                    found = self._epoll.poll(0)
+                return found
 
             def __getattr__(self, name: str) -> Any:
                 return getattr(self._epoll, name)
@@ -133,11 +138,11 @@ class Gate:
     @contextmanager
     def closed(self) -> Iterator[None]:
         """Keep it closed for the time of the block, which must not wait for the engine."""
-        self._opened.clear()
+        self.is_closed = True
         try:
             yield
         finally:
-            self._opened.set()
+            self.is_closed = False
 
 
 class Line:
