@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from nbsocket._dataclass import dataclass
 
 if TYPE_CHECKING:
+    from ._models import SimulatedModel
     from ._module import Module
 
 
@@ -190,11 +191,11 @@ class Arguments:
             raise self.fail()
         return parameter.text
 
-    def context_id(self, index: int) -> int:
-        """Return a contextID: 0 to 11, of which only 0 works."""
-        if self.number(index, 0, 11) != 0:
+    def context_id(self, index: int, model: SimulatedModel) -> int:
+        """Return a contextID: of the numbers that the model takes only one works."""
+        if self.number(index, *model.context_ids) != model.context_id:
             raise ResultError(555)
-        return 0
+        return model.context_id
 
 
 # ---- tables
@@ -206,6 +207,11 @@ LATER: Sequence[str] = ("later",)
 
 #: The commands of a module: name -> form -> handler.
 Commands = Mapping[str, Mapping[Form, CommandHandler]]
+
+
+def by_model(write: Callable[[SimulatedModel], str]) -> CommandHandler:
+    """Return a handler that says a line that depends on the model alone."""
+    return lambda module, tail, now: [write(module.model)]
 
 
 def constant(*lines: str) -> CommandHandler:

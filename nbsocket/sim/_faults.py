@@ -190,8 +190,8 @@ MAX_FAULTS = 1000
 #: What a command says when it is over, where that is a result code of its own.
 _OUTCOMES = {
     "+QIOPEN": "+QIOPEN: {id},{code}",
-    "+QIDNSGIP": "+QIDNSGIP: {code}",
-    "+QDNSGIP": "+QIDNSGIP: {code}",
+    "+QIDNSGIP": "{dns}{code}",
+    "+QDNSGIP": "{dns}{code}",
     "+QPING": "+QPING: {code}",
     "+QNTP": "+QNTP: {code}",
     "+QNTPT": "+QNTP: {code}",
@@ -292,7 +292,8 @@ class Injection:
             return
         fields = command.tail.split(",")
         socket_id = fields[1].strip() if len(fields) > 1 else "0"
-        text = form.format(id=socket_id, code=fault.code if fault.code is not None else 550)
+        code = fault.code if fault.code is not None else 550
+        text = form.format(id=socket_id, code=code, dns=self._module.model.dns_prefix)
         self._module.timers.add(now + fault.delay, lambda at: self._module.output.urc(text, at))
 
     def _happen(self, fault: Fault, now: float) -> None:

@@ -52,6 +52,8 @@ class Life:
         self.qsclk = 0
         self.reports_sleep = options.sleep_events
         self.stored: dict[str, str] = {}
+        #: AT+QICFG: what the model has besides the data format. It is stored.
+        self.settings = dict(module.model.settings)
         #: How AT+COPS? tells the operator: 0 and 1 by name, 2 by number.
         self.operator_form = 2
         #: AT+QCFG="wakeupRXD": what comes over the serial line ends deep sleep.
@@ -65,6 +67,12 @@ class Life:
         if options.attached and self._can_register:
             self.stat = _STATS[options.registration]
             self.has_address = self.stat in (1, 5)
+
+    @property
+    def data_separator(self) -> bytes:
+        """What stands between the head of a report and its data, as the model and AT+QICFG="viewmode" have it."""
+        one_line = self._module.model.one_line_view
+        return b"," if one_line is None or self.settings["viewmode"] == one_line else b"\r\n"
 
     # ---- boot
 
@@ -84,6 +92,8 @@ class Life:
         module.output.says_results = module.output.says_words = True
         module.connection.reset()
         self.operator_form = 2
+        if module.model.needs_name_server:
+            self.dns_servers = list(options.dns_servers)
         self.qsclk, self.cfun = 0, 0 if options.radio_off else 1
         if self.sim_card == "ready":
             self.sim_card = options.sim_card  # a card that wants a PIN wants it after each start

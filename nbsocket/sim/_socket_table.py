@@ -67,10 +67,12 @@ class Sockets:
         local_port: int,
         now: float,
         is_mute: bool = False,
+        access_mode: int = 1,
     ) -> None:
         """Begin to connect; the id must be free. ``is_mute``: the outcome is not told."""
         entry = ModuleSocket(socket_id, service, host, remote_port, local_port, next(self._handles))
         entry.is_mute = is_mute
+        entry.access_mode = access_mode
         entry.last_active = now
         self.table[socket_id] = entry
         if self._module.life.lacks_apn:
