@@ -7,7 +7,7 @@ Grammar (V.250 §5.2, BC260Y-CN TCP/IP guide 1.1 §2.1.2)::
     parameters = parameter *("," parameter)
     parameter  = number | DQUOTE text DQUOTE | bare text | nothing
 
-A handler gets the module, the text after ``=`` and the time; it returns the information lines, or LATER when it says
+A handler gets the modem, the text after ``=`` and the time; it returns the information lines, or LATER when it says
 OK itself, or raises ResultError. A table of commands is name -> form -> handler.
 """
 
@@ -69,7 +69,7 @@ class Parameter:
     is_quoted: bool
 
 
-_PARAMETER_RE = re.compile(r'\s*(?:"([^"]*)"|([^",]*?))\s*(,|$)')
+_COMMAND_PARAMETER_RE = re.compile(r'\s*(?:"([^"]*)"|([^",]*?))\s*(,|$)')
 
 
 def split_parameters(tail: str) -> list[Parameter | None] | None:
@@ -77,7 +77,7 @@ def split_parameters(tail: str) -> list[Parameter | None] | None:
     parameters: list[Parameter | None] = []
     position = 0
     while True:
-        match = _PARAMETER_RE.match(tail, position)
+        match = _COMMAND_PARAMETER_RE.match(tail, position)
         if match is None:
             return None
         quoted, bare, end = match.groups()
@@ -205,7 +205,7 @@ CommandHandler = Callable[["Module", str, float], Sequence[str]]
 #: Returned by a handler that says OK itself.
 LATER: Sequence[str] = ("later",)
 
-#: The commands of a module: name -> form -> handler.
+#: The commands of a modem: name -> form -> handler.
 Commands = Mapping[str, Mapping[Form, CommandHandler]]
 
 

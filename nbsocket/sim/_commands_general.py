@@ -30,10 +30,15 @@ def run_basic(module: Module, name: str, now: float) -> Sequence[str]:
     lines: list[str] = []
     for part in parts:
         if part[0] == "I":
-            lines += [module.model.manufacturer[0], module.model.title, f"Revision: {revision(module)}"]
+            lines += _block(module, [module.model.manufacturer[0], module.model.title, f"Revision: {revision(module)}"])
         else:
             _set_basic(module, part[0], part.endswith("1"))
     return lines
+
+
+def _block(module: Module, lines: Sequence[str]) -> Sequence[str]:
+    """Return lines that tell what the modem is, framed together where the model does so."""
+    return ["\r\n".join(lines)] if module.model.is_identity_one_block else lines
 
 
 # Without its number a basic command has 0. V.250 §5.3.1.
@@ -227,7 +232,7 @@ def execute_cgmr(module: Module, tail: str, now: float) -> Sequence[str]:
 
 def execute_cgmi(module: Module, tail: str, now: float) -> Sequence[str]:
     """Tell the manufacturer; some models tell themselves as well (BC660K-GL AT Commands Manual 1.0 §2.2)."""
-    return module.model.manufacturer
+    return _block(module, module.model.manufacturer)
 
 
 def execute_cgsn(module: Module, tail: str, now: float) -> Sequence[str]:

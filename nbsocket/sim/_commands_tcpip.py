@@ -159,12 +159,12 @@ def run_qigeterror(module: Module, tail: str, now: float) -> Sequence[str]:
 
 # ---- QISEND §2.3.5
 
-_SEND_RE = re.compile(r"\s*(\d{1,10})\s*,\s*(\d{1,10})\s*,(.*)", re.ASCII | re.DOTALL)
+_QISEND_RE = re.compile(r"\s*(\d{1,10})\s*,\s*(\d{1,10})\s*,(.*)", re.ASCII | re.DOTALL)
 
 
 def set_qisend(module: Module, tail: str, now: float) -> Sequence[str]:
     """Send, in command mode or after a prompt, or query the acknowledgement."""
-    match = _SEND_RE.fullmatch(tail)
+    match = _QISEND_RE.fullmatch(tail)
     if match is not None:
         return _send_inline(module, int(match.group(1)), int(match.group(2)), match.group(3), now)
     arguments = Arguments(tail, TCPIP_ERROR)
@@ -216,12 +216,12 @@ def _check_room(module: Module, entry: ModuleSocket, size: int, now: float) -> N
         raise ResultError(None if refusal == "error" else int(refusal))
 
 
-_HEX_RE = re.compile(r'\s*("?)([0-9A-Fa-f]*)\1\s*(?:,\s*([012])\s*)?', re.ASCII)
+_SEND_HEX_RE = re.compile(r'\s*("?)([0-9A-Fa-f]*)\1\s*(?:,\s*([012])\s*)?', re.ASCII)
 _TAIL_RE = re.compile(r"\s*(?:,\s*([012])\s*)?", re.ASCII)
 
 
 def _read_hex(module: Module, size: int, rest: str) -> tuple[bytes, int]:
-    match = _HEX_RE.fullmatch(rest)
+    match = _SEND_HEX_RE.fullmatch(rest)
     if match is None or not 1 <= size <= module.model.max_hex_size or len(match.group(2)) != 2 * size:
         raise ResultError(TCPIP_ERROR)
     return binascii.unhexlify(match.group(2)), int(match.group(3) or 0)
@@ -318,7 +318,7 @@ def _payload_taker(module: Module, entry: ModuleSocket) -> Callable[[bytes | Non
 
 def set_qisendex(module: Module, tail: str, now: float) -> Sequence[str]:
     """Send hex digits, whatever the data format is."""
-    match = _SEND_RE.fullmatch(tail)
+    match = _QISEND_RE.fullmatch(tail)
     if match is None or int(match.group(1)) >= MAX_SOCKETS:
         raise ResultError(TCPIP_ERROR)
     data, rai = _read_hex(module, int(match.group(2)), match.group(3))

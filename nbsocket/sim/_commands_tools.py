@@ -238,7 +238,7 @@ class _Ping:
 
 
 def set_qntp(module: Module, tail: str, now: float) -> Sequence[str]:
-    """Ask a time server; with auto_set_time the module's clock is set."""
+    """Ask a time server; with auto_set_time the modem's clock is set."""
     arguments = Arguments(tail, TCPIP_ERROR)
     arguments.expect(2, 4)
     arguments.context_id(0, module.model)

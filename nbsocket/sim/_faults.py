@@ -84,7 +84,7 @@ class Fault:
     delay: float = 0.0
     #: of "error", "send_fail" and "silence": the command is carried out all the same
     is_carried_out: bool = False
-    #: of "drop", "insert", "garble": "up" is from the host to the module, "down" the other way
+    #: of "drop", "insert", "garble": "up" is from the host to the modem, "down" the other way
     direction: str = "down"
     offset: int = 0
     size: int = 1
@@ -188,7 +188,7 @@ def byte_filter(fault: Fault) -> Callable[[bytes], tuple[bytes, bool]]:
 MAX_FAULTS = 1000
 
 #: What a command says when it is over, where that is a result code of its own.
-_OUTCOMES = {
+_OUTCOME_FORMS = {
     "+QIOPEN": "+QIOPEN: {id},{code}",
     "+QIDNSGIP": "{dns}{code}",
     "+QDNSGIP": "{dns}{code}",
@@ -287,7 +287,7 @@ class Injection:
         return None if fault is None else fault.data.decode("latin-1")
 
     def _say_outcome(self, command: CommandLine, fault: Fault, now: float) -> None:
-        form = _OUTCOMES.get(command.name)
+        form = _OUTCOME_FORMS.get(command.name)
         if form is None:
             return
         fields = command.tail.split(",")

@@ -1,4 +1,4 @@
-"""What the host has typed and the module has not used yet: command lines, or payload after the prompt of AT+QISEND.
+"""What the host has typed and the modem has not used yet: command lines, or payload after the prompt of AT+QISEND.
 
 Source of the data mode: BC260Y-CN TCP/IP guide 1.1 §2.3.5.
 """
@@ -93,7 +93,7 @@ class LineBuffer:
 
 
 class HostInput:
-    """Hands lines to the module and payload to its data mode, one after the other, as far as the module takes them."""
+    """Hands lines to the modem and payload to its data mode, one after the other, as far as the modem takes them."""
 
     def __init__(self, module: Module) -> None:
         self._module = module

@@ -32,6 +32,8 @@ class SimulatedModel:
     title: str
     #: name of the firmware up to the release, which is an option
     firmware: str
+    #: ATI is answered with one block of lines, without an empty line between them
+    is_identity_one_block: bool
     #: what precedes that name in the answer to AT+CGMR
     revision_prefix: str
     #: lines of AT+CGMI
@@ -82,6 +84,7 @@ MODELS: Mapping[str, SimulatedModel] = {
     "bc260y": SimulatedModel(
         title="Quectel_BC260Y-CN",
         firmware="BC260YCNAAR01",
+        is_identity_one_block=False,
         revision_prefix="",
         manufacturer=("Quectel_Ltd",),
         rates=_BC260Y_RATES,
@@ -106,6 +109,7 @@ MODELS: Mapping[str, SimulatedModel] = {
     "bc660k": SimulatedModel(
         title="Quectel_BC660K-GL",
         firmware="BC660KGLAAR01",
+        is_identity_one_block=True,
         revision_prefix="Revision: ",
         manufacturer=("Quectel_Ltd", "Quectel_BC660K-GL", "Revision: QCX212"),
         rates=_BC660K_RATES,
@@ -136,6 +140,7 @@ MODELS: Mapping[str, SimulatedModel] = {
     "bc66": SimulatedModel(
         title="Quectel_BC66",
         firmware="BC66NBR01",
+        is_identity_one_block=True,
         revision_prefix="Revision: ",
         manufacturer=("Quectel_Ltd", "Quectel_BC66", "Revision: MTK_2625"),
         rates=_BC660K_RATES,

@@ -142,13 +142,13 @@ class Module:
 
     @property
     def room(self) -> int:
-        """How many bytes the module takes from the line now."""
+        """How many bytes the modem takes from the line now."""
         if len(self.uart.outbound) > MAX_UNREAD:
             return 0
         return max(0, MAX_BACKLOG - len(self.uart.inbound) - len(self.input))
 
     def set_host_rate(self, rate: int | None) -> None:
-        """Tell the rate the host's end is set to; None: the same as the module's."""
+        """Tell the rate the host's end is set to; None: the same as the modem's."""
         self.uart.host_rate = rate
 
     def say_raw(self, data: bytes, now: float) -> None:

@@ -1,4 +1,4 @@
-"""What the module says to the host: answers, reports and payload, each in the form that the options ask for.
+"""What the modem says to the host: answers, reports and payload, each in the form that the options ask for.
 
 Sources: V.250 §5.7.1 for results as numbers (ATQ, ATV); BC260Y-CN TCP/IP guide 1.1 §2.4.2 for received data.
 """

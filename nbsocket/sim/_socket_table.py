@@ -1,4 +1,4 @@
-"""The module's five sockets: states, what is on its way up and down, and the reports to the host.
+"""The modem's five sockets: states, what is on its way up and down, and the reports to the host.
 
 Reading of the manual's socket states (BC260Y-CN TCP/IP guide 1.1 §2.3.4): 1 while connecting, 2 connected, 3 from
 AT+QICLOSE to CLOSE OK, 4 after the peer's FIN, 0 after a failed open and after a reset. An entry stays until
@@ -232,7 +232,7 @@ class Sockets:
     # ---- the network
 
     def handle(self, event: NetworkEvent, now: float) -> None:
-        """Take an event of the network; it reaches the module half the latency later."""
+        """Take an event of the network; it reaches the modem half the latency later."""
         entry = self._by_handle.get(event.handle)
         if entry is None:
             return

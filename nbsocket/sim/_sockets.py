@@ -1,4 +1,4 @@
-"""One socket of the module, and what it has on its way.
+"""One socket of the modem, and what it has on its way.
 
 Up from AT+QISEND to the peer's acknowledgement, down from the peer to the report.
 Sources: BC260Y-CN TCP/IP guide 1.1 §2.3.5 (AT+QISEND, and what AT+QISEND=id,0 counts) and §2.4 (reports).
@@ -120,7 +120,7 @@ class Uplink:
         return entry.service != "TCP" or self.unacknowledged(entry, now) + size <= self._module.options.send_buffer
 
     def can_send(self, entry: ModuleSocket) -> bool:
-        """The module would take data for this socket."""
+        """The modem would take data for this socket."""
         return entry.is_connected and self._sockets.table.get(entry.socket_id) is entry and self._module.has_address
 
     def _launch(self, entry: ModuleSocket, data: bytes, now: float) -> None:
@@ -161,7 +161,7 @@ class Uplink:
         self._sockets.finish_when_empty(entry)
 
     def unacknowledged(self, entry: ModuleSocket, now: float) -> int:
-        """Return what the module thinks is not acknowledged: news of the peer's ACK takes half the latency."""
+        """Return what the modem thinks is not acknowledged: news of the peer's ACK takes half the latency."""
         while entry.acknowledgements and entry.acknowledgements[0][0] <= now:
             entry.acknowledged = entry.acknowledgements.popleft()[1]
         waiting = self._module.network.unacknowledged(entry.handle) if entry.has_network else 0
