@@ -209,12 +209,10 @@ class Downlink:
         if due > now:
             self._module.timers.add(due, self.pump)
 
-    def has_ready(self, now: float) -> bool:
-        """Something has arrived that was not reported yet."""
-        return any(self._is_ready(entry, now) for entry in (*self._sockets.table.values(), *self._tails))
-
     @staticmethod
     def _is_ready(entry: ModuleSocket, now: float) -> bool:
+        if len(entry.unread) >= RECEIVE_WINDOW:
+            return False  # AT+QIRD has to make room first: then the peer has to wait, too
         if entry.tail_at is not None:
             return bool(entry.down) and now >= entry.tail_at
         is_reported = entry.state in (ManualSocketState.CONNECTED, ManualSocketState.REMOTE_CLOSING)

@@ -150,6 +150,19 @@ def test_without_an_access_mode_bc66_keeps_data_until_they_are_fetched() -> None
     assert bench.read() == lines('+QIURC: "recv",0')
 
 
+def test_data_that_nobody_fetches_make_the_peer_wait() -> None:
+    bench = bench_of("bc66")
+    bench.say('AT+QIOPEN=1,0,"TCP","h",80')
+    peer, size = bench.network.connections[0], 0
+    for _ in range(40):
+        peer.send(b"x" * 1440)
+        bench.read()
+    assert not peer.is_receiving
+    while (answer := bench.say("AT+QIRD=0,1440")) != lines("+QIRD: 0") + OK:
+        size += answer.count(b"x")
+    assert size == 40 * 1440
+
+
 def test_show_length() -> None:
     bench = bench_of("bc66")
     bench.say('AT+QICFG="showlength",1')
