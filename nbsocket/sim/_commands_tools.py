@@ -148,7 +148,7 @@ def test_qping(module: Module, tail: str, now: float) -> Sequence[str]:
 
 
 def _longest_ping(module: Module) -> int:
-    return 200 if module.options.firmware == module.model.first_release else 1500
+    return 200 if module.options.firmware == module.model.first_release else module.model.max_ping_size
 
 
 def set_qping(module: Module, tail: str, now: float) -> Sequence[str]:

@@ -20,7 +20,7 @@ from nbsocket._dataclass import dataclass
 #: AT+IPR of BC260Y-CN.
 _BC260Y_RATES = (2400, 4800, 9600, 14400, 19200, 28800, 33600, 38400, 57600, 115200, 230400, 460800)
 
-#: AT+IPR of BC660K-GL (AT Commands Manual 1.0 §3.2): the rates between the usual ones are missing.
+#: AT+IPR of BC660K-GL, and taken for BC66 as well (AT Commands Manual 1.0 §3.2): the rates between the usual ones are missing.
 _BC660K_RATES = (2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400, 460800)
 
 
@@ -63,6 +63,8 @@ class SimulatedModel:
     #: AT+QPING: result of a ping without answer, result of the summary
     ping_lost: str
     ping_summary: str
+    #: bytes of one ping
+    max_ping_size: int
     #: the release whose ping tells no time to live and has at most 200 bytes, "" for none
     first_release: str
     #: commands that not every model has
@@ -101,6 +103,7 @@ MODELS: Mapping[str, SimulatedModel] = {
         dns_fields=4,
         ping_lost="569",
         ping_summary="0",
+        max_ping_size=1500,
         first_release="A02",
         commands=frozenset(),
         needs_name_server=False,
@@ -126,6 +129,7 @@ MODELS: Mapping[str, SimulatedModel] = {
         dns_fields=4,
         ping_lost="569",
         ping_summary="0",
+        max_ping_size=1500,
         first_release="",
         commands=_BUFFER_COMMANDS,
         needs_name_server=True,
@@ -157,6 +161,7 @@ MODELS: Mapping[str, SimulatedModel] = {
         dns_fields=2,
         ping_lost="1",
         ping_summary="2",
+        max_ping_size=200,
         first_release="",
         commands=_BUFFER_COMMANDS | {"+QISENDEX"},
         needs_name_server=False,

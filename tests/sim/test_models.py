@@ -261,6 +261,12 @@ def test_ping_codes_of_bc66(options: dict[str, Any], said: list[str]) -> None:
     assert output == OK + lines(*(f"+QPING: {text}" for text in said))
 
 
+def test_size_of_a_ping_of_bc66() -> None:
+    bench = bench_of("bc66")
+    assert bench.say('AT+QPING=1,"192.0.2.7",1,1,201') == ERROR
+    assert bench.say('AT+QPING=1,"192.0.2.7",1,1,200').startswith(OK)
+
+
 def test_ping_of_bc660k_is_as_that_of_bc260y() -> None:
     bench = bench_of("bc660k", ping="lossy", ping_times=(0.1,))
     output = bench.say('AT+QPING=0,"192.0.2.7",1,2') + bench.run(10)
@@ -317,7 +323,7 @@ def test_the_peers_close_comes_behind_data_that_are_kept() -> None:
         ("bc66", "QIRD", "(0-4),(1-1440)"),
         ("bc66", "QISWTMD", "(0-4),(0,1)"),
         ("bc66", "QIDNSGIP", "(1-3),<hostname>"),
-        ("bc66", "QPING", "(1-3),<host>,(1-255),(1-10),(32-1500),(0,1)"),
+        ("bc66", "QPING", "(1-3),<host>,(1-255),(1-10),(32-200),(0,1)"),
         ("bc66", "QNTP", "(1-3),<server>,<port>,(0,1)"),
     ],
 )
