@@ -324,7 +324,7 @@ def read_ipr(module: Module, tail: str, now: float) -> Sequence[str]:
 
 
 def _rates(model: SimulatedModel) -> str:
-    return f"+IPR: (),({','.join(str(rate) for rate in model.rates)})"
+    return f"+IPR: {model.found_rates}({','.join(str(rate) for rate in model.rates)})"
 
 
 def set_ipr(module: Module, tail: str, now: float) -> Sequence[str]:

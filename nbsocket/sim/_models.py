@@ -20,8 +20,8 @@ from nbsocket._dataclass import dataclass
 #: AT+IPR of BC260Y-CN.
 _BC260Y_RATES = (2400, 4800, 9600, 14400, 19200, 28800, 33600, 38400, 57600, 115200, 230400, 460800)
 
-#: AT+IPR of BC660K-GL, and taken for BC66 as well (AT Commands Manual 1.0 §3.2): the rates between the usual ones are missing.
-_BC660K_RATES = (2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400, 460800)
+#: AT+IPR of BC660K-GL (AT Commands Manual 1.0 §3.2), taken for BC66 as well: those between the usual ones are missing.
+_SIBLING_RATES = (2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400, 460800)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,8 @@ class SimulatedModel:
     manufacturer: tuple[str, ...]
     #: rates of AT+IPR
     rates: tuple[int, ...]
+    #: what precedes them in the answer to the test command: rates that are found out, of which there are none
+    found_rates: str
     #: the contextID that works, and the range that is taken at all
     context_id: int
     context_ids: tuple[int, int]
@@ -90,6 +92,7 @@ MODELS: Mapping[str, SimulatedModel] = {
         revision_prefix="",
         manufacturer=("Quectel_Ltd",),
         rates=_BC260Y_RATES,
+        found_rates="(),",
         context_id=0,
         context_ids=(0, 11),
         access_modes=(1,),
@@ -115,7 +118,8 @@ MODELS: Mapping[str, SimulatedModel] = {
         is_identity_one_block=True,
         revision_prefix="Revision: ",
         manufacturer=("Quectel_Ltd", "Quectel_BC660K-GL", "Revision: QCX212"),
-        rates=_BC660K_RATES,
+        rates=_SIBLING_RATES,
+        found_rates="",
         context_id=0,
         context_ids=(0, 11),
         access_modes=(0, 1),
@@ -147,7 +151,8 @@ MODELS: Mapping[str, SimulatedModel] = {
         is_identity_one_block=True,
         revision_prefix="Revision: ",
         manufacturer=("Quectel_Ltd", "Quectel_BC66", "Revision: MTK_2625"),
-        rates=_BC660K_RATES,
+        rates=_SIBLING_RATES,
+        found_rates="",
         context_id=1,
         context_ids=(1, 3),
         access_modes=(0, 1),

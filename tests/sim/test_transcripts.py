@@ -23,6 +23,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     },
     "4.7-time": {"clock": 1560222500.0, "ntp_prefix": "QNTTP", "ntp_time": "example"},
     "bc66/resolve-and-ping": {"dns": {"www.example.com": "39.156.69.79"}, "ping_times": (0.410, 0.450)},
+    "bc660k/at-2.5-serial-number": {"imei": "866818039921444"},
     "bc660k/direct-push": {"dns_servers": ("8.8.8.8", "", "", "")},
 }
 
