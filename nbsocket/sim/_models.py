@@ -71,7 +71,8 @@ class SimulatedModel:
     first_release: str
     #: commands that not every model has
     commands: frozenset[str]
-    #: names are unknown until a name server is set, and a boot forgets it
+    #: names are unknown until a name server is set, and a boot forgets it: the network may give none, and public
+    #: programs for BC660K-GL set theirs at each start
     needs_name_server: bool
     #: options that have other defaults with this model
     defaults: Mapping[str, Any]
