@@ -237,7 +237,7 @@ def test_interrupted_question_is_withdrawn(make_modem: MakeModem, monkeypatch: p
         with pytest.raises(KeyboardInterrupt):
             modem.engine.ask(WaitAttached(), 100.0)
     modem.engine.call(lambda: None).result(PATIENCE)
-    assert len(modem.engine._questions) == 0
+    assert len(modem.engine._core.requests) == 0
 
 
 def test_closed_while_connecting(make_simulator: MakeSimulator) -> None:
@@ -682,7 +682,7 @@ def test_progress_of_a_request(make_modem: MakeModem) -> None:
     )
     assert [reply for reply, _ in told] == list(result.replies) and len(told) == 3
     assert {name for _, name in told} == {threading.current_thread().name}
-    assert len(modem.engine._questions) == 0
+    assert len(modem.engine._core.requests) == 0
 
 
 def test_opened_again_while_it_ends(make_simulator: MakeSimulator) -> None:
@@ -693,7 +693,7 @@ def test_opened_again_while_it_ends(make_simulator: MakeSimulator) -> None:
         closer = threading.Thread(target=modem.close)
         modem.open()
         closer.start()
-        wait_until(lambda: modem.engine._is_closed)
+        wait_until(lambda: modem.engine.is_closed)
         modem.open()
         closer.join(PATIENCE)
         assert modem.command("AT") == []

@@ -33,8 +33,8 @@ from nbsocket._driver import (
     DataReceived,
     PeerClosed,
 )
+from nbsocket._engine._context import EngineContext
 from nbsocket._engine._drops import DropLog
-from nbsocket._engine._hub import Hub
 from nbsocket._engine._last_resort import run_every
 from nbsocket._engine._peers import DATAGRAM_COST, Backlog, DatagramSocket, Peer
 from nbsocket._engine._poller import Ready
@@ -80,9 +80,9 @@ _order = count()
 class Datagrams:
     """All UDP sockets of one engine. Thread: the engine's."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, context: EngineContext) -> None:
         """Start with none."""
-        self._hub = hub
+        self._context = context
         self._sockets: dict[DatagramChannel, DatagramSocket] = {}
         self._peers: dict[int, Peer] = {}
         #: Those that wait for one of the module's sockets.
@@ -199,11 +199,11 @@ class Datagrams:
 
     @property
     def _patience(self) -> float:
-        return max(SOCKET_WAIT, self._hub.driver.wait_for_socket)
+        return max(SOCKET_WAIT, self._context.driver.wait_for_socket)
 
     def _expire(self, now: float) -> None:
         """Drop what has waited too long for a socket of the module."""
-        if not self._hub.driver.table.is_full:
+        if not self._context.driver.table.is_full:
             self._stalled_at = now
         latest = now - (self._patience if now >= self._stalled_at + self._patience else LONGEST_WAIT)
         error = make_error(errno.EMFILE, "all of the module's sockets are in use")
@@ -227,8 +227,8 @@ class Datagrams:
         while self._parked and self._may_open_more:
             peer = self._parked[0]
             try:
-                self._hub.require_port()
-                if not self._hub.driver.table.has_socket and not self._close_idle():
+                self._context.require_port()
+                if not self._context.driver.table.has_socket and not self._close_idle():
                     break
                 self._begin(peer)
             except OSError as error:
@@ -260,16 +260,16 @@ class Datagrams:
         peer.is_open = peer.is_finished = False
         self._peers[key] = peer
         self._stalled_at = monotonic()
-        self._hub.accounts.begin(peer, peer.account)
+        self._context.accounts.begin(peer, peer.account)
         for name, value in item.channel.options.items():
-            self._hub.driver.set_option(key, name, value)
+            self._context.driver.set_option(key, name, value)
         if item.is_over:
             self._finish(peer)
         self._watch(item)
 
     def _driver_open(self, peer: Peer, local_port: int) -> int:
         try:
-            return self._hub.driver.open("UDP", peer.host, peer.port, local_port, peer, monotonic())
+            return self._context.driver.open("UDP", peer.host, peer.port, local_port, peer, monotonic())
         except ValueError as error:
             raise make_error(errno.EINVAL, str(error)) from error
 
@@ -297,7 +297,7 @@ class Datagrams:
     def _finish(self, peer: Peer) -> None:
         if not peer.is_finished and peer.key is not None:
             peer.is_finished = True
-            self._hub.driver.end_of_data(peer.key, CLOSE_LINGER, monotonic())
+            self._context.driver.end_of_data(peer.key, CLOSE_LINGER, monotonic())
 
     def _leave_socket(self, peer: Peer) -> None:
         if peer.socket.peers.get(peer.address) is peer:
@@ -349,13 +349,13 @@ class Datagrams:
 
     def _end(self, peer: Peer, error: OSError) -> None:
         """The driver has it no more. What waits is sent by another socket, where the module lost this one."""
-        may_reopen = self._hub.has_port and error.errno in LOST_ERRORS and peer.reopenings < REOPENINGS
+        may_reopen = self._context.has_port and error.errno in LOST_ERRORS and peer.reopenings < REOPENINGS
         if not (peer.waiting and may_reopen) or peer.is_finished:
             self._lose(peer, error)
             return
         assert peer.key is not None
         del self._peers[peer.key]
-        self._hub.accounts.end(peer)
+        self._context.accounts.end(peer)
         peer.give_key(None)
         peer.is_open = False
         peer.reopenings += 1
@@ -378,7 +378,7 @@ class Datagrams:
                 self._parked.remove(peer)
         else:
             self._peers.pop(peer.key, None)
-            self._hub.accounts.end(peer)
+            self._context.accounts.end(peer)
         self._leave_socket(peer)
 
     # What the application does.
@@ -431,7 +431,7 @@ class Datagrams:
     def _announce(self, peer: Peer) -> bool:
         if not peer.waiting or not peer.is_open or peer.key is None:
             return False
-        self._hub.driver.data_available(peer.key, len(peer.waiting[0][1]), monotonic())
+        self._context.driver.data_available(peer.key, len(peer.waiting[0][1]), monotonic())
         return True
 
     def _close(self, item: DatagramSocket, *, is_visible: bool = True) -> None:
@@ -439,8 +439,8 @@ class Datagrams:
         if item.is_over:
             return
         item.is_over = True
-        self._hub.forget(item.fd)
-        self._hub.forget(item.shadow_fd)
+        self._context.forget(item.fd)
+        self._context.forget(item.shadow_fd)
         del self._sockets[item.channel]
         self._count_channel(item)
         if is_visible:
@@ -465,12 +465,12 @@ class Datagrams:
 
     def _watch_shadow(self, item: DatagramSocket) -> None:
         if item.channel.bypass is not None:
-            self._hub.watch(item.shadow_fd, lambda ready: self._shadow_ready(item, ready), read=True)
+            self._context.watch(item.shadow_fd, lambda ready: self._shadow_ready(item, ready), read=True)
 
     def _watch(self, item: DatagramSocket) -> None:
         if item.is_over:
             return
-        self._hub.watch(
+        self._context.watch(
             item.fd,
             lambda ready: self._ready(item, ready),
             read=item.has_room,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 
-from nbsocket._engine._log import Log
+from nbsocket._engine._log import EngineLog
 
 __all__ = ["DropLog"]
 
-logger = Log("nbsocket")
+logger = EngineLog("nbsocket")
 
 #: Seconds from the first message of a burst to its summary; doubled while more are dropped, up to the longest.
 FIRST_INTERVAL, LONGEST_INTERVAL = 5.0, 60.0

@@ -11,9 +11,9 @@ from functools import partial
 from nbsocket._channel import State, StreamChannel
 from nbsocket._dataclass import dataclass, field
 from nbsocket._driver import Connected, ConnectFailed, ConnectionEnded, ConnectionReset, DataReceived, Event, PeerClosed
-from nbsocket._engine._hub import Hub
+from nbsocket._engine._context import EngineContext
 from nbsocket._engine._last_resort import run_every
-from nbsocket._engine._log import Log
+from nbsocket._engine._log import EngineLog
 from nbsocket._engine._poller import Ready
 from nbsocket._engine._stats import ConnectionStats
 from nbsocket._errors import make_error
@@ -22,7 +22,7 @@ from nbsocket._runtime._outcome import Outcome, fail, fulfil
 
 __all__ = ["DEFAULT_LINGER", "Streams"]
 
-logger = Log("nbsocket")
+logger = EngineLog("nbsocket")
 
 #: Seconds after close() that data may wait for its acknowledgement, unless SO_LINGER says otherwise: the time that the
 #: network may be away from a moving module.
@@ -95,9 +95,9 @@ class _Source:
 class Streams:
     """All TCP connections of one engine. Thread: the engine's."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, context: EngineContext) -> None:
         """Start with none."""
-        self._hub = hub
+        self._context = context
         self._links: dict[int, _Link] = {}
         self._keys: dict[StreamChannel, int] = {}
         #: The module has no such connection any more, but the application still has the descriptor.
@@ -133,20 +133,20 @@ class Streams:
         try:
             if channel.state is not State.CONNECTING:
                 raise make_error(errno.ECONNABORTED, "the connection was given up")
-            self._hub.require_service()
+            self._context.require_service()
             source = _Source()
-            key = self._hub.driver.open("TCP", host, port, local_port, source, monotonic())
+            key = self._context.driver.open("TCP", host, port, local_port, source, monotonic())
         except (OSError, ValueError) as error:
             failure = error if isinstance(error, OSError) else make_error(errno.EINVAL, str(error))
             channel.failed(failure)
             fail(outcome, failure)
             return
-        link = source.link = _Link(key, channel, outcome, self._hub.accounts.name_of, monotonic())
+        link = source.link = _Link(key, channel, outcome, self._context.accounts.name_of, monotonic())
         self._links[key] = link
         self._keys[channel] = key
-        self._hub.accounts.begin(link, link.account)
+        self._context.accounts.begin(link, link.account)
         for name, value in channel.options.items():
-            self._hub.driver.set_option(key, name, value)
+            self._context.driver.set_option(key, name, value)
         self._watch(link)
 
     def abandon(self, channel: StreamChannel) -> None:
@@ -158,7 +158,7 @@ class Streams:
         self._let_go(link)
         fail(link.outcome, make_error(errno.ECONNABORTED, "the connection was given up"))
         channel.abandon()
-        self._hub.driver.abort(link.key, monotonic())
+        self._context.driver.abort(link.key, monotonic())
 
     def interrupt(self, channel: StreamChannel) -> None:
         """Fail an attempt to connect, because the application shut the socket down; nothing happens after its end."""
@@ -169,23 +169,23 @@ class Streams:
         self._let_go(link)
         channel.failed(error)
         fail(link.outcome, error)
-        self._hub.driver.abort(link.key, monotonic())
+        self._context.driver.abort(link.key, monotonic())
 
     def close_all(self, linger: float) -> None:
         """End every connection as if its application had closed it."""
         for link in tuple(self._links.values()):
             if link.channel.state is State.CONNECTING:
-                self._hub.driver.abort(link.key, monotonic())
+                self._context.driver.abort(link.key, monotonic())
             else:
                 link.is_finished = True
-                self._hub.driver.end_of_data(link.key, linger, monotonic())
+                self._context.driver.end_of_data(link.key, linger, monotonic())
 
     def unsent(self) -> int:
         """Bytes that applications have written and the module does not have yet. Thread: any, for information."""
         total = 0
         for key, link in tuple(self._links.items()):
             with suppress(OSError, ValueError):  # it may end meanwhile
-                total += link.channel.unsent + self._hub.driver.table.unsent(key)
+                total += link.channel.unsent + self._context.driver.table.unsent(key)
         return total
 
     def leave(self, linger: float) -> None:
@@ -198,9 +198,9 @@ class Streams:
             self._let_go(link)
             link.is_finished = True
             if link.channel.state is State.CONNECTING:
-                self._hub.driver.abort(link.key, monotonic())
+                self._context.driver.abort(link.key, monotonic())
             else:
-                self._hub.driver.end_of_data(link.key, linger, monotonic())
+                self._context.driver.end_of_data(link.key, linger, monotonic())
 
     def left(self, event: Event) -> None:
         """What the driver tells after :meth:`leave`."""
@@ -249,7 +249,7 @@ class Streams:
             link.is_touched = False
             size = link.channel.available()
             if size:
-                self._hub.driver.data_available(link.key, size, monotonic())
+                self._context.driver.data_available(link.key, size, monotonic())
                 is_news = True
             else:
                 link.is_announced = False
@@ -261,10 +261,10 @@ class Streams:
     def connected(self, event: Connected) -> None:
         """The connection is there."""
         link = self._links[event.key]
-        link.channel.opened(self._hub.driver.local_address)
+        link.channel.opened(self._context.driver.local_address)
         link.is_told = True
         if logger.is_on(logging.INFO):
-            number = self._hub.driver.table.socket_id(event.key)
+            number = self._context.driver.table.socket_id(event.key)
             logger.log(logging.INFO, "%s connected in %.1f s (socket %s)", link, monotonic() - link.begun, number)
         self._watch(link)
         fulfil(link.outcome, None)
@@ -301,7 +301,7 @@ class Streams:
         message = "%s port %s is reset: the application does not read what it receives"
         logger.log(logging.WARNING, message, host, port)
         self._cut(link, make_error(errno.ECONNRESET, "the application does not read what it receives"))
-        self._hub.driver.abort(link.key, monotonic())
+        self._context.driver.abort(link.key, monotonic())
         return False
 
     def peer_closed(self, event: PeerClosed) -> None:
@@ -352,10 +352,10 @@ class Streams:
         size = link.channel.available()
         if size:
             link.is_announced = True
-            self._hub.driver.data_available(link.key, size, monotonic())
+            self._context.driver.data_available(link.key, size, monotonic())
         elif link.channel.is_at_end():
             link.is_finished = True
-            self._hub.driver.half_close(link.key, self._linger_of(link), monotonic())
+            self._context.driver.half_close(link.key, self._linger_of(link), monotonic())
 
     def _written_in_vain(self, link: _Link, ready: Ready) -> None:
         """The application wrote or closed after the peer had ended the stream, and so the connection."""
@@ -369,9 +369,9 @@ class Streams:
         link.is_finished = link.is_gone = True
         channel = link.channel
         if channel.state is State.CONNECTING or channel.linger == 0:
-            self._hub.driver.abort(link.key, monotonic())
+            self._context.driver.abort(link.key, monotonic())
         else:
-            self._hub.driver.end_of_data(link.key, self._linger_of(link), monotonic())
+            self._context.driver.end_of_data(link.key, self._linger_of(link), monotonic())
 
     @staticmethod
     def _linger_of(link: _Link) -> float:
@@ -391,11 +391,11 @@ class Streams:
         if channel.is_over():
             return
         if link.is_gone:
-            self._hub.forget(link.fd)
+            self._context.forget(link.fd)
             return
         wants_more = channel.state is State.CONNECTED and not link.is_announced
         wants_read = (wants_more or link.has_peer_closed) and not link.is_finished
-        self._hub.watch(link.fd, lambda ready: self._ready(link, ready), read=wants_read, write=channel.wants_write)
+        self._context.watch(link.fd, lambda ready: self._ready(link, ready), read=wants_read, write=channel.wants_write)
 
     def _finish(self, link: _Link) -> None:
         self._let_go(link)
@@ -415,7 +415,7 @@ class Streams:
 
     def _let_go(self, link: _Link) -> None:
         if not link.channel.is_over():
-            self._hub.forget(link.fd)
+            self._context.forget(link.fd)
 
     def _forget(self, link: _Link) -> None:
         if link.is_told:
@@ -425,5 +425,5 @@ class Streams:
         self._keys.pop(link.channel, None)
         if not link.channel.is_over():
             self._ended.add(link)
-        self._hub.accounts.end(link)
+        self._context.accounts.end(link)
         fulfil(link.over, None)
