@@ -15,7 +15,7 @@ import pytest
 
 import nbsocket
 from nbsocket import Modem
-from nbsocket._engine import _datagrams, _drops
+from nbsocket._engine import _datagrams, _drops, _peer_table
 from nbsocket._engine._drops import DropLog
 from nbsocket.sim import Fault, Simulator
 from tests.helpers import PATIENCE, echo, logs_delivered, tcp_server, udp_server
@@ -67,7 +67,7 @@ def server() -> Iterator[int]:
 @pytest.fixture
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits for answers that do not come."""
-    monkeypatch.setattr(_datagrams, "ANSWER_TIME", 0.05)
+    monkeypatch.setattr(_peer_table, "ANSWER_TIME", 0.05)
 
 
 # -- a healthy network loses nothing
@@ -149,7 +149,7 @@ def test_an_opening_that_takes_long_is_waited_for(
     make_modem: MakeModem, monkeypatch: pytest.MonkeyPatch, silent: int, got: list[bytes]
 ) -> None:
     """A server that does not answer keeps the line busy for a minute: datagrams wait, however many."""
-    monkeypatch.setattr(_datagrams, "SOCKET_WAIT", 0.1)
+    monkeypatch.setattr(_peer_table, "SOCKET_WAIT", 0.1)
     modem = make_modem(connect_timeout=1.0, hosts={"dead.example": "timeout"}, dns={"dead.example": "203.0.113.77"})
     modem.open()
     outcome: list[BaseException] = []
@@ -267,7 +267,7 @@ def test_datagrams_wait_for_a_socket(held: tuple[Modem, list[nbsocket.socket]], 
         closed.sendto(b"of a closed socket", (FAR, silent))
     with udp(modem) as sock:
         sock.sendto(b"of an open one", (FAR, silent))
-        wait_until(lambda: len(modem.engine._core.datagrams._parked) == 2)
+        wait_until(lambda: len(modem.engine._core.datagrams.peers.parked) == 2)
         streams[0].close()
         wait_until(lambda: len(got) == 2)
     assert sorted(got) == [b"of a closed socket", b"of an open one"]
@@ -280,7 +280,7 @@ def test_what_waits_too_long_is_dropped_counted_and_told(
     caplog: pytest.LogCaptureFixture,
     silent: int,
 ) -> None:
-    monkeypatch.setattr(_datagrams, "SOCKET_WAIT", 0.2)
+    monkeypatch.setattr(_peer_table, "SOCKET_WAIT", 0.2)
     modem, _ = held
     with caplog.at_level(logging.WARNING, "nbsocket"):
         with udp(modem) as sock:
@@ -326,7 +326,7 @@ def test_an_open_socket_is_held_back_by_the_kernel(
             while sent < 5000:
                 sock.sendto(b"%0400d" % sent, (FAR, silent))
                 sent += 1
-        assert modem.engine._core.datagrams._backlog.size < 100_000
+        assert modem.engine._core.datagrams.peers.backlog.size < 100_000
         streams[0].close()
         wait_until(lambda: len(got) >= sent)
     assert [int(data) for data in got] == list(range(sent))

@@ -22,7 +22,7 @@ from nbsocket import Modem
 from nbsocket._channel import DatagramChannel, State, StreamChannel
 from nbsocket._channel import _stream as stream_module
 from nbsocket._driver import Driver, Ping, RawCommand, Settings, WaitAttached
-from nbsocket._engine import Engine, _datagrams
+from nbsocket._engine import Engine, _peer_table
 from nbsocket._port import Port
 from nbsocket._runtime._outcome import Outcome
 from nbsocket._runtime._stdlib import GenuineSocket
@@ -395,7 +395,7 @@ def test_more_peers_than_the_module_has_sockets(make_modem: MakeModem) -> None:
 
 
 def test_no_socket_left_for_a_datagram(make_modem: MakeModem, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_datagrams, "SOCKET_WAIT", 0.1)
+    monkeypatch.setattr(_peer_table, "SOCKET_WAIT", 0.1)
     modem = make_modem()
     with tcp_server(echo) as port:
         socks = [connect(modem, port) for _ in range(5)]

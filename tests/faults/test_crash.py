@@ -15,8 +15,8 @@ from nbsocket import Modem, _port
 from nbsocket._channel import DatagramChannel, StreamChannel, _registry
 from nbsocket._driver import Driver, RawCommand
 from nbsocket._engine import _pending_requests, _stats, _streams
-from nbsocket._engine._datagrams import Datagrams
 from nbsocket._engine._loop import Loop
+from nbsocket._engine._peer_table import PeerTable
 from nbsocket._engine._read_delay import ReadDelay
 from nbsocket._runtime._outcome import Outcome
 from nbsocket.sim import Fault, Simulator
@@ -37,7 +37,7 @@ PLACES: dict[str, tuple[Any, str]] = {
     "a connect cannot be failed": (StreamChannel, "failed"),
     "the account cannot be kept": (_stats.Accounts, "end"),
     "a datagram socket cannot be told": (DatagramChannel, "set_error"),
-    "no datagram peer can be lost": (Datagrams, "_lose"),
+    "no datagram peer can be lost": (PeerTable, "lose"),
     "descriptors cannot be looked at": (_registry, "descriptors"),
     "the outcome of a connect cannot be told": (_streams, "fail"),
 }
@@ -118,7 +118,7 @@ def test_no_failure_keeps_the_others_from_their_end(
             assert receive_exactly(sock, 1) == b"x"
         udp, channel = datagram(modem)
         send_to(udp, channel, b"datagram", FAR, port)
-        wait_until(lambda: bool(modem.engine._core.datagrams._peers))
+        wait_until(lambda: bool(modem.engine._core.datagrams.peers.by_key))
         simulator.inject(Fault("silence", match=r"\+CSQ"))
         waits: list[Outcome[Any]] = [modem.engine.request(RawCommand("AT+CSQ"), None) for _ in range(2)]
         opening, opening_channel, opening_outcome = begin_opening(modem, port)
