@@ -211,4 +211,4 @@ def test_program_that_waits_for_the_network_is_not_silent(tmp_path: Path) -> Non
 def test_program_that_waits_for_nothing_is_told_of_nothing() -> None:
     with Modem(sim_url(registration="searching")) as modem:
         assert str(modem.engine.describe_wait()).startswith("waiting for the network")
-        assert modem.engine.describe_wanted_wait() is None
+        assert modem.engine.describe_wait(is_wanted=True) is None

@@ -1,8 +1,8 @@
 """The conversation: one command in flight, and everything that the modem says meanwhile.
 
 A line is classified in a fixed order: echo of the pending command, final result, the pending command's prefixes, URCs
-and outcomes, wreck of a recv URC, any line for a command that takes any line, and last Notice or UnknownLine. A line
-that has run into a URC, because its end was lost, is nothing of all that.
+and outcomes, what is left of a damaged recv URC, any line for a command that takes any line, and last Notice or
+UnknownLine. A line that has run into a URC, because its end was lost, is nothing of all that.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from enum import Enum
 from typing import Any, Literal
 
 from nbsocket._at._command import Command, InfoResponse
+from nbsocket._at._damage import has_run_into_urc, is_damaged, is_foreign_to_hex
+from nbsocket._at._damage_watch import DamageWatch
+from nbsocket._at._echo import EchoFilter
 from nbsocket._at._errors import LocalProtocolError
 from nbsocket._at._events import (
     NEED_DATA,
@@ -23,19 +26,11 @@ from nbsocket._at._events import (
     NeedData,
     Notice,
     Prompt,
-    Received,
     StrayResult,
     UnknownLine,
 )
-from nbsocket._at._framing import MAX_PAYLOAD_SIZE, Framer, Mark
+from nbsocket._at._framing import Framer, Mark
 from nbsocket._at._tables import FINAL_RESULTS, SEND_OUTCOMES, error_code, is_error, read_urc, split_line
-from nbsocket._at._wreck import (
-    has_run_into_urc,
-    has_tail_of_hex,
-    has_tail_of_payload,
-    is_foreign_to_hex,
-    is_wreck,
-)
 
 __all__ = ["Chat", "State"]
 
@@ -54,13 +49,7 @@ LATE_OUTCOME = 20.0
 
 #: A line that is none of the module's, while a command is out, may have been its result: seconds that the result is
 #: still waited for where the command has more, as AT+CFUN=1 has.
-PATIENCE_AFTER_NOISE = 5.0
-
-#: Commands whose echo is known: it may come late, when the next command is out already.
-REMEMBERED_COMMANDS = 8
-
-#: What is written to end a data mode that somebody left open comes back, too, where echo is on.
-_ESCAPE = "\x1b"
+TIMEOUT_AFTER_NOISE = 5.0
 
 #: Most information responses of one command; the longest real answer (AT&V) has fewer.
 MAX_RESPONSES = 128
@@ -129,33 +118,21 @@ class Chat:
         self._framer = Framer()
         self._events: deque[Event] = deque()
         self._heard_at = float("-inf")
-        #: Where text whose frame was lost ends at the latest, as an offset of the framer; 0 once the modem has paused.
-        self._wreck_end = 0
+        self._damage = DamageWatch(self._framer)
         #: Lines that had been taken for part of an answer.
         self._disowned: deque[str] = deque()
-        self._pending: Command[Any] | None = None
+        #: The command that has no final result yet.
+        self.pending: Command[Any] | None = None
         self._responses: list[InfoResponse] = []
-        self._sent_lines: deque[str] = deque(maxlen=REMEMBERED_COMMANDS)
-        #: What is missing of an echo that a report has come into, whose command it is of, and for how long it is
-        #: waited for: until the next command's result, because the report may have been taken for the command's own.
-        self._echo_rest = ""
-        self._echoed: Command[Any] | None = None
+        self._echo = EchoFilter()
+        #: Where the conversation stands.
+        self.state = State.IDLE
         self._forget_command(State.IDLE)
-
-    @property
-    def state(self) -> State:
-        """Where the conversation stands."""
-        return self._state
 
     @property
     def is_idle(self) -> bool:
         """Whether :meth:`send` is legal."""
-        return self._state is State.IDLE
-
-    @property
-    def pending(self) -> Command[Any] | None:
-        """The command that has no final result yet."""
-        return self._pending
+        return self.state is State.IDLE
 
     @property
     def receives_hex(self) -> bool | None:
@@ -165,7 +142,7 @@ class Chat:
     @receives_hex.setter
     def receives_hex(self, value: bool | None) -> None:
         self._framer.receives_hex = value
-        self._wreck_end = 0
+        self._damage.end = 0
 
     @property
     def is_mid_report(self) -> bool:
@@ -192,12 +169,12 @@ class Chat:
             LocalProtocolError: a command is pending, or the state is ERROR.
         """
         self._advance(_Step.COMMAND)
-        self._pending = command
+        self.pending = command
         self._timeout = command.timeout if timeout is None else timeout
         self._deadline = now + self._timeout
         self._framer.drop_prompt()
         self._expects_prompt = command.payload is not None
-        self._sent_lines.append(command.line.rstrip())
+        self._echo.sent(command)
         return command.encode()
 
     def send_payload(self, now: float) -> bytes:
@@ -207,18 +184,18 @@ class Chat:
             LocalProtocolError: the module does not wait for them.
         """
         self._advance(_Step.PAYLOAD)
-        assert self._pending is not None and self._pending.payload is not None
+        assert self.pending is not None and self.pending.payload is not None
         self._deadline = now + self._timeout
         if self._was_accepted:
             # The OK came before the prompt: no other will tell that the payload has arrived whole.
             self._deadline += LATE_OUTCOME
-        return self._pending.payload
+        return self.pending.payload
 
     def receive_data(self, data: bytes, now: float) -> None:
         """Store bytes from the modem; :meth:`next_event` makes sense of them."""
         if data:
             if now >= self._heard_at + QUIET_TIME:
-                self._wreck_end = 0
+                self._damage.end = 0
             self._heard_at = now
             self._framer.feed(data)
 
@@ -243,7 +220,7 @@ class Chat:
         """Queue the events of the deadlines that have passed."""
         self._parse_ahead()
         if self._framer.is_mid_payload and now >= self._heard_at + STALL_TIMEOUT:
-            self._events.append(self._check_received(self._framer.give_up_payload()))
+            self._events.append(self._damage.checked(self._framer.give_up_payload()))
             self._parse_ahead()
         if self._framer.is_mid_line and not self._has_prompt and now >= self._heard_at + STALL_TIMEOUT:
             # Its end was lost. It must not wait for that of a later line, when somebody may take it for an answer.
@@ -253,8 +230,8 @@ class Chat:
             return  # the payload that is asked for starts the timeout again
         deadline = self._command_deadline()
         if deadline is not None and now >= deadline:
-            assert self._pending is not None
-            self._events.append(CommandTimeout(self._pending, self._was_prompted, self._is_taken, self._was_garbled))
+            assert self.pending is not None
+            self._events.append(CommandTimeout(self.pending, self._was_prompted, self._is_taken, self._was_garbled))
             self._advance(_Step.TIMEOUT)
             self._forget_command(State.ERROR)
 
@@ -267,19 +244,18 @@ class Chat:
     def clear(self) -> None:
         """Forget everything: the port was opened anew."""
         self._framer = Framer()
+        self._damage = DamageWatch(self._framer)
         self._events.clear()
         self._disowned.clear()
         self._heard_at = float("-inf")
-        self._wreck_end = 0
         self._forget_command(State.IDLE)
 
     # -- state
 
     def _forget_command(self, state: State) -> None:
-        if self._pending is None or self._pending is not self._echoed:
-            self._echo_rest = ""
-        self._state = state
-        self._pending = None
+        self._echo.forget(self.pending)
+        self.state = state
+        self.pending = None
         self._responses = []
         self._timeout = 0.0
         self._deadline = 0.0
@@ -289,15 +265,15 @@ class Chat:
         self._was_garbled = False
 
     def _advance(self, step: _Step) -> None:
-        state = TRANSITIONS[self._state].get(step)
+        state = TRANSITIONS[self.state].get(step)
         if state is None:
-            error = LocalProtocolError(f"{step.value} is not allowed in state {self._state.name}")
+            error = LocalProtocolError(f"{step.value} is not allowed in state {self.state.name}")
             self._forget_command(State.ERROR)
             raise error
-        self._state = state
+        self.state = state
 
     def _command_deadline(self) -> float | None:
-        if self._pending is None:
+        if self.pending is None:
             return None
         return min(max(self._deadline, self._heard_at + QUIET_TIME), self._deadline + MAX_POSTPONEMENT)
 
@@ -316,59 +292,37 @@ class Chat:
     def _parse(self) -> Event | Literal[NeedData.NEED_DATA]:
         while True:
             if self._disowned:
-                bare = self._judge_bare(self._disowned.popleft())
-                if isinstance(bare, Damaged):
-                    self._note_wreck(bare)
-                return bare
-            self._framer.learns_from = self._wreck_end
+                return self._damage.noted(self._damage.read_bare(self._disowned.popleft()))
+            self._framer.learns_from = self._damage.end
             frame = self._framer.next_frame(self._expects_prompt)
             if frame is None:
                 return NEED_DATA
             if isinstance(frame, bytes):
                 event = self._read_line(frame)
-                if isinstance(event, Damaged):
-                    self._note_wreck(event)
-                if isinstance(event, (Damaged, UnknownLine)):
-                    self._shorten_deadline()
                 if event is not None:
-                    self._was_garbled |= isinstance(event, (Damaged, StrayResult, UnknownLine))
-                    return event
+                    return self._note_strange(event)
             elif isinstance(frame, Mark):
-                return self._read_prompt()
+                assert self.pending is not None
+                self._advance(_Step.PROMPT)
+                self._expects_prompt, self._was_prompted = False, True
+                return Prompt(self.pending)
             else:
-                return self._check_received(frame)
+                return self._damage.checked(frame)
 
-    def _check_received(self, frame: Received | Damaged) -> Received | Damaged:
-        """Distrust what looks like received data in the same breath as text whose frame is lost: it may be part of it.
-
-        A peer can write whatever it likes into its text, reports of other peers' data included.
-        """
-        if isinstance(frame, Received) and self._framer.offset <= self._wreck_end:
-            return Damaged("received data among the wreck of other data", frame.socket_id, is_contained=True)
-        if isinstance(frame, Damaged):
-            self._note_wreck(frame)
-        return frame
-
-    def _note_wreck(self, event: Damaged) -> None:
-        if not (event.is_contained or self._framer.receives_hex):
-            self._wreck_end = self._framer.offset + MAX_PAYLOAD_SIZE
-
-    def _shorten_deadline(self) -> None:
-        if self._pending is not None and not self._pending.awaits_outcome:
-            self._deadline = min(self._deadline, self._heard_at + PATIENCE_AFTER_NOISE)
-
-    def _read_prompt(self) -> Prompt:
-        assert self._pending is not None
-        self._advance(_Step.PROMPT)
-        self._expects_prompt = False
-        self._was_prompted = True
-        return Prompt(self._pending)
+    def _note_strange(self, event: Event) -> Event:
+        """Take note of a line that is none of the modem's: it may have been the result that is waited for."""
+        if isinstance(event, (Damaged, UnknownLine)):
+            if self.pending is not None and not self.pending.awaits_outcome:
+                self._deadline = min(self._deadline, self._heard_at + TIMEOUT_AFTER_NOISE)
+            self._damage.noted(event)
+        self._was_garbled |= isinstance(event, (Damaged, StrayResult, UnknownLine))
+        return event
 
     def _read_line(self, data: bytes) -> Event | None:
         """Classify a line; None when it is part of the pending command's answer."""
         line = data.decode("latin-1").rstrip()
-        pending = self._pending
-        if self._is_echo(line):
+        pending = self.pending
+        if self._echo.is_echo(line, pending):
             return Echo(line)
         if has_run_into_urc(line):
             return Damaged(f"a line that has run into a URC: {len(line)} characters")
@@ -383,53 +337,30 @@ class Chat:
             return Damaged(f"a garbled line of {len(line)} characters", is_harmless=True)
         return event
 
-    def _is_echo(self, line: str) -> bool:
-        """Whether a command comes back, or a part of the pending one: a URC may have come into the middle of it."""
-        if self._echo_rest:
-            begins = self._echo_rest.startswith(line)
-            self._echo_rest = self._echo_rest[len(line) :] if begins else self._echo_rest
-            if begins:
-                return True
-        if line == _ESCAPE:
-            return True
-        if line[:2] not in ("AT", "at", "At", "aT"):
-            return False
-        command = self._pending.line.rstrip() if self._pending is not None else ""
-        if command.startswith(line):
-            self._echo_rest, self._echoed = command[len(line) :], self._pending
-            return True
-        return line in self._sent_lines
-
     def _read_unknown(self, line: str, prefix: str) -> Event | None:
-        if is_wreck(line):
+        if is_damaged(line):
             return Damaged(f"a line that may have been received data: {len(line)} characters")
-        pending = self._pending
+        pending = self.pending
         if pending is not None and pending.takes_line(line) and self._takes(InfoResponse("", line)):
             return None
-        return Notice(line) if prefix else self._judge_bare(line)
-
-    def _judge_bare(self, line: str) -> Damaged | UnknownLine:
-        is_hex = self._framer.receives_hex is True
-        if has_tail_of_hex(line) if is_hex else has_tail_of_payload(line):
-            return Damaged(f"a line that may have been received data: {len(line)} characters")
-        return UnknownLine(line)
+        return Notice(line) if prefix else self._damage.read_bare(line)
 
     def _takes(self, response: InfoResponse) -> bool:
-        assert self._pending is not None
-        if len(self._responses) >= MAX_RESPONSES or not self._pending.claims(response):
+        assert self.pending is not None
+        if len(self._responses) >= MAX_RESPONSES or not self.pending.claims(response):
             return False
         self._responses.append(response)
         return True
 
     def _disown_lines_before(self) -> None:
         """The answer begins here: what had been taken for it, having no prefix, is something else."""
-        assert self._pending is not None
-        if self._pending.begins_with_prefix and not self._responses[0].prefix:
+        assert self.pending is not None
+        if self.pending.begins_with_prefix and not self._responses[0].prefix:
             self._disowned += [response.text for response in self._responses if not response.prefix]
             self._responses = [response for response in self._responses if response.prefix]
 
     def _read_result(self, line: str) -> FinalResult | StrayResult | None:
-        pending = self._pending
+        pending = self.pending
         if pending is None:
             return StrayResult(line)
         if line in SEND_OUTCOMES:
@@ -444,16 +375,16 @@ class Chat:
 
     def _may_be_outcome(self, line: str) -> bool:
         """Whether SEND OK or SEND FAIL can be that of the pending command, not one that came late."""
-        assert self._pending is not None
-        if not self._pending.awaits_outcome:
+        assert self.pending is not None
+        if not self.pending.awaits_outcome:
             return False
-        if self._expects_prompt or self._state is State.PROMPTED:
-            is_early = self._expects_prompt and self._pending.fails_early
+        if self._expects_prompt or self.state is State.PROMPTED:
+            is_early = self._expects_prompt and self.pending.fails_early
             return line == "SEND FAIL" and (self._was_accepted or is_early)
         return True
 
     def _accept(self, line: str) -> StrayResult | None:
-        if _Step.ACCEPTANCE not in TRANSITIONS[self._state]:
+        if _Step.ACCEPTANCE not in TRANSITIONS[self.state]:
             return StrayResult(line)
         self._advance(_Step.ACCEPTANCE)
         self._was_accepted = True
@@ -464,19 +395,19 @@ class Chat:
     @property
     def _is_taken(self) -> bool:
         """The module has said OK to all of the pending command, and only the outcome is to come."""
-        assert self._pending is not None
-        is_whole = self._pending.payload is None or self._was_prompted
-        return is_whole and self._state is State.AWAITING_OUTCOME
+        assert self.pending is not None
+        is_whole = self.pending.payload is None or self._was_prompted
+        return is_whole and self.state is State.AWAITING_OUTCOME
 
     def _end_command(self, line: str) -> FinalResult:
-        assert self._pending is not None
+        assert self.pending is not None
         result = FinalResult(
-            command=self._pending,
+            command=self.pending,
             ok=FINAL_RESULTS.get(line, False),
             text=line,
             code=error_code(line),
             responses=tuple(self._responses),
-            is_misplaced=line not in SEND_OUTCOMES and self._state is State.AWAITING_OUTCOME,
+            is_misplaced=line not in SEND_OUTCOMES and self.state is State.AWAITING_OUTCOME,
             was_taken=self._is_taken,
         )
         self._advance(_Step.RESULT)

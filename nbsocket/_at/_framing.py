@@ -102,7 +102,7 @@ class Framer:
     def __init__(self) -> None:
         #: The module's <recv_data_format> where it is known; None: told from the bytes.
         self.receives_hex: bool | None = None
-        #: Where what comes may show again how this module puts text, as an :attr:`offset`: not among a wreck.
+        #: Stream offset (:attr:`offset`) from which quoting may be learned again; data before it is damaged.
         self.learns_from = 0
         self.clear()
 
@@ -186,13 +186,13 @@ class Framer:
         if self.receives_hex is not False and size and len(rest) == is_quoted + 2 * size and _is_hex(rest[is_quoted:]):
             return self._finish(unhexlify(rest[is_quoted:]), len(rest))
         if self.receives_hex:
-            return self._end_hex_wreck(len(self._buffer), "received hex data stopped short")
+            return self._end_damaged_hex(len(self._buffer), "received hex data stopped short")
         body = rest.removesuffix(b"\r")
         if is_quoted and self._is_quoted is not False and len(body) == size + 2 and body[-1] == _QUOTE:
             return self._finish(body[1:-1], len(rest))
         if self._is_quoted is False and body is not rest and len(body) == size:
             return self._finish(body, len(rest))
-        return self._end_text_wreck(len(rest), "received data stopped short")
+        return self._end_damaged_text(len(rest), "received data stopped short")
 
     # -- lines
 
@@ -288,8 +288,8 @@ class Framer:
         if self._buffer[self._position + quotes] in _TEXT_ENDS:
             return self._finish(b"", quotes)
         if self.receives_hex:
-            return self._read_hex_wreck(0)
-        return self._end_text_wreck(quotes + 1, "received data where none was announced")
+            return self._read_damaged_hex(0)
+        return self._end_damaged_text(quotes + 1, "received data where none was announced")
 
     def _read_hex(self, quotes: int, available: int) -> Received | Damaged | None:
         buffer, start = self._buffer, self._position
@@ -303,21 +303,21 @@ class Framer:
                     pass
                 else:
                     return self._finish(data, digits_end + (end == _QUOTE))
-        return self._read_hex_wreck(digits_end)
+        return self._read_damaged_hex(digits_end)
 
-    def _read_hex_wreck(self, digits_end: int) -> Damaged | None:
-        """Hex digits hold neither line ends nor plus signs: one of them ends the wreck of a payload."""
+    def _read_damaged_hex(self, digits_end: int) -> Damaged | None:
+        """Hex digits hold neither line ends nor plus signs: one of them ends a damaged payload."""
         limit = self._position + digits_end + _HEX_SLACK + 1
         end = _HEX_LINE_END_RE.search(self._buffer, self._scanned, limit)
         if end is not None:
-            return self._end_hex_wreck(end.start(), "received hex data with missing or garbled digits")
+            return self._end_damaged_hex(end.start(), "received hex data with missing or garbled digits")
         self._scanned = min(len(self._buffer), limit)
         if self._scanned == limit:
             self._reader = _Reader.REST_OF_LINE
             return Damaged("received hex data that does not end")
         return None
 
-    def _end_hex_wreck(self, end: int, reason: str) -> Damaged:
+    def _end_damaged_hex(self, end: int, reason: str) -> Damaged:
         rest = bytes(self._buffer[self._position : end])
         # More digits than announced, or parts of a header: another URC has been lost in it.
         is_alone = len(rest.strip(b'"')) <= 2 * self._size and _HEX_WRECK_RE.fullmatch(rest) is not None
@@ -342,10 +342,10 @@ class Framer:
             if is_end:
                 self._learn(is_quoted=True)
                 return self._finish(bytes(buffer[start + 1 : start + 1 + size]), size + 2)
-            return self._end_text_wreck(size + 3, "received data with missing bytes")
+            return self._end_damaged_text(size + 3, "received data with missing bytes")
         if self._is_quoted is None:
             return self._read_doubtful_text(end)
-        return self._end_text_wreck(size + 2, "received data with missing bytes")
+        return self._end_damaged_text(size + 2, "received data with missing bytes")
 
     def _read_doubtful_text(self, end: int) -> Received | Damaged:
         """A first payload that begins with a quote, and has no quote where the closing one should be."""
@@ -357,7 +357,7 @@ class Framer:
         # The quote is the payload's own first byte, unless two lost bytes would look the same.
         if end == _LF and body.endswith(b"\r") and not body.endswith(b'"\r'):
             return self._finish(body[:-1], size)
-        return self._end_text_wreck(size + 2, "received data with missing bytes")
+        return self._end_damaged_text(size + 2, "received data with missing bytes")
 
     def _is_text_end(self, position: int) -> bool | None:
         """Whether a line ends at ``position``, or the next URC begins; None: the bytes so far do not tell."""
@@ -384,9 +384,9 @@ class Framer:
             if not quotes and buffer[start + size - 1] != _QUOTE:
                 self._learn(is_quoted=False)
             return self._finish(bytes(buffer[start : start + size]), size)
-        return self._end_text_wreck(size + 1, "received data with missing bytes")
+        return self._end_damaged_text(size + 1, "received data with missing bytes")
 
-    def _end_text_wreck(self, seen: int, reason: str) -> Damaged:
+    def _end_damaged_text(self, seen: int, reason: str) -> Damaged:
         """Go on behind the last thing among the ``seen`` bytes that looks like the payload's end.
 
         The last, so that as little as possible of a payload is taken for traffic.

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from nbsocket._at._command import REGISTRATION_ANSWER_RE
 from nbsocket._at._commands_network import MAX_SOCKET_ID
+from nbsocket._at._damage import is_damaged_urc
 from nbsocket._at._errors import RemoteProtocolError
 from nbsocket._at._events import (
     CloseOk,
@@ -27,7 +28,6 @@ from nbsocket._at._events import (
     UnknownLine,
 )
 from nbsocket._at._syntax import read_int, read_own_address, read_reject_cause, split_fields
-from nbsocket._at._wreck import is_wreck_of_urc
 
 __all__ = ["FINAL_RESULTS", "SEND_OUTCOMES", "error_code", "is_error", "read_urc", "split_line"]
 
@@ -115,7 +115,7 @@ def _read_urc(text: str, fields: list[str | None]) -> Event | None:
     if fields[0] == "closed" and len(fields) == 2 and fields[1] in ("0", "1", "2", "3", "4"):
         return PeerClosed(int(fields[1]))
     line = f"+QIURC: {text}"
-    if is_wreck_of_urc(line):
+    if is_damaged_urc(line):
         return Damaged(f"a URC that may have been received data: {len(line)} characters")
     return Notice(line)
 

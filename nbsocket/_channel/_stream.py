@@ -172,10 +172,6 @@ class StreamChannel(Channel):
         except OSError:
             self._may_have_trailer = False
 
-    def close(self) -> None:
-        """Drop a channel that was never installed."""
-        self.discard()
-
     # The engine's side: its thread only.
 
     def opened(self, local_address: str | None) -> None:
@@ -193,19 +189,22 @@ class StreamChannel(Channel):
         self.finish()
 
     def available(self) -> int:
-        """Return how many bytes the application has written that were not taken."""
-        return self._available()
+        """Return how many bytes the application has written that were not taken. Thread: any, for information."""
+        fd = self.engine_end.fileno()
+        if fd < 0 or self.state is State.CONNECTING:
+            return 0
+        return max(0, unread_size(fd) - self._may_have_trailer)
 
     def take(self, max_bytes: int) -> bytes:
         """Return up to ``max_bytes`` that the application wrote; ``b""`` when there is nothing now. Never blocks."""
-        size = min(max_bytes, self._available())
+        size = min(max_bytes, self.available())
         data = self.engine_end.recv(size) if size > 0 else b""
         self.bytes_up += len(data)
         return data
 
     def is_at_end(self) -> bool:
         """Whether the application will write no more and everything was taken."""
-        if self._available():
+        if self.available():
             return False
         if self._may_have_trailer:
             return self._has_trailer
@@ -224,7 +223,7 @@ class StreamChannel(Channel):
         """
         self.bytes_down += len(data)
         self._append(data)
-        self._flush()
+        self.flush()
         return self._queue_size <= QUEUE_LIMIT
 
     def _append(self, data: bytes) -> None:
@@ -233,10 +232,6 @@ class StreamChannel(Channel):
         if self._queue and len(self._queue[-1]) + len(data) <= PIECE_SIZE:
             data = b"".join((self._queue.pop(), data))
         self._queue.append(memoryview(data))
-
-    def flush(self) -> None:
-        """Go on delivering; the application's end may have room again."""
-        self._flush()
 
     @property
     def wants_write(self) -> bool:
@@ -260,10 +255,6 @@ class StreamChannel(Channel):
             with suppress(OSError):
                 self.engine_end.shutdown(socket.SHUT_WR)
 
-    def discard_written(self) -> None:
-        """Throw away what the application wrote: there is no connection any more."""
-        self._empty()
-
     def reset(self, error: OSError) -> None:
         """The stream was cut: ECONNRESET after what was received, as far as it fits; SO_ERROR has another reason."""
         if self.is_over():
@@ -271,7 +262,7 @@ class StreamChannel(Channel):
         self.note_error(error)
         if error.errno != errno.ECONNRESET:
             self.set_error(error)
-        self._flush()
+        self.flush()
         self._queue.clear()
         if not unread_size(self.engine_end.fileno()):
             self._write_from_their_side()
@@ -298,7 +289,7 @@ class StreamChannel(Channel):
         with suppress(OSError):
             self.engine_end.shutdown(socket.SHUT_RDWR)
         # Unread bytes would make it a reset.
-        self._empty()
+        self.discard_written()
         self._queue.clear()
         self.engine_end.close()
         _registry.sweep()
@@ -310,20 +301,11 @@ class StreamChannel(Channel):
         else:
             self.finish()
 
-    def _empty(self) -> None:
+    def discard_written(self) -> None:
+        """Throw away what the application wrote: there is no connection any more."""
         with suppress(OSError):
             while self.engine_end.recv(_READ_SIZE):
                 pass
-
-    @property
-    def unsent(self) -> int:
-        """Bytes that the application has written and nobody has taken yet."""
-        return self._available()
-
-    def _available(self) -> int:
-        if self.engine_end.fileno() < 0 or self.state is State.CONNECTING:
-            return 0
-        return max(0, unread_size(self.engine_end.fileno()) - self._may_have_trailer)
 
     def _fill(self) -> None:
         self.app_end.settimeout(0)
@@ -335,7 +317,8 @@ class StreamChannel(Channel):
         while self._filler:
             self._filler -= len(self.engine_end.recv(min(self._filler, _READ_SIZE)))
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Go on delivering; the application's end may have room again."""
         while self._queue:
             sent = self._send(self._queue[0])
             self._queue_size -= sent

@@ -132,7 +132,7 @@ def _tell_of_waits(modem: Modem) -> None:
 
     def watch() -> None:
         while not never.acquire(timeout=TELL_INTERVAL):
-            waited = modem.engine.describe_wanted_wait()
+            waited = modem.engine.describe_wait(is_wanted=True)
             if waited is not None:
                 logger.log(logging.WARNING, "still %s", waited)
 

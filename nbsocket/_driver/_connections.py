@@ -134,16 +134,6 @@ class Connections:
 
     # -- whose command is next
 
-    @property
-    def is_opening(self) -> bool:
-        """QIOPEN has the line for itself."""
-        return self.shared.opening is not None
-
-    def next_of_opening(self, now: float) -> Dispatch | None:
-        """What is asked while an opening has the line for itself."""
-        opening = self.shared.opening
-        return None if opening is None else opening.next_command_of_opening(now)
-
     def next_urgent(self, now: float) -> Dispatch | None:
         """What must not wait: segments that go out again, closes, unconfirmed segments, ends, acknowledgement."""
         if self.segments.cleared is not None and (resend := self.segments.resend()) is not None:
@@ -233,12 +223,6 @@ class Connections:
         """Something came that makes no sense: it may have been the outcome of an opening."""
         if self.shared.opening is not None:
             self.shared.opening.hint_at_outcome(now)
-
-    def doubt_counts(self, now: float) -> None:
-        """The modem has begun to wait for payload that nobody means for it: what it gets may be in any stream."""
-        for link in self.table.open_links():
-            if link.is_tcp:
-                link.delivery.is_miscounted, link.delivery.query_at = True, now
 
     def _unexpected(self, socket_id: int) -> None:
         """Something came for a socket that nobody has: close it, or it would be in the way for ever."""

@@ -98,7 +98,7 @@ class Listener:
     def _on_opened(self, event: _at.Opened, now: float) -> None:
         core = self._core
         # Who opens by a command of their own a socket that is in use here is told so.
-        if event.result and not core.connections.is_opening and core.tasks.offer(event, now):
+        if event.result and core.connections.shared.opening is None and core.tasks.offer(event, now):
             return
         if event.socket_id not in core.connections.ids.claimed:
             core.connections.opened(event.socket_id, event.result, now)
@@ -175,7 +175,7 @@ class Listener:
         lifecycle.line.strange_lines += 1
         lifecycle.line.is_numeric |= event.line in NUMERIC_RESULTS
         if event.line == PROMPT and lifecycle.is_running:
-            core.connections.doubt_counts(now)
+            core.connections.segments.doubt_counts(core.table.order, now)
         core.trouble.strange(f"{SAID}{event.line!r}", now)
         self._see_sign(event.line, now)
 

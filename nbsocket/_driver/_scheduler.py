@@ -83,11 +83,12 @@ class Scheduler:
         if lifecycle.may_sleep and self._has_work():
             lifecycle.wake(now)
             return self._choose(now)
-        if lifecycle.wants_look and not connections.is_opening:
+        opening = connections.shared.opening
+        if lifecycle.wants_look and opening is None:
             lifecycle.look(now)
             return self._choose(now)
-        if connections.is_opening:
-            return connections.next_of_opening(now)
+        if opening is not None:
+            return opening.next_command_of_opening(now)
         if connections.shared.has_lost_any:
             connections.shared.has_lost_any = False
             self._lookout.suspect("it has lost a socket", now, may_be_restart=True)

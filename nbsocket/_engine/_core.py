@@ -357,7 +357,7 @@ _DATAGRAM_EVENTS: dict[type, Callable[[Datagrams, Any], None]] = {
     _driver.ConnectFailed: Datagrams.connect_failed,
     _driver.DataReceived: Datagrams.data_received,
     _driver.DatagramsLost: Datagrams.lost,
-    _driver.PeerClosed: Datagrams.peer_closed,
+    _driver.PeerClosed: lambda datagrams, event: None,  # means nothing without a stream
     _driver.ConnectionReset: Datagrams.reset,
     _driver.ConnectionEnded: Datagrams.ended,
 }

@@ -24,7 +24,6 @@ from nbsocket._driver import (
     ConnectionReset,
     DatagramsLost,
     DataReceived,
-    PeerClosed,
 )
 from nbsocket._engine._context import EngineContext
 from nbsocket._engine._drops import DropLog
@@ -172,9 +171,6 @@ class Datagrams:
         """The driver gave datagrams up, and has counted them."""
         peer = self.peers.by_key[event.key]
         self._drops.note(event.number, f"to {peer.host} port {peer.port}: {event.reason}", monotonic())
-
-    def peer_closed(self, event: PeerClosed) -> None:
-        """Means nothing without a stream."""
 
     def reset(self, event: ConnectionReset) -> None:
         """The module lost the socket."""

@@ -273,7 +273,11 @@ class Engine:
             return
         with self._opening:
             if not self._core.is_closed and self._loop.is_running:
-                self._close(timeout)
+                stopped = self._ask_to_stop(timeout)
+                if not stopped.wait(timeout):
+                    logger.log(logging.WARNING, "the modem at %s is closed before everything was sent", self.url)
+                    self._loop.call(self._core.stop)
+                self._loop.join(STOP_TIMEOUT)
             self._core.is_closed = True
 
     def _ask_to_stop(self, timeout: float) -> Outcome[None]:
@@ -281,13 +285,6 @@ class Engine:
         self.call(lambda: self._core.begin_stop(stopped, timeout))
         self._core.is_closed = True
         return stopped
-
-    def _close(self, timeout: float) -> None:
-        stopped = self._ask_to_stop(timeout)
-        if not stopped.wait(timeout):
-            logger.log(logging.WARNING, "the modem at %s is closed before everything was sent", self.url)
-            self._loop.call(self._core.stop)
-        self._loop.join(STOP_TIMEOUT)
 
     def begin_to_leave(self) -> Outcome[None] | None:
         """The program is over: send what was written and close the module's sockets, but let no thread notice.
@@ -313,13 +310,13 @@ class Engine:
         if self._loop.is_running and not self._core.is_closed:
             self.call(lambda: None)
 
-    def describe_wait(self) -> str | None:
-        """Say in words what is waited for before anything can be sent; None where nothing is."""
-        return self._core.driver.describe_wait()
+    def describe_wait(self, *, is_wanted: bool = False) -> str | None:
+        """Say in words what is waited for before anything can be sent; None where nothing is.
 
-    def describe_wanted_wait(self) -> str | None:
-        """The same, where a program waits for it now."""
-        return self._core.driver.describe_wait() if self._core.driver.is_network_wanted else None
+        ``is_wanted``: only where a program waits for it now.
+        """
+        driver = self._core.driver
+        return None if is_wanted and not driver.is_network_wanted else driver.describe_wait()
 
     @property
     def accounts(self) -> Accounts:

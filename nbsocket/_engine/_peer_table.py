@@ -34,7 +34,7 @@ LONGEST_PARKING = 300.0
 #: most. In between it is twice what answers took lately, for round trips of NB-IoT take from 0.3 to 10 s.
 ANSWER_TIME, LONGEST_ANSWER_TIME = 4.0, 12.0
 #: Seconds of silence after an answer, which may have further parts.
-QUIET_TIME = 0.5
+ANSWER_QUIET_TIME = 0.5
 
 #: Peers that are being opened at a time; connections wait behind them.
 MAX_OPENING = 5
@@ -216,7 +216,7 @@ class PeerTable:
     def _free_at(self, peer: Peer) -> float:
         """When an idle peer's socket may be given to another."""
         if peer.heard_at >= peer.sent_at:
-            return peer.heard_at + QUIET_TIME
+            return peer.heard_at + ANSWER_QUIET_TIME
         return peer.sent_at + min(max(ANSWER_TIME, 2.0 * self._answer_time), LONGEST_ANSWER_TIME)
 
     def _close_idle(self) -> bool:

@@ -114,7 +114,7 @@ class Streams:
         total = 0
         for key, link in tuple(self._links.items()):
             with suppress(OSError, ValueError):  # it may end meanwhile
-                total += link.channel.unsent + self._context.driver.table.unsent(key)
+                total += link.channel.available() + self._context.driver.table.unsent(key)
         return total
 
     def leave(self, linger: float) -> None:

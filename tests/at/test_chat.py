@@ -583,7 +583,7 @@ def test_stall_and_timeout_at_once() -> None:
     assert chat.next_deadline() == 4.0
     chat.handle_timeout(6.0)
     events = drain(chat, [b""])
-    # The answer was behind the wreck.
+    # The answer was behind the damage.
     assert isinstance(events[0], Damaged)
     assert events[1:] == [done(AT())]
 

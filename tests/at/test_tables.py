@@ -1,4 +1,4 @@
-"""What single lines mean when nothing is pending: outcomes, URCs, notices, wrecks, curiosities."""
+"""What single lines mean when nothing is pending: outcomes, URCs, notices, damage, curiosities."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from nbsocket._at import (
     Sleep,
     UnknownLine,
 )
+from nbsocket._at._damage import distance
 from nbsocket._at._tables import error_code, is_error
-from nbsocket._at._wreck import distance
 from tests.at.feeding import drain
 
 LINES: list[tuple[str, Event]] = [

@@ -11,9 +11,9 @@ __all__ = [
     "has_run_into_urc",
     "has_tail_of_hex",
     "has_tail_of_payload",
+    "is_damaged",
+    "is_damaged_urc",
     "is_foreign_to_hex",
-    "is_wreck",
-    "is_wreck_of_urc",
 ]
 
 _RECV_HEADER = '+QIURC: "recv",'
@@ -57,7 +57,7 @@ _RECEIVED_RE = re.compile(r', *\d+, *\d+, *"')
 _OTHER_URC_RE = re.compile(r'\+QIURC: *"([a-z ]+)"((?:, *(?:\d+|"[ !#-~]*"))*)')
 
 
-def is_wreck(line: str) -> bool:
+def is_damaged(line: str) -> bool:
     """Whether parts of a recv header, or bytes that no line of the module has, are in the line."""
     if _PRINTABLE_RE.fullmatch(line) is None or _PIECE_RE.search(line) is not None:
         return True
@@ -83,7 +83,7 @@ def has_tail_of_hex(line: str) -> bool:
     """The same where payload is known to come as hex digits: then what is left of it ends with such, and little else.
 
     The characters before them must be those of the header, some of them lost: ``^MODE: 17,17`` and ``NAME: "ab"`` have
-    others, so they cannot have been received data. (A header of which little is garbled is known by :func:`is_wreck`.)
+    others, so they cannot have been received data. (A header with little garbled in it is known by :func:`is_damaged`.)
     """
     match = _HEX_TAIL_RE.fullmatch(line)
     if match is None or not has_tail_of_payload(line):
@@ -107,7 +107,7 @@ def is_foreign_to_hex(line: str) -> bool:
     return len(_FOREIGN_RE.findall(line)) > len(line) // _LENGTH_PER_FOREIGN
 
 
-def is_wreck_of_urc(line: str) -> bool:
+def is_damaged_urc(line: str) -> bool:
     """Whether a line that begins with ``+QIURC:``, but is neither recv nor closed, could have been one of them."""
     match = _OTHER_URC_RE.fullmatch(line)
     if match is None or len(match[1]) < _SHORTEST_TYPE or _RECEIVED_RE.match(match[2]) is not None:
