@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from nbsocket._at import (
     CEREG,
-    CFUN,
     QIDNSCFG,
     CFUNRead,
     FinalResult,
@@ -20,9 +19,8 @@ from nbsocket._at import (
     RegistrationStatus,
     RemoteProtocolError,
 )
-from nbsocket._dataclass import dataclass
 from nbsocket._driver._access import SimPin, enter_pin
-from nbsocket._driver._network import DENIED, REGISTERED, NetworkState, ask_registration, look_at_sim
+from nbsocket._driver._network import DENIED, REGISTERED, NetworkState, RadioOn, ask_registration, look_at_sim
 from nbsocket._driver._requests import BUSY_RESULTS, checked, read_address
 from nbsocket._driver._script import Await, Pause, Steps, Unanswered
 
@@ -135,15 +133,6 @@ def _wait_for_network(network: NetworkState, pin: SimPin | None) -> Steps[str | 
         interval = QUERY_INTERVAL
 
 
-@dataclass(frozen=True, slots=True)
-class _RadioOn(CFUN):
-    """AT+CFUN=1 that is given again before callers have given up: it may be ignored. Radios were seen to take 30 s."""
-
-    @property
-    def timeout(self) -> float:
-        return 35.0
-
-
 def _switch_radio_on() -> Steps[None]:
     """After a restart that nothing has told of, the radio may be off, as it was before bring-up."""
     answer: FinalResult = yield CFUNRead()
@@ -152,7 +141,7 @@ def _switch_radio_on() -> Steps[None]:
     except RemoteProtocolError:
         return
     if is_off:
-        yield _RadioOn(1)
+        yield RadioOn(1, 35.0)
 
 
 def _ask_registration(network: NetworkState) -> Steps[RegistrationStatus | None]:

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from nbsocket._at import IPR, FinalResult
 from nbsocket._dataclass import dataclass
-from nbsocket._driver._life import PROBES_FIXED, PROBES_SEARCHING, catch_up, probe
+from nbsocket._driver._probe import PROBES_FIXED, PROBES_SEARCHING, catch_up, probe
 from nbsocket._driver._requests import Plain, RequestContext, checked
 from nbsocket._driver._script import Pause, SetRate, Steps, Unanswered, Write
 from nbsocket._errors import make_error

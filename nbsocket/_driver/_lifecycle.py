@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from nbsocket._at import CloseOk, Echo, FinalResult, Ready, Registration
 from nbsocket._driver._command_pace import CommandPace
 from nbsocket._driver._events import SetBaudrate
-from nbsocket._driver._life import Found, LineState, bring_up, come_back, configure_again, wake
+from nbsocket._driver._insist import LineState
+from nbsocket._driver._life import Found, bring_up, come_back, configure_again, wake
 from nbsocket._driver._log_limit import INFO, WARNING
 from nbsocket._driver._lookout import restart_sign
 from nbsocket._driver._network import REGISTERED

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nbsocket._at import CEREGRead, CPINRead, Registration, RegistrationStatus, RemoteProtocolError
+from nbsocket._at import CFUN, CEREGRead, CPINRead, Registration, RegistrationStatus, RemoteProtocolError
 from nbsocket._dataclass import dataclass
 from nbsocket._driver._script import Steps, asked
 
@@ -13,6 +13,7 @@ __all__ = [
     "REGISTRATION",
     "SIM_ERRORS",
     "NetworkState",
+    "RadioOn",
     "ask_registration",
     "look_at_sim",
 ]
@@ -75,6 +76,18 @@ EMM_CAUSES = {
     35: "this service is not authorized",
     42: "severe network failure",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class RadioOn(CFUN):
+    """AT+CFUN=1 that is given again before its callers have given up: it may be ignored. Radios took 30 s and more."""
+
+    #: For how long its answer is waited for.
+    seconds: float = 35.0
+
+    @property
+    def timeout(self) -> float:
+        return self.seconds
 
 
 @dataclass(slots=True)

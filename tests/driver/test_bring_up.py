@@ -20,7 +20,7 @@ from nbsocket._driver import (
     Stopped,
     WaitAttached,
 )
-from nbsocket._driver._life import IGNORING_TIME
+from nbsocket._driver._insist import IGNORING_TIME
 from tests.driver.bench import ATTACH, BRING_UP, Bench, Pile
 
 #: Where in BRING_UP the data format, and the radio, are asked for.

@@ -288,7 +288,7 @@ def test_what_an_earlier_program_left_and_was_put_right_is_told() -> None:
     corrected = (
         "commands were echoed (ATE1)",
         "errors had no numbers (AT+CMEE=2)",
-        'payload crossed otherwise (AT+QICFG="dataformat",1,0)',
+        'the data format was another (AT+QICFG="dataformat",1,0)',
         "the radio was off (AT+CFUN=4)",
     )
     assert f"put right: {', '.join(corrected)}" in bench.logs
