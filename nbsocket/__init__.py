@@ -46,6 +46,7 @@ from nbsocket._sockets._socket import socket
 from nbsocket._version import __version__
 
 if TYPE_CHECKING:
+    from nbsocket._default_modem import configure, modem
     from nbsocket._driver import (
         DnsServers,
         ModuleInfo,
@@ -57,7 +58,7 @@ if TYPE_CHECKING:
     )
     from nbsocket._driver._detail_values import DiscontinuousReception, ModuleDetails, PowerSaving
     from nbsocket._engine import ConnectionStats, Stats
-    from nbsocket._modem import Modem, configure, modem
+    from nbsocket._modem import Modem
     from nbsocket._modem_options import ModemOptions
 
 __all__ = [
@@ -109,7 +110,8 @@ else:
 
     #: What is loaded when it is first asked for: the modem with engine and driver takes longer than all the rest.
     _LATER = {
-        **dict.fromkeys(("Modem", "configure", "modem"), "_modem"),
+        "Modem": "_modem",
+        **dict.fromkeys(("configure", "modem"), "_default_modem"),
         "ModemOptions": "_modem_options",
         **dict.fromkeys(("ConnectionStats", "Stats"), "_engine"),
         **dict.fromkeys(

@@ -5,12 +5,10 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import threading
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import partial
-from ipaddress import ip_address
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
@@ -39,42 +37,24 @@ from nbsocket._driver import (
     WaitAttached,
     WaitUp,
     check_baudrate,
-    check_raw_command,
 )
 from nbsocket._engine import Engine, Stats
 from nbsocket._engine._log import EngineLog
 from nbsocket._errors import make_error
-from nbsocket._modem_options import ModemOptions, complete
-from nbsocket._parameter import MAX_HOST_SIZE, check_host
+from nbsocket._modem_checks import check_address, check_command, check_ping, check_range, check_servers, check_timeout
+from nbsocket._parameter import check_host
 from nbsocket._port import Port
 from nbsocket._runtime._clock import monotonic
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
-
     from nbsocket._driver._detail_values import ModuleDetails
 
-__all__ = [
-    "MAX_HOST_SIZE",
-    "Modem",
-    "check_host",
-    "check_ping",
-    "configure",
-    "default_modem",
-    "look_up",
-    "modem",
-    "pin",
-]
+__all__ = ["Modem", "look_up", "url_of"]
 
 _logger = EngineLog("nbsocket")
 
 T = TypeVar("T")
 
-#: Longest name server address in bytes. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.7.
-MAX_SERVER_SIZE = 64
-
-#: Name servers that the module keeps.
-MAX_SERVERS = 2
 
 #: Seconds beyond ``attach_timeout`` for bring-up: finding the rate of a module that boots, or one whose answers take as
 #: long as the manual allows (5 s each), or that switches its radio on (85 s on siblings).
@@ -88,51 +68,6 @@ LONGEST_OUTCOME = 2700.0
 
 #: Seconds in which any command is answered, with those before it. Source: BC260Y-CN TCP/IP guide 1.1 §2.3 (5 s each).
 ANSWER_TIME = 30.0
-
-
-def _check_range(name: str, value: int, lowest: int, highest: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be an int, not {type(value).__name__}")
-    if lowest == highest != value:
-        raise ValueError(f"{name} must be {lowest}: the module has no other, not {value}")
-    if not lowest <= value <= highest:
-        raise ValueError(f"{name} must be {lowest} to {highest}, not {value}")
-    return value
-
-
-def check_ping(host: str, timeout: int, count: int, size: int) -> str:
-    """Return the host as it goes to the module; ValueError for what no firmware takes.
-
-    Source: BC260Y-CN TCP/IP guide 1.1 §2.3.8.
-    """
-    name = check_host(host)
-    _check_range("timeout", timeout, 1, 255)
-    _check_range("count", count, 1, 10)
-    _check_range("size", size, 32, 1500)
-    return name
-
-
-def _check_address(address: str) -> str:
-    address = check_host(address, "the name server", MAX_SERVER_SIZE)
-    try:
-        ip_address(address)
-    except ValueError:
-        raise ValueError(f"a name server must be an IPv4 or IPv6 address, not {address!r}") from None
-    return address
-
-
-def _check_servers(servers: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(servers, str):
-        servers = (servers,)
-    if len(servers) > MAX_SERVERS:
-        raise ValueError(f"dns must be one or two addresses, not {len(servers)}")
-    return tuple(_check_address(server) for server in servers)
-
-
-def _check_timeout(timeout: float | None) -> float | None:
-    if timeout is not None and not timeout >= 0:
-        raise ValueError(f"timeout must be 0 or more seconds, or None, not {timeout!r}")
-    return timeout
 
 
 class _Others(NamedTuple):
@@ -229,7 +164,7 @@ class Modem:
             apn_password=apn_password,
             pdp_type=pdp_type,
             pin=None if pin is None else SimPin(pin),
-            dns=_check_servers(dns),
+            dns=check_servers(dns),
             power=power,
             attach_timeout=attach_timeout,
             look_up_timeout=look_up_timeout,
@@ -241,7 +176,7 @@ class Modem:
         self.port = port
         self._settings = settings
         self._others = _Others(hupcl, bool(log_payload), float(dns_cache))
-        self._url = _url_of(port)
+        self._url = url_of(port)
         open_port = partial(Port.open, hupcl=hupcl)
         self._engine = Engine(self._url, settings, log_payload=log_payload, open_port=open_port)
         # An engine whose modem was forgotten serves the connections that are left, and ends.
@@ -299,7 +234,7 @@ class Modem:
         Raises:
             OSError: the port cannot be opened (ENOENT, EACCES, EBUSY, ...), or the module does not answer (ETIMEDOUT).
         """
-        _check_timeout(timeout)
+        check_timeout(timeout)
         self._engine.open()
         try:
             self._engine.ask(WaitUp(), BRING_UP_TIME if timeout is None else timeout)
@@ -313,7 +248,7 @@ class Modem:
         Args:
             timeout: seconds; connections that are not done by then are cut.
         """
-        _check_timeout(timeout)
+        check_timeout(timeout)
         self._engine.close(timeout)
 
     def wait_attached(self, timeout: float | None = None) -> None:
@@ -324,7 +259,7 @@ class Modem:
         Raises:
             OSError: ENETDOWN, it is not registered in time.
         """
-        self._engine.ask(WaitAttached(), self._timeout(_check_timeout(timeout), 0.0))
+        self._engine.ask(WaitAttached(), self._timeout(check_timeout(timeout), 0.0))
 
     def info(self) -> ModuleInfo:
         """Return manufacturer, model, firmware and IMEI."""
@@ -399,8 +334,8 @@ class Modem:
             ValueError: not an address.
             OSError: the module refused, or the network is not there.
         """
-        primary = _check_address(primary)
-        secondary = None if secondary is None else _check_address(secondary)
+        primary = check_address(primary)
+        secondary = None if secondary is None else check_address(secondary)
         self._engine.ask(SetDnsServers(primary, secondary), self._timeout(None, ANSWER_TIME))
 
     def ping(
@@ -444,7 +379,7 @@ class Modem:
             The time in UTC.
         """
         server = check_host(server, "server")
-        _check_range("port", port, 1, 65535)
+        check_range("port", port, 1, 65535)
         return self._ask(SyncTime(server, port, bool(set_clock)), self._timeout(None, 2 * OUTCOME_TIME), datetime)
 
     def clock(self) -> datetime:
@@ -465,9 +400,9 @@ class Modem:
         if context_id is not None and socket_id is not None:
             raise ValueError("sockets() takes context_id or socket_id, not both")
         if context_id is not None:
-            _check_range("context_id", context_id, 0, 0)
+            check_range("context_id", context_id, 0, 0)
         if socket_id is not None:
-            _check_range("socket_id", socket_id, 0, 4)
+            check_range("socket_id", socket_id, 0, 4)
         return list(self._ask(GetSockets(context_id, socket_id), ANSWER_TIME + BRING_UP_TIME, list))
 
     def command(
@@ -498,8 +433,8 @@ class Modem:
             ValueError: not one ASCII command line that begins with AT, or a payload that cannot be sent this way.
             OSError: the module answered with an error; ``.result`` has its number.
         """
-        _check_timeout(timeout)
-        request = RawCommand(_check_command(text, payload), payload, wants_outcome=outcome or on_line is not None)
+        check_timeout(timeout)
+        request = RawCommand(check_command(text, payload), payload, wants_outcome=outcome or on_line is not None)
         if timeout is None:
             timeout = ANSWER_TIME + BRING_UP_TIME + (LONGEST_OUTCOME if request.wants_outcome else 0.0)
         return list(self._ask(request, timeout, list, on_line))
@@ -519,6 +454,12 @@ class Modem:
         return value
 
 
+def url_of(port: str) -> str:
+    """Return the URL of a port, or the absolute path of its device."""
+    # The program may change its directory before the port is opened, or opened again.
+    return port if "://" in port else os.path.abspath(port)
+
+
 def look_up(engine: Engine, name: str, timeout: float | None) -> list[str]:
     """Return the addresses of ``name``, within ``timeout`` seconds; None stands for the modem's look_up_timeout."""
     began = monotonic()
@@ -531,105 +472,3 @@ def look_up(engine: Engine, name: str, timeout: float | None) -> list[str]:
     for address in found:
         engine.accounts.note_name(address, name)
     return found
-
-
-def _check_command(text: str, payload: bytes | None = None) -> str:
-    if not isinstance(text, str):
-        raise TypeError(f"text must be a str, not {type(text).__name__}")
-    if payload is not None and not isinstance(payload, bytes):
-        raise TypeError(f"payload must be bytes, not {type(payload).__name__}")
-    if not (text.isascii() and text.isprintable()) or text[:2].upper() != "AT":
-        raise ValueError(f"text must be one line of printable ASCII that begins with AT, not {text!r}")
-    check_raw_command(text, payload)
-    return text
-
-
-#: For threads; a signal handler that comes in between passes.
-_lock = threading.RLock()
-_default: Modem | None = None
-
-
-def _renew_lock_after_fork() -> None:
-    global _lock
-    _lock = threading.RLock()
-
-
-os.register_at_fork(after_in_child=_renew_lock_after_fork)
-
-
-#: The modem that ``nbsocket run`` has opened: a program's own configure() gives it.
-_pinned: Modem | None = None
-
-
-def configure(port: str | None = None, **options: Unpack[ModemOptions]) -> Modem:
-    """Make the process's default modem, which sockets use that name no other.
-
-    Args:
-        port: as for :class:`Modem`; None stands for the environment's NBSOCKET_PORT.
-        options: as for :class:`Modem`. Where one is not given the environment's counts (NBSOCKET_APN for ``apn``), then
-            that of ``~/.config/nbsocket/NAME.conf`` and of ``/etc/nbsocket/NAME.conf``, NAME being the device's.
-    Returns:
-        The modem. With the same port and options as before it is the same one, otherwise the earlier default is closed.
-        Under ``nbsocket run`` the port that it uses gives its modem, whatever the options, and a warning tells of those
-        that differ.
-    Raises:
-        OSError: ENODEV, there is no port to use.
-        ValueError: an option, a variable of the environment or a line of a file is not allowed.
-    """
-    global _default
-    port, completed = complete(port, options)
-    modem = Modem(port, **completed)
-    if _pinned is not None and _same_port(_pinned, port):
-        _pinned._tell_differences(modem, options)
-        with _lock:
-            _default = _pinned
-        return _pinned
-    with _lock:
-        earlier = _default
-        if earlier is not None and earlier._is_like(modem) and not earlier.engine.is_closed:
-            return earlier
-        _default = modem
-    if earlier is not None and earlier is not _pinned:
-        earlier.close()
-    return modem
-
-
-def default_modem() -> Modem:
-    """Return the configured modem, or make it from NBSOCKET_PORT; see :func:`modem`."""
-    global _default
-    if _default is not None:
-        return _default
-    port, options = complete(None, {})
-    made = Modem(port, **options)
-    with _lock:
-        # Nothing is called between the look and the change, so nothing comes in between on this thread.
-        if _default is None:
-            _default = made
-        return _default
-
-
-def modem() -> Modem:
-    """Return the process's default modem: the configured one, or one made from NBSOCKET_PORT.
-
-    Under ``nbsocket run`` it is the one that the program's sockets go over.
-
-    Raises:
-        OSError: ENODEV, there is none.
-        ValueError: a variable of the environment or a line of a file is not allowed.
-    """
-    return default_modem()
-
-
-def pin(modem: Modem) -> None:
-    """Make this the modem of the whole process: what ``nbsocket run`` has opened."""
-    global _pinned
-    _pinned = modem
-
-
-def _same_port(modem: Modem, port: str) -> bool:
-    return modem._url == _url_of(port)
-
-
-def _url_of(port: str) -> str:
-    # The program may change its directory before the port is opened, or opened again.
-    return port if "://" in port else os.path.abspath(port)

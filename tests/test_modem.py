@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from nbsocket import Modem, configure
-from nbsocket import _modem as modem_module
+from nbsocket import _default_modem as modem_module
+from nbsocket._default_modem import default_modem
 from nbsocket._driver import DnsServers, ModuleInfo
-from nbsocket._modem import check_host, default_modem
+from nbsocket._parameter import check_host
 from nbsocket.sim import Fault, Simulator
 from tests.helpers import sim_url
 

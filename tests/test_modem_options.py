@@ -13,7 +13,7 @@ from typing import Any, get_type_hints
 import pytest
 
 import nbsocket
-from nbsocket import Modem, _modem, configure
+from nbsocket import Modem, _default_modem, configure
 from nbsocket._cli import main
 from nbsocket._modem_options import OPTIONS, ModemOptions, complete
 from tests.helpers import run_isolated, sim_url
@@ -48,11 +48,11 @@ def own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
             monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "user"))
     monkeypatch.setattr("nbsocket._modem_options.HOST_FOLDER", str(tmp_path / "host"))
-    monkeypatch.setattr(_modem, "_default", None)
-    monkeypatch.setattr(_modem, "_pinned", None)
+    monkeypatch.setattr(_default_modem, "_default", None)
+    monkeypatch.setattr(_default_modem, "_pinned", None)
     yield
-    if _modem._default is not None:
-        _modem._default.close(0)
+    if _default_modem._default is not None:
+        _default_modem._default.close(0)
 
 
 def write(tmp_path: Path, folder: str, name: str, text: str) -> Path:

@@ -30,7 +30,7 @@ from typing import Any, cast
 import pytest
 
 import nbsocket
-from nbsocket import _modem
+from nbsocket import _default_modem
 from nbsocket._driver import Resolve, Settings
 from nbsocket._engine._stats import Accounts
 from nbsocket._routing import _hosts, _resolver
@@ -291,7 +291,7 @@ def test_bypassed_names_are_the_operating_systems(fake: FakeModem, monkeypatch: 
 
 
 def test_without_a_modem_the_error_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_modem, "_default", None)
+    monkeypatch.setattr(_default_modem, "_default", None)
     monkeypatch.delenv("NBSOCKET_PORT", raising=False)
     with pytest.raises(OSError, match="no modem"):
         nbsocket.getaddrinfo("a.example", 80)

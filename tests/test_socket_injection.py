@@ -60,11 +60,11 @@ def calls(modem: Modem, host: str | bytes | bytearray) -> list[Callable[[], obje
 def test_refused_before_a_byte_reaches_the_wire(
     make_simulator: Callable[..., Simulator], monkeypatch: pytest.MonkeyPatch, host: str | bytes | bytearray
 ) -> None:
-    from nbsocket import _modem
+    from nbsocket import _default_modem
 
     simulator = make_simulator()
     with Modem(simulator.path) as modem:
-        monkeypatch.setattr(_modem, "_default", modem)
+        monkeypatch.setattr(_default_modem, "_default", modem)
         modem.wait_attached()
         before = modem.stats().bytes_up
         *network, close_stream, close_datagram = calls(modem, host)

@@ -367,9 +367,9 @@ def test_two_modems_at_once(make_modem: Callable[..., Modem]) -> None:
 
 
 def test_create_connection(make_modem: Callable[..., Modem], monkeypatch: pytest.MonkeyPatch) -> None:
-    from nbsocket import _modem
+    from nbsocket import _default_modem
 
-    monkeypatch.setattr(_modem, "_default", make_modem())
+    monkeypatch.setattr(_default_modem, "_default", make_modem())
     with tcp_server(echo) as port, nbsocket.create_connection((HOST, port), PATIENCE, ("", 0)) as sock:
         assert type(sock) is nbsocket.socket
         sock.sendall(b"hello")

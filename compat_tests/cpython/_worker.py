@@ -123,7 +123,7 @@ def _counter() -> Callable[[], int]:
     """Return what counts the connections that the modem opened so far; 0 for ever on the plain interpreter."""
     if "nbsocket" not in sys.modules:
         return lambda: 0
-    from nbsocket._modem import default_modem
+    from nbsocket._default_modem import default_modem
 
     modem = default_modem()
     # Its threads are there before CPython's tests count threads.

@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> int:
     """Print each reply as it comes, then the statistics; Ctrl-C ends it early, with those of what has come."""
-    from nbsocket._modem import check_ping
+    from nbsocket._modem_checks import check_ping
 
     check_ping(options.host, options.timeout, options.count, options.size)
     printer = _Printer(options)

@@ -71,7 +71,7 @@ def main(options: argparse.Namespace) -> int | Callable[[], int]:
     if options.verbosity:
         _tell_module(modem)
     import nbsocket
-    from nbsocket._modem import pin
+    from nbsocket._default_modem import pin
 
     # configure() of the program must return this modem, not replace it.
     pin(modem)

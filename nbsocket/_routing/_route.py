@@ -186,7 +186,7 @@ class Route:
         if self.own_modem is not None:
             return self.own_modem
         # Here and not above: modem, engine and driver take several times the rest of the package to load.
-        from nbsocket._modem import default_modem
+        from nbsocket._default_modem import default_modem
 
         return default_modem()
 

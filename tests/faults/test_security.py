@@ -23,8 +23,8 @@ import trio
 import nbsocket
 from nbsocket import Modem
 from nbsocket._cli import main
-from nbsocket._modem import check_host
 from nbsocket._modem_options import OPTIONS, SECRET_FILES
+from nbsocket._parameter import check_host
 from nbsocket.sim import Fault, Simulator
 from nbsocket.trio import HostnameResolver
 from tests.faults.load import FAR, connect
@@ -101,11 +101,11 @@ def cli(modem: Modem, *words: str) -> None:
 
 @pytest.mark.parametrize("name", STRINGS)
 def test_no_string_becomes_a_command(make_simulator: MakeSimulator, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    from nbsocket import _modem
+    from nbsocket import _default_modem
 
     simulator = make_simulator()
     with Modem(simulator.path) as modem:
-        monkeypatch.setattr(_modem, "_default", modem)
+        monkeypatch.setattr(_default_modem, "_default", modem)
         modem.wait_attached()
         for text in HOSTILE:
             with pytest.raises((OSError, ValueError, TypeError)):
@@ -158,9 +158,9 @@ VARIABLES: dict[str, Callable[[], object]] = {
 @pytest.mark.parametrize("name", SETTINGS)
 def test_settings_are_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """What is not known is refused when it is given, or when the port is opened: before anything is written."""
-    from nbsocket import _modem
+    from nbsocket import _default_modem
 
-    monkeypatch.setattr(_modem, "_default", None)
+    monkeypatch.setattr(_default_modem, "_default", None)
     for text in HOSTILE:
         with pytest.raises((OSError, ValueError)):
             SETTINGS[name](text)
@@ -168,9 +168,9 @@ def test_settings_are_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> Non
 
 @pytest.mark.parametrize("name", VARIABLES)
 def test_variables_of_the_environment_are_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    from nbsocket import _modem
+    from nbsocket import _default_modem
 
-    monkeypatch.setattr(_modem, "_default", None)
+    monkeypatch.setattr(_default_modem, "_default", None)
     for text in HOSTILE:
         if "\0" in text:
             continue  # the operating system has no such variables

@@ -219,11 +219,11 @@ def test_the_table_of_calls_is_complete() -> None:
 
 @pytest.mark.parametrize("name", CALLS)
 def test_ctrl_c(make_simulator: MakeSimulator, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    from nbsocket import _modem
+    from nbsocket import _default_modem
 
     simulator = make_simulator(hosts={"192.0.2.1": "timeout"})
     with tcp_server(stall) as port, Modem(simulator.path, wait_for_socket=100.0) as modem:
-        monkeypatch.setattr(_modem, "_default", modem)
+        monkeypatch.setattr(_default_modem, "_default", modem)
         stage = Stage(simulator, modem, port)
         with ctrl_c():
             CALLS[name](stage)
