@@ -152,3 +152,31 @@ def absolute(module: str, name: str) -> str:
     path = PACKAGE.joinpath(*module.split(".")[1:], name or "-")
     is_submodule = path.with_suffix(".py").exists() or path.is_dir()
     return f"{module}.{name}" if module.split(".")[0] == "nbsocket" and is_submodule else module
+
+
+#: Lines of a file, and methods of a class, up to which a reader finds the way; properties count.
+MOST_LINES, MOST_METHODS = 500, 30
+
+#: What has more, and why.
+LARGER = {
+    "SocketType": "it has the methods that trio.socket.SocketType prescribes, a line or two each",
+}
+
+
+@pytest.mark.parametrize("path", list(sources()), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_files_and_classes_are_of_a_size_that_can_be_read(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= MOST_LINES
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ClassDef) and node.name not in LARGER:
+            methods = [child for child in node.body if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef))]
+            assert len(methods) <= MOST_METHODS, node.name
+
+
+def test_every_class_has_a_name_of_its_own() -> None:
+    places: dict[str, set[str]] = {}
+    for path in sources():
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, set()).add(str(path.relative_to(PACKAGE)))
+    assert {name: files for name, files in places.items() if len(files) > 1} == {}

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Generic, TypeVar
 
 from nbsocket._at._errors import RemoteProtocolError
-from nbsocket._at._syntax import split_fields
+from nbsocket._at._syntax import check_range, split_fields
 from nbsocket._dataclass import dataclass
 
 __all__ = ["MAX_COMMAND_SIZE", "REGISTRATION_ANSWER_RE", "Command", "InfoResponse", "Raw", "TestForm", "last_fields"]
@@ -82,10 +82,21 @@ class Command(Generic[T]):
     #: An OK without an information response cannot be its answer.
     needs_info: ClassVar[bool] = False
 
+    #: The command line, formatted with the command as ``{0}``; a command whose line needs more overrides :attr:`line`.
+    TEMPLATE: ClassVar[str] = ""
+    #: Seconds within which the final result is due; longer where the manual or its siblings' say so.
+    TIMEOUT: ClassVar[float] = RESPONSE_TIMEOUT
+    #: Fields that are numbers, with their least and greatest value: checked when the command is made.
+    RANGES: ClassVar[tuple[tuple[str, int, int], ...]] = ()
+
+    def __post_init__(self) -> None:
+        for name, least, most in self.RANGES:
+            check_range(name, getattr(self, name), least, most)
+
     @property
-    @abstractmethod
     def line(self) -> str:
         """The command line, without the CR."""
+        return self.TEMPLATE.format(self)
 
     @property
     def prefixes(self) -> tuple[str, ...]:
@@ -95,7 +106,7 @@ class Command(Generic[T]):
     @property
     def timeout(self) -> float:
         """Seconds within which the final result is due."""
-        return RESPONSE_TIMEOUT
+        return self.TIMEOUT
 
     @property
     def payload(self) -> bytes | None:

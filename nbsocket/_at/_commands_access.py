@@ -33,14 +33,12 @@ def check_pin(pin: str) -> str:
 class CPIN(PlainCommand):
     """Enter the SIM card's PIN. TS 27.007 §8.3."""
 
+    TEMPLATE = 'AT+CPIN="{0.pin}"'
+
     pin: str = field(repr=False)
 
     def __post_init__(self) -> None:
         check_pin(self.pin)
-
-    @property
-    def line(self) -> str:
-        return f'AT+CPIN="{self.pin}"'
 
     @property
     def timeout(self) -> float:
@@ -52,12 +50,9 @@ class CPIN(PlainCommand):
 class CPINRRead(Command[int]):
     """How often the PIN may still be entered wrongly. TS 27.007 §8.65."""
 
+    TEMPLATE = 'AT+CPINR="SIM PIN"'
     _prefixes: ClassVar[tuple[str, ...]] = ("+CPINR",)
     needs_info: ClassVar[bool] = True
-
-    @property
-    def line(self) -> str:
-        return 'AT+CPINR="SIM PIN"'
 
     def parse(self, responses: Sequence[InfoResponse]) -> int:
         """Give the number of the line for the PIN."""
@@ -68,12 +63,9 @@ class CPINRRead(Command[int]):
 class QPINCRead(Command[int]):
     """The same as siblings of this module tell it: AT+QPINC?."""
 
+    TEMPLATE = "AT+QPINC?"
     _prefixes: ClassVar[tuple[str, ...]] = ("+QPINC",)
     needs_info: ClassVar[bool] = True
-
-    @property
-    def line(self) -> str:
-        return "AT+QPINC?"
 
     def parse(self, responses: Sequence[InfoResponse]) -> int:
         """Give the number of the line for the card ("SC")."""
@@ -116,11 +108,8 @@ class CGAUTH(PlainCommand):
 class CGAUTHRead(Command[dict[int, tuple[str, str]]]):
     """Name and password of each context. TS 27.007 §10.1.31."""
 
+    TEMPLATE = "AT+CGAUTH?"
     _prefixes: ClassVar[tuple[str, ...]] = ("+CGAUTH",)
-
-    @property
-    def line(self) -> str:
-        return "AT+CGAUTH?"
 
     def parse(self, responses: Sequence[InfoResponse]) -> dict[int, tuple[str, str]]:
         """Give name and password by context, "" where they are not told."""

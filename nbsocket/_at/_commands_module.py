@@ -66,48 +66,37 @@ MAX_APN_SIZE = 100
 class AT(PlainCommand):
     """Does nothing: is anyone there?"""
 
-    @property
-    def line(self) -> str:
-        return "AT"
+    TEMPLATE = "AT"
 
 
 @dataclass(frozen=True, slots=True)
 class ATE0(PlainCommand):
     """Turn the echo off; it is on again after every boot."""
 
-    @property
-    def line(self) -> str:
-        return "ATE0"
+    TEMPLATE = "ATE0"
 
 
 @dataclass(frozen=True, slots=True)
 class ATQ0(PlainCommand):
     """Give final results again, after ``ATQ1``. V.250 §6.2.5."""
 
-    @property
-    def line(self) -> str:
-        return "ATQ0"
+    TEMPLATE = "ATQ0"
 
 
 @dataclass(frozen=True, slots=True)
 class ATV1(PlainCommand):
     """Give final results as words again, after ``ATV0``: as numbers, ``0`` is OK. V.250 §6.2.6."""
 
-    @property
-    def line(self) -> str:
-        return "ATV1"
+    TEMPLATE = "ATV1"
 
 
 @dataclass(frozen=True, slots=True)
 class ATI(Command[list[str]]):
     """Identification text, a few lines."""
 
+    TEMPLATE = "ATI"
     takes_any_line: ClassVar[bool] = True
     needs_info: ClassVar[bool] = True
-
-    @property
-    def line(self) -> str:
-        return "ATI"
 
     def parse(self, responses: Sequence[InfoResponse]) -> list[str]:
         """Give the lines as they are."""
@@ -118,13 +107,10 @@ class ATI(Command[list[str]]):
 class CGMR(Command[str]):
     """Firmware revision, such as BC260YCNAAR01A03."""
 
+    TEMPLATE = "AT+CGMR"
     _prefixes: ClassVar[tuple[str, ...]] = ("+CGMR",)
     takes_any_line: ClassVar[bool] = True
     needs_info: ClassVar[bool] = True
-
-    @property
-    def line(self) -> str:
-        return "AT+CGMR"
 
     def parse(self, responses: Sequence[InfoResponse]) -> str:
         """Give the revision, without the word "Revision:" that some firmware puts before it."""
@@ -136,13 +122,10 @@ class CGMR(Command[str]):
 class CGSN(Command[str]):
     """The module's serial number, its IMEI."""
 
+    TEMPLATE = "AT+CGSN=1"
     _prefixes: ClassVar[tuple[str, ...]] = ("+CGSN",)
     takes_any_line: ClassVar[bool] = True
     needs_info: ClassVar[bool] = True
-
-    @property
-    def line(self) -> str:
-        return "AT+CGSN=1"
 
     def parse(self, responses: Sequence[InfoResponse]) -> str:
         """Give the digits."""
@@ -162,25 +145,18 @@ def _last_text(command: Command[str], responses: Sequence[InfoResponse]) -> str:
 class CMEE(PlainCommand):
     """Form of errors: 0 ERROR alone, 1 +CME ERROR with a number, 2 with a text. TS 27.007 §9.1."""
 
+    TEMPLATE = "AT+CMEE={0.mode}"
+    RANGES = (("mode", 0, 2),)
+
     mode: int = 1
-
-    def __post_init__(self) -> None:
-        check_range("mode", self.mode, 0, 2)
-
-    @property
-    def line(self) -> str:
-        return f"AT+CMEE={self.mode}"
 
 
 @dataclass(frozen=True, slots=True)
 class CMEERead(Command[int | None]):
     """Form of errors, see CMEE."""
 
+    TEMPLATE = "AT+CMEE?"
     _prefixes: ClassVar[tuple[str, ...]] = ("+CMEE",)
-
-    @property
-    def line(self) -> str:
-        return "AT+CMEE?"
 
     def parse(self, responses: Sequence[InfoResponse]) -> int | None:
         """Give the mode; None where the firmware says OK alone."""
@@ -191,14 +167,10 @@ class CMEERead(Command[int | None]):
 class CFUN(PlainCommand):
     """Radio: 0 minimum functions, 1 on, 4 flight mode. TS 27.007 §8.2."""
 
+    TEMPLATE = "AT+CFUN={0.mode}"
+    RANGES = (("mode", 0, 4),)
+
     mode: int
-
-    def __post_init__(self) -> None:
-        check_range("mode", self.mode, 0, 4)
-
-    @property
-    def line(self) -> str:
-        return f"AT+CFUN={self.mode}"
 
     @property
     def timeout(self) -> float:
@@ -210,12 +182,9 @@ class CFUN(PlainCommand):
 class CFUNRead(Command[int]):
     """The radio's mode, see CFUN."""
 
+    TEMPLATE = "AT+CFUN?"
     _prefixes: ClassVar[tuple[str, ...]] = ("+CFUN",)
     needs_info: ClassVar[bool] = True
-
-    @property
-    def line(self) -> str:
-        return "AT+CFUN?"
 
     def parse(self, responses: Sequence[InfoResponse]) -> int:
         """Give the mode."""
@@ -226,12 +195,9 @@ class CFUNRead(Command[int]):
 class CPINRead(Command[str]):
     """State of the SIM card. TS 27.007 §8.3."""
 
+    TEMPLATE = "AT+CPIN?"
     _prefixes: ClassVar[tuple[str, ...]] = ("+CPIN",)
     needs_info: ClassVar[bool] = True
-
-    @property
-    def line(self) -> str:
-        return "AT+CPIN?"
 
     def parse(self, responses: Sequence[InfoResponse]) -> str:
         """Give the state: "READY" when the card is usable."""
@@ -242,12 +208,9 @@ class CPINRead(Command[str]):
 class CSQ(Command[SignalQuality]):
     """Signal quality. TS 27.007 §8.5."""
 
+    TEMPLATE = "AT+CSQ"
     _prefixes: ClassVar[tuple[str, ...]] = ("+CSQ",)
     needs_info: ClassVar[bool] = True
-
-    @property
-    def line(self) -> str:
-        return "AT+CSQ"
 
     def parse(self, responses: Sequence[InfoResponse]) -> SignalQuality:
         """Give rssi and ber."""
@@ -259,26 +222,19 @@ class CSQ(Command[SignalQuality]):
 class CEREG(PlainCommand):
     """Registration URCs: 0 none, 1 with <stat>, 2-5 with more. TS 27.007 §10.1.22."""
 
+    TEMPLATE = "AT+CEREG={0.n}"
+    RANGES = (("n", 0, 5),)
+
     n: int
-
-    def __post_init__(self) -> None:
-        check_range("n", self.n, 0, 5)
-
-    @property
-    def line(self) -> str:
-        return f"AT+CEREG={self.n}"
 
 
 @dataclass(frozen=True, slots=True)
 class CEREGRead(Command[RegistrationStatus]):
     """Is the module registered? TS 27.007 §10.1.22."""
 
+    TEMPLATE = "AT+CEREG?"
     _prefixes: ClassVar[tuple[str, ...]] = ("+CEREG",)
     needs_info: ClassVar[bool] = True
-
-    @property
-    def line(self) -> str:
-        return "AT+CEREG?"
 
     def parse(self, responses: Sequence[InfoResponse]) -> RegistrationStatus:
         """Give n, stat and the cause of a refusal, which n 3 and 5 tell; location and access technology are left out.
@@ -293,12 +249,9 @@ class CEREGRead(Command[RegistrationStatus]):
 class CGATTRead(Command[bool]):
     """Is the module attached? TS 27.007 §10.1.9."""
 
+    TEMPLATE = "AT+CGATT?"
     _prefixes: ClassVar[tuple[str, ...]] = ("+CGATT",)
     needs_info: ClassVar[bool] = True
-
-    @property
-    def line(self) -> str:
-        return "AT+CGATT?"
 
     def parse(self, responses: Sequence[InfoResponse]) -> bool:
         """Give True when it is."""
@@ -309,6 +262,7 @@ class CGATTRead(Command[bool]):
 class CGPADDR(Command[list[PdpAddress]]):
     """The module's own addresses: the execute form of TS 27.007 §10.1.14, or the one of the guide's §4.1."""
 
+    TEMPLATE = "AT+CGPADDR{0.form}"
     #: "" or "?".
     form: str = ""
     _prefixes: ClassVar[tuple[str, ...]] = ("+CGPADDR",)
@@ -316,10 +270,6 @@ class CGPADDR(Command[list[PdpAddress]]):
     def __post_init__(self) -> None:
         if self.form not in ("", "?"):
             raise ValueError(f"form must be '' or '?', not {self.form!r}")
-
-    @property
-    def line(self) -> str:
-        return f"AT+CGPADDR{self.form}"
 
     def parse(self, responses: Sequence[InfoResponse]) -> list[PdpAddress]:
         """Give one value a context; of two addresses of a context the IPv4 one."""
@@ -336,25 +286,18 @@ def _pdp_address(fields: list[str | None]) -> str | None:
 class CPSMS(PlainCommand):
     """Power saving mode of the radio: 0 off, 1 on. Stored. TS 27.007 §7.38."""
 
+    TEMPLATE = "AT+CPSMS={0.mode}"
+    RANGES = (("mode", 0, 2),)
+
     mode: int
-
-    def __post_init__(self) -> None:
-        check_range("mode", self.mode, 0, 2)
-
-    @property
-    def line(self) -> str:
-        return f"AT+CPSMS={self.mode}"
 
 
 @dataclass(frozen=True, slots=True)
 class CPSMSRead(Command[int | None]):
     """Power saving mode of the radio, see CPSMS."""
 
+    TEMPLATE = "AT+CPSMS?"
     _prefixes: ClassVar[tuple[str, ...]] = ("+CPSMS",)
-
-    @property
-    def line(self) -> str:
-        return "AT+CPSMS?"
 
     def parse(self, responses: Sequence[InfoResponse]) -> int | None:
         """Give the mode, without the timers; None where the firmware says OK alone."""
@@ -365,26 +308,19 @@ class CPSMSRead(Command[int | None]):
 class QSCLK(PlainCommand):
     """Sleep: 0 never, 1 deep sleep when idle, 2 light sleep only. Not stored. BC260Y-CN TCP/IP guide 1.1 §4.1."""
 
+    TEMPLATE = "AT+QSCLK={0.mode}"
+    RANGES = (("mode", 0, 2),)
+
     mode: int
-
-    def __post_init__(self) -> None:
-        check_range("mode", self.mode, 0, 2)
-
-    @property
-    def line(self) -> str:
-        return f"AT+QSCLK={self.mode}"
 
 
 @dataclass(frozen=True, slots=True)
 class QSCLKRead(Command[int]):
     """The sleep mode, see QSCLK."""
 
+    TEMPLATE = "AT+QSCLK?"
     _prefixes: ClassVar[tuple[str, ...]] = ("+QSCLK",)
     needs_info: ClassVar[bool] = True
-
-    @property
-    def line(self) -> str:
-        return "AT+QSCLK?"
 
     def parse(self, responses: Sequence[InfoResponse]) -> int:
         """Give the mode."""
@@ -410,12 +346,9 @@ class CCLK(PlainCommand):
 class CCLKRead(Command[datetime]):
     """The clock. TS 27.007 §8.15."""
 
+    TEMPLATE = "AT+CCLK?"
     _prefixes: ClassVar[tuple[str, ...]] = ("+CCLK",)
     needs_info: ClassVar[bool] = True
-
-    @property
-    def line(self) -> str:
-        return "AT+CCLK?"
 
     def parse(self, responses: Sequence[InfoResponse]) -> datetime:
         """Give the time in UTC."""
@@ -448,11 +381,8 @@ class CGDCONT(PlainCommand):
 class CGDCONTRead(Command[list[PdpContext]]):
     """The PDP contexts that are defined."""
 
+    TEMPLATE = "AT+CGDCONT?"
     _prefixes: ClassVar[tuple[str, ...]] = ("+CGDCONT",)
-
-    @property
-    def line(self) -> str:
-        return "AT+CGDCONT?"
 
     def parse(self, responses: Sequence[InfoResponse]) -> list[PdpContext]:
         """Give one value a context."""
@@ -464,27 +394,22 @@ class CGDCONTRead(Command[list[PdpContext]]):
 class IPR(PlainCommand):
     """Set the baud rate of the serial line; stored. The OK still comes at the old rate."""
 
+    TEMPLATE = "AT+IPR={0.rate}"
+
     rate: int
 
     def __post_init__(self) -> None:
         if self.rate not in BAUDRATES:
             raise ValueError(f"baud rate must be one of {', '.join(map(str, BAUDRATES))}, not {self.rate!r}")
 
-    @property
-    def line(self) -> str:
-        return f"AT+IPR={self.rate}"
-
 
 @dataclass(frozen=True, slots=True)
 class IPRRead(Command[int]):
     """The stored baud rate; 0 means that the module finds it by itself."""
 
+    TEMPLATE = "AT+IPR?"
     _prefixes: ClassVar[tuple[str, ...]] = ("+IPR",)
     needs_info: ClassVar[bool] = True
-
-    @property
-    def line(self) -> str:
-        return "AT+IPR?"
 
     def parse(self, responses: Sequence[InfoResponse]) -> int:
         """Give the rate."""
@@ -495,22 +420,18 @@ class IPRRead(Command[int]):
 class QRST(PlainCommand):
     """Restart the module; RDY follows, the OK may be missing."""
 
-    @property
-    def line(self) -> str:
-        return "AT+QRST=1"
+    TEMPLATE = "AT+QRST=1"
 
 
 @dataclass(frozen=True, slots=True)
 class QNBIOTEVENT(PlainCommand):
     """Turn URCs about an event (1: deep sleep) on or off."""
 
+    TEMPLATE = "AT+QNBIOTEVENT={0.enable},{0.event}"
+    RANGES = (
+        ("enable", 0, 1),
+        ("event", 0, 9),
+    )
+
     enable: int = 1
     event: int = 1
-
-    def __post_init__(self) -> None:
-        check_range("enable", self.enable, 0, 1)
-        check_range("event", self.event, 0, 9)
-
-    @property
-    def line(self) -> str:
-        return f"AT+QNBIOTEVENT={self.enable},{self.event}"

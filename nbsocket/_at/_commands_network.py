@@ -60,6 +60,9 @@ _SLOWEST_RATE = 240
 # may become payload.
 _DATA_MODE_MARGIN = 0.5
 
+#: The five sockets. §2.3.2.
+SOCKET_ID_RANGE = ("socket_id", 0, 4)
+
 
 @dataclass(frozen=True, slots=True)
 class QICFG(PlainCommand):
@@ -77,12 +80,9 @@ class QICFG(PlainCommand):
 class QICFGRead(Command[DataFormat]):
     """The payload formats. §2.3.1."""
 
+    TEMPLATE = 'AT+QICFG="dataformat"'
     _prefixes: ClassVar[tuple[str, ...]] = ("+QICFG",)
     needs_info: ClassVar[bool] = True
-
-    @property
-    def line(self) -> str:
-        return 'AT+QICFG="dataformat"'
 
     def parse(self, responses: Sequence[InfoResponse]) -> DataFormat:
         """Give both formats."""
@@ -124,14 +124,10 @@ class QIOPEN(PlainCommand):
 class QICLOSE(PlainCommand):
     """Close a connection; OK, then the event CloseOk 50 ms to 2 s later. §2.3.3."""
 
+    TEMPLATE = "AT+QICLOSE={0.socket_id}"
+    RANGES = (SOCKET_ID_RANGE,)
+
     socket_id: int
-
-    def __post_init__(self) -> None:
-        _check_socket_id(self.socket_id)
-
-    @property
-    def line(self) -> str:
-        return f"AT+QICLOSE={self.socket_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,37 +164,27 @@ def _number_or(fields: list[str | None], index: int, default: int) -> int:
 class QISTATERead(_StateQuery):
     """The state of every connection. §2.3.4."""
 
-    @property
-    def line(self) -> str:
-        return "AT+QISTATE?"
+    TEMPLATE = "AT+QISTATE?"
 
 
 @dataclass(frozen=True, slots=True)
 class QISTATEContext(_StateQuery):
     """The state of every connection of one context. §2.3.4."""
 
+    TEMPLATE = "AT+QISTATE=0,{0.context_id}"
+    RANGES = (("context_id", 0, 0),)
+
     context_id: int = 0
-
-    def __post_init__(self) -> None:
-        check_range("context_id", self.context_id, 0, 0)
-
-    @property
-    def line(self) -> str:
-        return f"AT+QISTATE=0,{self.context_id}"
 
 
 @dataclass(frozen=True, slots=True)
 class QISTATE(_StateQuery):
     """The state of one connection. §2.3.4."""
 
+    TEMPLATE = "AT+QISTATE=1,{0.socket_id}"
+    RANGES = (SOCKET_ID_RANGE,)
+
     socket_id: int
-
-    def __post_init__(self) -> None:
-        _check_socket_id(self.socket_id)
-
-    @property
-    def line(self) -> str:
-        return f"AT+QISTATE=1,{self.socket_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,15 +254,13 @@ class QISENDData(_DataModeSend):
 class QISENDOpen(_DataModeSend):
     """Send raw bytes up to a Ctrl-Z: cannot carry 0x1A (Ctrl-Z) and 0x1B (Esc). §2.3.5, data mode, open length."""
 
+    TEMPLATE = "AT+QISEND={0.socket_id}"
+
     def __post_init__(self) -> None:
         _check_socket_id(self.socket_id)
         check_range("size of data", len(self.data), 1, MAX_OPEN_SEND_SIZE)
         if CTRL_Z in self.data or ESC in self.data:
             raise ValueError("this form of AT+QISEND cannot carry the bytes 0x1A and 0x1B")
-
-    @property
-    def line(self) -> str:
-        return f"AT+QISEND={self.socket_id}"
 
     @property
     def payload(self) -> bytes:
@@ -287,16 +271,12 @@ class QISENDOpen(_DataModeSend):
 class QISENDQuery(Command[Acknowledgement]):
     """How much was sent and acknowledged. §2.3.5."""
 
+    TEMPLATE = "AT+QISEND={0.socket_id},0"
+    RANGES = (SOCKET_ID_RANGE,)
+
     socket_id: int
     _prefixes: ClassVar[tuple[str, ...]] = ("+QISEND",)
     needs_info: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        _check_socket_id(self.socket_id)
-
-    @property
-    def line(self) -> str:
-        return f"AT+QISEND={self.socket_id},0"
 
     def parse(self, responses: Sequence[InfoResponse]) -> Acknowledgement:
         """Give the totals. They name no socket: the caller checks them against what it sent."""
@@ -309,11 +289,8 @@ class QIGETERROR(Command["int | None"]):
     """What the last ERROR of a TCP/IP command was for. Not in the guide; firmware of siblings that does without
     numbers in its errors has it, as ``+QIGETERROR: 563,"Socket identity has been used"``."""
 
+    TEMPLATE = "AT+QIGETERROR"
     _prefixes: ClassVar[tuple[str, ...]] = ("+QIGETERROR",)
-
-    @property
-    def line(self) -> str:
-        return "AT+QIGETERROR"
 
     def parse(self, responses: Sequence[InfoResponse]) -> int | None:
         """Give the result code of §3, 0 when there was no error; None where none is told."""
@@ -356,11 +333,8 @@ class QIDNSCFG(PlainCommand):
 class QIDNSCFGRead(Command[DnsServers]):
     """The DNS servers. §2.3.7."""
 
+    TEMPLATE = "AT+QIDNSCFG=0"
     _prefixes: ClassVar[tuple[str, ...]] = ("+QIDNSCFG",)
-
-    @property
-    def line(self) -> str:
-        return "AT+QIDNSCFG=0"
 
     def parse(self, responses: Sequence[InfoResponse]) -> DnsServers:
         """Give the four addresses; the module may leave out the whole line, or addresses at its end."""

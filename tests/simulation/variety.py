@@ -71,6 +71,7 @@ SIGNS: dict[str, tuple[Any, ...]] = {
     "boot_reports": ("no_rdy", "garbled", "noisy", "rom", "none"),
     "stores_settings": (True,),
     "context_reports": ("cgev", "pdpdeact"),
+    "stores_echo": (True,),
 }
 
 #: Options that slow every command down: no two of them at a time, so that a run stays short.
