@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from nbsocket._channel import DatagramChannel, State, StreamChannel, lookup
+from nbsocket._channel import ChannelState, DatagramChannel, StreamChannel, lookup
 from nbsocket._channel import _registry as registry
 from nbsocket._channel import _stream as stream_module
 from nbsocket._errors import make_error
@@ -88,7 +88,7 @@ def channel(sock: socket.socket) -> Iterator[StreamChannel]:
 def connecting(sock: socket.socket) -> StreamChannel:
     channel = StreamChannel(sock, PEER)
     channel.prepare()
-    channel.state = State.CONNECTING
+    channel.state = ChannelState.CONNECTING
     return channel
 
 
@@ -253,7 +253,7 @@ def test_connecting_is_not_writable_and_nothing_of_it_is_sent(sock: socket.socke
 def test_connect_before_install_needs_no_filler(sock: socket.socket, channel: StreamChannel) -> None:
     assert is_ready(sock.fileno(), select.POLLOUT)
     assert channel.available() == 0
-    assert channel.state is State.CONNECTED
+    assert channel.state is ChannelState.CONNECTED
     assert (channel.peername, channel.sockname) == (PEER, ("10.0.0.9", 0))
 
 
@@ -266,7 +266,7 @@ def test_failed_connect(sock: socket.socket) -> None:
     assert channel.getsockopt(sock, socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNREFUSED
     assert channel.getsockopt(sock, socket.SOL_SOCKET, socket.SO_ERROR) == 0
     assert sock.recv(10) == b""
-    assert channel.state is State.FAILED
+    assert channel.state is ChannelState.FAILED
     channel.restore(sock)
     assert lookup(sock.fileno()) is None
     assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_DOMAIN) == socket.AF_INET

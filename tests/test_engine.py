@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from nbsocket import Modem
-from nbsocket._channel import DatagramChannel, State, StreamChannel
+from nbsocket._channel import ChannelState, DatagramChannel, StreamChannel
 from nbsocket._channel import _stream as stream_module
 from nbsocket._driver import Driver, Ping, RawCommand, Settings, WaitAttached
 from nbsocket._engine import Engine, _peer_table
@@ -253,7 +253,7 @@ def test_not_blocking(make_modem: MakeModem) -> None:
     modem = make_modem(latency=0.02)
     with tcp_server(echo) as port:
         sock, channel = begin_connect(modem, port)
-        assert channel.state is State.CONNECTING
+        assert channel.state is ChannelState.CONNECTING
         assert select.select([], [sock], [], 0)[1] == []
         assert select.select([], [sock], [], PATIENCE)[1] == [sock]
         assert channel.pop_error() == 0 and channel.sockname[0] == "10.18.237.42"
@@ -310,7 +310,7 @@ def test_application_that_does_not_read(make_modem: MakeModem, monkeypatch: pyte
     monkeypatch.setattr(stream_module, "QUEUE_LIMIT", 50_000)
     modem, data = make_modem(), pattern(2_000_000)
     with tcp_server(lambda connection: connection.sendall(data)) as port, connect(modem, port) as sock:
-        wait_until(lambda: channel_of(sock).state is State.CLOSED)
+        wait_until(lambda: channel_of(sock).state is ChannelState.CLOSED)
         received = b""
         with pytest.raises(ConnectionResetError):
             while piece := sock.recv(65536):

@@ -8,7 +8,7 @@ from typing import ClassVar
 from nbsocket._at._command import Command, InfoResponse, PlainCommand, last_fields
 from nbsocket._at._errors import RemoteProtocolError
 from nbsocket._at._syntax import check_range, quote, read_int
-from nbsocket._at._values import Acknowledgement, DataFormat, DnsServers, SocketStatus
+from nbsocket._at._values import Acknowledgement, DataFormat, DnsConfig, SocketStatus
 from nbsocket._dataclass import dataclass
 from nbsocket._parameter import check_host
 
@@ -95,7 +95,7 @@ class QICFGRead(Command[DataFormat]):
 
 @dataclass(frozen=True, slots=True)
 class QIOPEN(PlainCommand):
-    """Open a connection; OK, then the event Opened within 60 s. §2.3.2."""
+    """Open a connection; OK, then the event OpenResult within 60 s. §2.3.2."""
 
     socket_id: int
     #: "TCP" or "UDP".
@@ -330,25 +330,25 @@ class QIDNSCFG(PlainCommand):
 
 
 @dataclass(frozen=True, slots=True)
-class QIDNSCFGRead(Command[DnsServers]):
+class QIDNSCFGRead(Command[DnsConfig]):
     """The DNS servers. §2.3.7."""
 
     TEMPLATE = "AT+QIDNSCFG=0"
     _prefixes: ClassVar[tuple[str, ...]] = ("+QIDNSCFG",)
 
-    def parse(self, responses: Sequence[InfoResponse]) -> DnsServers:
+    def parse(self, responses: Sequence[InfoResponse]) -> DnsConfig:
         """Give the four addresses; the module may leave out the whole line, or addresses at its end."""
         if not responses:
-            return DnsServers()
+            return DnsConfig()
         fields = last_fields(self, responses)
         read_int(fields, 0)
         addresses = [field or "" for field in fields[1:5]]
-        return DnsServers(*addresses)
+        return DnsConfig(*addresses)
 
 
 @dataclass(frozen=True, slots=True)
 class QPING(PlainCommand):
-    """Ping a host; OK, then one event PingReply a ping and PingSummary. §2.3.8.
+    """Ping a host; OK, then one event PingLine a ping and PingSummary. §2.3.8.
 
     Parameters that are None are left to the module, unless a later one is given: then the manual's default is sent.
     """

@@ -11,6 +11,7 @@ from nbsocket._dataclass import dataclass
 __all__ = [
     "NEED_DATA",
     "CloseOk",
+    "ClosedUrc",
     "CommandTimeout",
     "Damaged",
     "DnsAddress",
@@ -22,12 +23,11 @@ __all__ = [
     "NeedData",
     "Notice",
     "NtpResult",
-    "Opened",
-    "PeerClosed",
-    "PingReply",
+    "OpenResult",
+    "PingLine",
     "PingSummary",
     "Prompt",
-    "Ready",
+    "Rdy",
     "Received",
     "Registration",
     "Sleep",
@@ -86,7 +86,7 @@ class CommandTimeout:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenResult:
     """``+QIOPEN: id,result``. BC260Y-CN TCP/IP guide 1.1 §2.3.2."""
 
     socket_id: int
@@ -109,7 +109,7 @@ class Received:
 
 
 @dataclass(frozen=True, slots=True)
-class PeerClosed:
+class ClosedUrc:
     """``+QIURC: "closed"``. BC260Y-CN TCP/IP guide 1.1 §2.4.1."""
 
     socket_id: int
@@ -133,7 +133,7 @@ class DnsAddress:
 
 
 @dataclass(frozen=True, slots=True)
-class PingReply:
+class PingLine:
     """Outcome of one ping, or of all of them when the whole operation failed. BC260Y-CN TCP/IP guide 1.1 §2.3.8."""
 
     #: 0, or a result code of §3.
@@ -174,7 +174,7 @@ class NtpResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
+class Rdy:
     """``RDY``: the module has booted, and forgotten every socket."""
 
 
@@ -248,16 +248,16 @@ Event = (
     FinalResult
     | Prompt
     | CommandTimeout
-    | Opened
+    | OpenResult
     | CloseOk
     | Received
-    | PeerClosed
+    | ClosedUrc
     | DnsResult
     | DnsAddress
-    | PingReply
+    | PingLine
     | PingSummary
     | NtpResult
-    | Ready
+    | Rdy
     | IpAssigned
     | Registration
     | Sleep

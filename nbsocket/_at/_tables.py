@@ -10,6 +10,7 @@ from nbsocket._at._commands_network import MAX_SOCKET_ID
 from nbsocket._at._damage import is_damaged_urc
 from nbsocket._at._errors import RemoteProtocolError
 from nbsocket._at._events import (
+    ClosedUrc,
     CloseOk,
     Damaged,
     DnsAddress,
@@ -18,11 +19,10 @@ from nbsocket._at._events import (
     IpAssigned,
     Notice,
     NtpResult,
-    Opened,
-    PeerClosed,
-    PingReply,
+    OpenResult,
+    PingLine,
     PingSummary,
-    Ready,
+    Rdy,
     Registration,
     Sleep,
     UnknownLine,
@@ -108,12 +108,12 @@ def split_line(line: str) -> tuple[str, str]:
 
 def _read_opened(text: str, fields: list[str | None]) -> Event | None:
     socket_id = read_int(fields, 0)
-    return Opened(socket_id, read_int(fields, 1)) if socket_id <= MAX_SOCKET_ID and len(fields) == 2 else None
+    return OpenResult(socket_id, read_int(fields, 1)) if socket_id <= MAX_SOCKET_ID and len(fields) == 2 else None
 
 
 def _read_urc(text: str, fields: list[str | None]) -> Event | None:
     if fields[0] == "closed" and len(fields) == 2 and fields[1] in ("0", "1", "2", "3", "4"):
-        return PeerClosed(int(fields[1]))
+        return ClosedUrc(int(fields[1]))
     line = f"+QIURC: {text}"
     if is_damaged_urc(line):
         return Damaged(f"a URC that may have been received data: {len(line)} characters")
@@ -131,13 +131,13 @@ def _read_dns(text: str, fields: list[str | None]) -> Event | None:
 def _read_ping(text: str, fields: list[str | None]) -> Event | None:
     result = read_int(fields, 0)
     if len(fields) == 1:
-        return PingReply(result)
+        return PingLine(result)
     if fields[1] is not None and not _ADDRESS_RE.fullmatch(fields[1]):
         counts = [read_int(fields, index) for index in range(1, len(fields))]
         # A failed operation may leave the times out.
         return PingSummary(result, *counts, *[0] * (6 - len(counts))) if 3 <= len(counts) <= 6 else None
     size, time_ms, ttl = (read_int(fields, index) if index < len(fields) else None for index in (2, 3, 4))
-    return PingReply(result, fields[1], size, time_ms, ttl) if len(fields) <= 5 else None
+    return PingLine(result, fields[1], size, time_ms, ttl) if len(fields) <= 5 else None
 
 
 def _read_ntp(text: str, fields: list[str | None]) -> Event | None:
@@ -167,7 +167,7 @@ def _read_sleep(text: str, fields: list[str | None]) -> Event | None:
 
 
 #: URCs and outcomes that are whole lines.
-URC_LINES: dict[str, Event] = {"RDY": Ready(), "CLOSE OK": CloseOk()}
+URC_LINES: dict[str, Event] = {"RDY": Rdy(), "CLOSE OK": CloseOk()}
 
 #: Outcomes that come after the OK of their command. §2.3.
 OUTCOMES: dict[str, Reader] = {

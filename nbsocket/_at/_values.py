@@ -9,7 +9,7 @@ from nbsocket._dataclass import dataclass
 __all__ = [
     "Acknowledgement",
     "DataFormat",
-    "DnsServers",
+    "DnsConfig",
     "PdpAddress",
     "PdpContext",
     "RegistrationStatus",
@@ -58,7 +58,7 @@ class Acknowledgement:
     unacked: int
 
 
-class DnsServers(NamedTuple):
+class DnsConfig(NamedTuple):
     """Addresses of the DNS servers, "" where there is none. BC260Y-CN TCP/IP guide 1.1 §2.3.7."""
 
     primary_ipv4: str = ""

@@ -15,9 +15,9 @@ natively; it decides nothing and knows no modem.
   more (connecting a datagram socket anew) is done on the engine's thread.
 """
 
-from nbsocket._channel._base import Carrier, Channel, Reason, State
+from nbsocket._channel._base import Carrier, Channel, ChannelState, Reason
 from nbsocket._channel._datagram import MAX_FRAME, DatagramChannel
 from nbsocket._channel._registry import lookup
 from nbsocket._channel._stream import StreamChannel
 
-__all__ = ["MAX_FRAME", "Carrier", "Channel", "DatagramChannel", "Reason", "State", "StreamChannel", "lookup"]
+__all__ = ["MAX_FRAME", "Carrier", "Channel", "ChannelState", "DatagramChannel", "Reason", "StreamChannel", "lookup"]

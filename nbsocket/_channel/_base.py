@@ -20,7 +20,7 @@ from nbsocket._errors import ModemError, copy_of, make_error
 from nbsocket._runtime._stdlib import GenuineSocket, ioctl
 from nbsocket._runtime._stdlib import genuine_os as os
 
-__all__ = ["Address", "Carrier", "Channel", "State", "adopt", "unread_size"]
+__all__ = ["Address", "Carrier", "Channel", "ChannelState", "adopt", "unread_size"]
 
 #: ``(host, port)``, or ``(host, port, flowinfo, scope_id)`` for AF_INET6.
 Address = tuple[Any, ...]
@@ -43,7 +43,7 @@ _KEEPALIVE = (socket.SOL_SOCKET, socket.SO_KEEPALIVE)
 _KEEPIDLE = (socket.IPPROTO_TCP, getattr(socket, "TCP_KEEPIDLE", getattr(socket, "TCP_KEEPALIVE", 0x10)))
 
 
-class State(Enum):
+class ChannelState(Enum):
     """Where a channel is in its life."""
 
     #: Made, not handed to an engine.
@@ -119,7 +119,7 @@ class Channel:
         self.inode = _registry.inode_of(self.app_end.fileno())
         #: Numbers of descriptors under which the application's end was seen.
         self.numbers: set[int] = set()
-        self.state = State.NEW
+        self.state = ChannelState.NEW
         self.peername: Address | None = None
         self.sockname: Address = self.make_address("::" if self.family == socket.AF_INET6 else "0.0.0.0", 0)
         self.engine: Carrier | None = None
@@ -237,7 +237,7 @@ class Channel:
             raise make_error(errno.EBADF)
         _registry.drop(self.inode)
         put_over(self.shadow.fileno(), sock)
-        self.state = State.CLOSED
+        self.state = ChannelState.CLOSED
         if self.engine is not None:
             self.engine.detach(self)
         else:
@@ -257,7 +257,7 @@ class Channel:
         for end in (self.app_end, self.engine_end, self.shadow):
             with suppress(OSError):
                 end.close()
-        self.state = State.CLOSED
+        self.state = ChannelState.CLOSED
 
     def orphan(self) -> None:
         """In a forked child: no engine's end; the parent's engine goes on carrying the connection."""

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from nbsocket._channel import _registry
-from nbsocket._channel._base import Address, Channel, State, unread_size
+from nbsocket._channel._base import Address, Channel, ChannelState, unread_size
 from nbsocket._errors import make_error
 from nbsocket._runtime._stdlib import GenuineSocket
 
@@ -71,7 +71,7 @@ class DatagramChannel(Channel):
         self._queue_size = 0
         self._inbox: deque[tuple[Peer, bytes]] = deque()
         self.shadow.settimeout(0)
-        self.state = State.CONNECTED
+        self.state = ChannelState.CONNECTED
         self.swap_in(sock, is_new=is_new)
 
     @property
@@ -196,7 +196,7 @@ class DatagramChannel(Channel):
 
     def finish(self) -> None:
         """Close the engine's end: the application has closed, or reads end of file from here on."""
-        self.state = State.CLOSED
+        self.state = ChannelState.CLOSED
         with suppress(OSError):
             self.engine_end.close()
         _registry.sweep()

@@ -22,7 +22,7 @@ from contextlib import suppress
 from typing import Any
 
 from nbsocket._channel import _registry
-from nbsocket._channel._base import Address, Channel, State, adopt, unread_size
+from nbsocket._channel._base import Address, Channel, ChannelState, adopt, unread_size
 from nbsocket._errors import make_error
 from nbsocket._runtime._outcome import Outcome
 from nbsocket._runtime._stdlib import GenuineSocket
@@ -111,7 +111,7 @@ class StreamChannel(Channel):
         Raises:
             OSError: EBADF, ``sock`` was closed meanwhile.
         """
-        if self.state is State.NEW:
+        if self.state is ChannelState.NEW:
             self.prepare()
         try:
             self.swap_in(sock)
@@ -132,9 +132,9 @@ class StreamChannel(Channel):
         Raises:
             OSError: ENOTCONN while there is no connection.
         """
-        if self.state is State.CONNECTING and self.engine is not None:
+        if self.state is ChannelState.CONNECTING and self.engine is not None:
             return self.engine.interrupt(self)
-        if self.state is not State.CONNECTED and self.state is not State.CLOSED:
+        if self.state is not ChannelState.CONNECTED and self.state is not ChannelState.CLOSED:
             raise make_error(errno.ENOTCONN)
         self._is_shut |= how != socket.SHUT_RD
         if how == socket.SHUT_WR and not self._has_trailer and _is_writable(sock):
@@ -154,11 +154,11 @@ class StreamChannel(Channel):
 
     def _tcp_state(self) -> int:
         """Return the state by its number in the kernel (include/net/tcp_states.h)."""
-        if self.state is State.CONNECTING:
+        if self.state is ChannelState.CONNECTING:
             return TCP_SYN_SENT
-        if self.state is State.FAILED or self.was_reset:
+        if self.state is ChannelState.FAILED or self.was_reset:
             return TCP_CLOSE
-        if self.state is State.CLOSED or self._is_ending:
+        if self.state is ChannelState.CLOSED or self._is_ending:
             return TCP_CLOSE if self._is_shut else TCP_CLOSE_WAIT
         return TCP_FIN_WAIT1 if self._is_shut else TCP_ESTABLISHED
 
@@ -176,7 +176,7 @@ class StreamChannel(Channel):
 
     def opened(self, local_address: str | None) -> None:
         """The connection is there: it becomes writable."""
-        self.state = State.CONNECTED
+        self.state = ChannelState.CONNECTED
         if local_address:
             self.sockname = self.make_address(self.in_family(local_address), self.local_port)
         self._discard_filler()
@@ -184,14 +184,14 @@ class StreamChannel(Channel):
     def failed(self, error: OSError) -> None:
         """The connection could not be made: the application's end becomes ready, SO_ERROR has the reason."""
         self.set_error(error)
-        self.state = State.FAILED
+        self.state = ChannelState.FAILED
         # Hung up before it is writable, for both come at once natively.
         self.finish()
 
     def available(self) -> int:
         """Return how many bytes the application has written that were not taken. Thread: any, for information."""
         fd = self.engine_end.fileno()
-        if fd < 0 or self.state is State.CONNECTING:
+        if fd < 0 or self.state is ChannelState.CONNECTING:
             return 0
         return max(0, unread_size(fd) - self._may_have_trailer)
 
@@ -250,8 +250,8 @@ class StreamChannel(Channel):
 
     def end_reading(self) -> None:
         """The application reads end of file from here on; it may still write."""
-        if self.state is not State.CLOSED and self.engine_end.fileno() >= 0:
-            self.state = State.CLOSED
+        if self.state is not ChannelState.CLOSED and self.engine_end.fileno() >= 0:
+            self.state = ChannelState.CLOSED
             with suppress(OSError):
                 self.engine_end.shutdown(socket.SHUT_WR)
 
@@ -266,7 +266,7 @@ class StreamChannel(Channel):
         self._queue.clear()
         if not unread_size(self.engine_end.fileno()):
             self._write_from_their_side()
-        self.state = State.CLOSED
+        self.state = ChannelState.CLOSED
         self.was_reset = True
         self.engine_end.close()
         _registry.sweep()
@@ -276,7 +276,7 @@ class StreamChannel(Channel):
         if self.is_over():
             return
         self.set_error(error)
-        self.state = State.FAILED if self.state is State.CONNECTING else State.CLOSED
+        self.state = ChannelState.FAILED if self.state is ChannelState.CONNECTING else ChannelState.CLOSED
         self.was_reset = True
         self.engine_end.close()
 
@@ -284,8 +284,8 @@ class StreamChannel(Channel):
         """Close the engine's end; the application reads end of file."""
         if self.engine_end.fileno() < 0:
             return
-        if self.state is not State.FAILED:
-            self.state = State.CLOSED
+        if self.state is not ChannelState.FAILED:
+            self.state = ChannelState.CLOSED
         with suppress(OSError):
             self.engine_end.shutdown(socket.SHUT_RDWR)
         # Unread bytes would make it a reset.

@@ -25,7 +25,7 @@ from nbsocket._driver._events import Event
 from nbsocket._driver._open import Open
 from nbsocket._driver._opening import Queued, open_command
 from nbsocket._driver._settings import Settings
-from nbsocket._driver._socket_ids import LONGEST_DETOUR, SOCKET_IDS, Line
+from nbsocket._driver._socket_ids import LONGEST_DETOUR, SOCKET_IDS, LineActivity
 from nbsocket._driver._transitions import Transitions
 from nbsocket._errors import error_from_result, make_error
 
@@ -48,7 +48,7 @@ class Connections:
         counters: dict[str, int],
         segment_size: int,
         settings: Settings,
-        line: Line,
+        line: LineActivity,
     ) -> None:
         """Take what connections work with; see :class:`Transitions`."""
         self.shared = Transitions(emit, counters, segment_size, settings, line)

@@ -12,7 +12,7 @@ from nbsocket._driver._dispatch import Dispatch
 from nbsocket._driver._events import Event, Log
 from nbsocket._driver._log_limit import WireTrouble
 from nbsocket._driver._settings import Settings
-from nbsocket._driver._socket_ids import Line
+from nbsocket._driver._socket_ids import LineActivity
 
 if TYPE_CHECKING:
     from nbsocket._driver._attachment import Attachment
@@ -61,7 +61,7 @@ class Core:
         #: The command that waits for its result, with what takes that.
         self.pending: Dispatch | None = None
         self.pace = CommandPace()
-        self.line = Line(lambda: self.chat.is_mid_report)
+        self.line = LineActivity(lambda: self.chat.is_mid_report)
         self.trouble = WireTrouble(self.events.append)
         self.connections = Connections(self.events.append, self.counters, self.segment_size, settings, self.line)
         self.table = self.connections.table

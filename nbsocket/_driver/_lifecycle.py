@@ -11,7 +11,7 @@ from enum import Enum, auto
 from errno import ECONNRESET, ETIMEDOUT
 from typing import TYPE_CHECKING, Any
 
-from nbsocket._at import CloseOk, Echo, FinalResult, Ready, Registration
+from nbsocket._at import CloseOk, Echo, FinalResult, Rdy, Registration
 from nbsocket._driver._command_pace import CommandPace
 from nbsocket._driver._events import SetBaudrate
 from nbsocket._driver._insist import LineState
@@ -313,7 +313,7 @@ class Lifecycle:
 
     # -- what the modem says
 
-    def on_ready(self, event: Ready, now: float) -> None:
+    def on_ready(self, event: Rdy, now: float) -> None:
         """``RDY`` came: it has booted."""
         self.is_rate_proven = True
         if self.mode in (Mode.RUNNING, Mode.STARTING):

@@ -39,14 +39,14 @@ class Listener:
             _at.FinalResult: self._on_result,
             _at.Prompt: self._on_prompt,
             _at.CommandTimeout: self._on_timeout,
-            _at.Opened: self._on_opened,
+            _at.OpenResult: self._on_opened,
             _at.CloseOk: self._on_close_ok,
             _at.Received: self._on_received,
-            _at.PeerClosed: self._on_closed,
+            _at.ClosedUrc: self._on_closed,
             **dict.fromkeys(
-                (_at.DnsResult, _at.DnsAddress, _at.PingReply, _at.PingSummary, _at.NtpResult), self._on_outcome
+                (_at.DnsResult, _at.DnsAddress, _at.PingLine, _at.PingSummary, _at.NtpResult), self._on_outcome
             ),
-            _at.Ready: core.lifecycle.on_ready,
+            _at.Rdy: core.lifecycle.on_ready,
             _at.Echo: core.lifecycle.on_echo,
             _at.IpAssigned: core.attachment.on_ip,
             _at.Registration: core.attachment.on_registration,
@@ -95,7 +95,7 @@ class Listener:
 
     # -- of sockets
 
-    def _on_opened(self, event: _at.Opened, now: float) -> None:
+    def _on_opened(self, event: _at.OpenResult, now: float) -> None:
         core = self._core
         # Who opens by a command of their own a socket that is in use here is told so.
         if event.result and core.connections.shared.opening is None and core.tasks.offer(event, now):
@@ -120,7 +120,7 @@ class Listener:
         else:
             self._core.connections.received(event.socket_id, event.data, now)
 
-    def _on_closed(self, event: _at.PeerClosed, now: float) -> None:
+    def _on_closed(self, event: _at.ClosedUrc, now: float) -> None:
         core = self._core
         if event.socket_id in core.connections.ids.claimed:
             core.log(INFO, f"{SAID}{line_of(event)!r}")

@@ -6,8 +6,7 @@ import re
 from errno import EINVAL, ETIMEDOUT
 from typing import ClassVar
 
-from nbsocket._at import CGMR, QPING, FinalResult, PingSummary
-from nbsocket._at import PingReply as PingLine
+from nbsocket._at import CGMR, QPING, FinalResult, PingLine, PingSummary
 from nbsocket._dataclass import dataclass
 from nbsocket._driver._requests import OUTCOME_TIMEOUT, Plain, RequestContext, asked_twice, checked
 from nbsocket._driver._script import Await, Report, Steps

@@ -11,14 +11,14 @@ from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
 from nbsocket._at import (
+    ClosedUrc,
     CloseOk,
     DnsAddress,
     DnsResult,
     FinalResult,
     NtpResult,
-    Opened,
-    PeerClosed,
-    PingReply,
+    OpenResult,
+    PingLine,
     PingSummary,
     Raw,
     Received,
@@ -149,7 +149,7 @@ def _wait_for_pings(text: str) -> Steps[list[object]]:
     events: list[object] = []
     patience = timeout + OUTCOME_TIMEOUT
     while len(events) <= count:
-        event: PingReply | PingSummary | None = yield Await((PingReply, PingSummary), patience)
+        event: PingLine | PingSummary | None = yield Await((PingLine, PingSummary), patience)
         if event is None:
             break
         yield Report(line_of(event))
@@ -174,11 +174,11 @@ _ADDRESSES = _Outcome("dns", (DnsResult, DnsAddress), _wait_for_addresses, is_an
 _TIME = _Outcome("ntp", (NtpResult,), _one(NtpResult, OUTCOME_TIMEOUT), is_anonymous=True)
 
 _OUTCOMES: dict[str, _Outcome] = {
-    "+QIOPEN": _Outcome("open", (Opened,), _one(Opened, OUTCOME_TIMEOUT + 5.0)),
+    "+QIOPEN": _Outcome("open", (OpenResult,), _one(OpenResult, OUTCOME_TIMEOUT + 5.0)),
     "+QICLOSE": _Outcome("close", (CloseOk,), _one(CloseOk, CLOSE_TIMEOUT)),
     "+QIDNSGIP": _ADDRESSES,
     "+QDNSGIP": _ADDRESSES,
-    "+QPING": _Outcome("ping", (PingReply, PingSummary), _wait_for_pings, is_anonymous=True),
+    "+QPING": _Outcome("ping", (PingLine, PingSummary), _wait_for_pings, is_anonymous=True),
     "+QNTP": _TIME,
     "+QNTPT": _TIME,
     "+QNTTP": _TIME,
@@ -200,16 +200,16 @@ def _fields(*values: object) -> str:
 
 
 _LINES: dict[type, Callable[[Any], str]] = {
-    Opened: lambda event: f"+QIOPEN: {event.socket_id},{event.result}",
+    OpenResult: lambda event: f"+QIOPEN: {event.socket_id},{event.result}",
     CloseOk: lambda event: "CLOSE OK",
     DnsResult: lambda event: f"+QIDNSGIP: {event.result}" if event.result else f"+QIDNSGIP: 0,{event.count},0",
     DnsAddress: lambda event: f"+QIDNSGIP: {event.address}",
-    PingReply: lambda event: f"+QPING: {_fields(event.result, event.address, event.size, event.time_ms, event.ttl)}",
+    PingLine: lambda event: f"+QPING: {_fields(event.result, event.address, event.size, event.time_ms, event.ttl)}",
     PingSummary: lambda event: (
         "+QPING: "
         + _fields(event.result, event.sent, event.received, event.lost, event.min_ms, event.max_ms, event.avg_ms)
     ),
     NtpResult: lambda event: f"+QNTP: {event.result}" + (f',"{event.time}"' if event.time else ""),
     Received: lambda event: f'+QIURC: "recv",{event.socket_id},{len(event.data)},"{event.data.hex().upper()}"',
-    PeerClosed: lambda event: f'+QIURC: "closed",{event.socket_id}',
+    ClosedUrc: lambda event: f'+QIURC: "closed",{event.socket_id}',
 }

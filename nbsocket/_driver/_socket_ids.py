@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 
-__all__ = ["CLOSE_TIMEOUT", "OPEN_TIMEOUT", "SOCKET_IDS", "Line", "SocketIds"]
+__all__ = ["CLOSE_TIMEOUT", "OPEN_TIMEOUT", "SOCKET_IDS", "LineActivity", "SocketIds"]
 
 #: The modem has sockets 0 to 4. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.2.
 SOCKET_IDS = range(5)
@@ -31,7 +31,7 @@ LONGEST_DETOUR = 2.0
 ID_REST, LONG_ID_REST = 0.75, 5.0
 
 
-class Line:
+class LineActivity:
     """What is known of the serial line: whether something is on its way from the modem."""
 
     def __init__(self, is_receiving: Callable[[], bool]) -> None:
@@ -48,7 +48,7 @@ class Line:
 class SocketIds:
     """Who has which id."""
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: LineActivity) -> None:
         self._line = line
         self.free: deque[int] = deque(SOCKET_IDS)
         #: Until when an id that is free is not used again.

@@ -10,7 +10,7 @@ from itertools import count
 from socket import EAI_AGAIN, gaierror
 from typing import Any
 
-from nbsocket._at import DnsAddress, DnsResult, FinalResult, NtpResult, PingReply, PingSummary
+from nbsocket._at import DnsAddress, DnsResult, FinalResult, NtpResult, PingLine, PingSummary
 from nbsocket._dataclass import dataclass
 from nbsocket._driver._dispatch import Dispatch
 from nbsocket._driver._events import Event, RequestDone, RequestFailed, RequestProgress
@@ -127,7 +127,7 @@ class Tasks:
 
     def offer(self, event: object, now: float) -> bool:
         """Give an outcome to the script that waits for it; return whether there was one."""
-        is_anonymous = type(event) in _LAST_LINES or isinstance(event, (DnsAddress, PingReply))
+        is_anonymous = type(event) in _LAST_LINES or isinstance(event, (DnsAddress, PingLine))
         for task in self.queue:
             # What comes before a command has gone out is not the outcome of it.
             is_early = is_anonymous and task.waits_for_turn
@@ -135,7 +135,7 @@ class Tasks:
                 return True
         if type(event) in _LAST_LINES:
             self._late[_LAST_LINES[type(event)]].came()
-        elif isinstance(event, PingReply):
+        elif isinstance(event, PingLine):
             self._late["ping"].goes_on()
         return False
 

@@ -25,7 +25,7 @@ from nbsocket._driver._opening import Opening, Queued
 from nbsocket._driver._phase import Phase
 from nbsocket._driver._segments import Segments
 from nbsocket._driver._settings import Settings
-from nbsocket._driver._socket_ids import Line, SocketIds
+from nbsocket._driver._socket_ids import LineActivity, SocketIds
 from nbsocket._errors import make_error
 
 __all__ = ["Transitions"]
@@ -52,7 +52,7 @@ class Transitions:
         counters: dict[str, int],
         segment_size: int,
         settings: Settings,
-        line: Line,
+        line: LineActivity,
     ) -> None:
         """Take what connections work with.
 

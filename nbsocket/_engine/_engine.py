@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from nbsocket._channel import Channel, DatagramChannel, State, StreamChannel
+from nbsocket._channel import Channel, ChannelState, DatagramChannel, StreamChannel
 from nbsocket._driver import Driver, GetUnacked, Request, Settings, WaitAttached
 from nbsocket._engine._core import EXIT_TIMEOUT, EngineCore
 from nbsocket._engine._log import EngineLog
@@ -100,7 +100,7 @@ class Engine:
         channel.prepare()
         channel.is_for_logs = is_in_handler()
         channel.engine = self
-        channel.state = State.CONNECTING
+        channel.state = ChannelState.CONNECTING
         outcome: Outcome[None] = Outcome()
         try:
             self.call(lambda: self._core.streams.connect(channel, host, port, local_port, outcome))

@@ -6,7 +6,7 @@ import errno
 import logging
 from collections.abc import Callable
 
-from nbsocket._channel import State, StreamChannel
+from nbsocket._channel import ChannelState, StreamChannel
 from nbsocket._engine._context import EngineContext
 from nbsocket._engine._log import EngineLog
 from nbsocket._engine._poller import Ready
@@ -140,7 +140,7 @@ class StreamEnd:
             self.is_told = False
             logger.log(logging.INFO, "%s cut, %s: %s", self, self.traffic, error.strerror)
         self.let_go()
-        if self.channel.state is State.CONNECTING:
+        if self.channel.state is ChannelState.CONNECTING:
             self.channel.failed(error)
         else:
             self.channel.reset(error)
@@ -178,7 +178,7 @@ class StreamEnd:
         """The application closed its end, with or without data left in it."""
         self.is_finished = self.is_gone = True
         channel = self.channel
-        if channel.state is State.CONNECTING or channel.linger == 0:
+        if channel.state is ChannelState.CONNECTING or channel.linger == 0:
             self._context.driver.abort(self.key, monotonic())
         else:
             self._context.driver.end_of_data(self.key, self._linger, monotonic())
@@ -203,7 +203,7 @@ class StreamEnd:
         if self.is_gone:
             self._context.forget(self.fd)
             return
-        wants_more = channel.state is State.CONNECTED and not self._is_announced
+        wants_more = channel.state is ChannelState.CONNECTED and not self._is_announced
         wants_read = (wants_more or self.has_peer_closed) and not self.is_finished
         self._context.watch(self.fd, self._ready, read=wants_read, write=channel.wants_write)
 

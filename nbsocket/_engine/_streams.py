@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
 
-from nbsocket._channel import State, StreamChannel
+from nbsocket._channel import ChannelState, StreamChannel
 from nbsocket._driver import Connected, ConnectFailed, ConnectionEnded, ConnectionReset, DataReceived, Event, PeerClosed
 from nbsocket._engine._context import EngineContext
 from nbsocket._engine._last_resort import run_every
@@ -60,7 +60,7 @@ class Streams:
     def connect(self, channel: StreamChannel, host: str, port: int, local_port: int, outcome: Outcome[None]) -> None:
         """Have the driver open a connection; the outcome is told by ``outcome`` and the channel."""
         try:
-            if channel.state is not State.CONNECTING:
+            if channel.state is not ChannelState.CONNECTING:
                 raise make_error(errno.ECONNABORTED, "the connection was given up")
             self._context.require_service()
             link = StreamEnd(self._context, channel, outcome, self._context.accounts.name_of, self._ended.discard)
@@ -92,7 +92,7 @@ class Streams:
     def interrupt(self, channel: StreamChannel) -> None:
         """Fail an attempt to connect, because the application shut the socket down; nothing happens after its end."""
         link = self._links.get(self._keys.get(channel, -1))
-        if link is None or channel.state is not State.CONNECTING:
+        if link is None or channel.state is not ChannelState.CONNECTING:
             return
         error = make_error(errno.ECONNRESET, "the socket was shut down while it was being connected")
         link.let_go()
@@ -103,7 +103,7 @@ class Streams:
     def close_all(self, linger: float) -> None:
         """End every connection as if its application had closed it."""
         for link in tuple(self._links.values()):
-            if link.channel.state is State.CONNECTING:
+            if link.channel.state is ChannelState.CONNECTING:
                 self._context.driver.abort(link.key, monotonic())
             else:
                 link.is_finished = True
@@ -127,7 +127,7 @@ class Streams:
         for link in tuple(self._links.values()):
             link.let_go()
             link.is_finished = True
-            if link.channel.state is State.CONNECTING:
+            if link.channel.state is ChannelState.CONNECTING:
                 self._context.driver.abort(link.key, monotonic())
             else:
                 self._context.driver.end_of_data(link.key, linger, monotonic())
@@ -223,7 +223,7 @@ class Streams:
         link = self._links[event.key]
         link.deliver()
         channel = link.channel
-        if channel.state is State.CONNECTING:
+        if channel.state is ChannelState.CONNECTING:
             error = make_error(errno.ECONNABORTED, "the connection was given up")
             link.let_go()
             channel.failed(error)

@@ -22,8 +22,8 @@ from socket import IPPROTO_TCP, SOCK_STREAM, TCP_NODELAY
 from urllib.parse import urlsplit
 
 from nbsocket._errors import make_error
-from nbsocket._port._carrier import READ_SIZE, Carrier, with_threading
 from nbsocket._port._device import Device, hung_up
+from nbsocket._port._threads import READ_SIZE, PortThreads, with_threading
 from nbsocket._runtime import _stdlib
 from nbsocket._runtime._stdlib import GenuineSocket, own_traffic
 from nbsocket._runtime._stdlib import genuine_os as os
@@ -236,7 +236,7 @@ def _open_serial(url: str, baudrate: int | None, hupcl: bool | None) -> Port:
             if baudrate is not None:
                 device.check_baudrate(baudrate)
             return Port(url, fd, device.close, device.set_baudrate, baudrate=device.baudrate)
-        carrier = Carrier(device)
+        carrier = PortThreads(device)
     except BaseException:
         device.close()
         raise

@@ -18,13 +18,13 @@ from typing import Any
 __all__ = ["give"]
 
 
-class _Mask(threading.local):
+class _InheritedMask(threading.local):
     """What the children of this thread are to have; None: what it has itself."""
 
     wanted: frozenset[int] | None = None
 
 
-_mask = _Mask()
+_mask = _InheritedMask()
 
 
 #: What starts programs: (module, function). subprocess has a reference of its own from Python 3.11 on, if it is

@@ -11,7 +11,7 @@ from socket import SOCK_DGRAM
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from nbsocket._channel import Reason, State, StreamChannel, lookup
+from nbsocket._channel import ChannelState, Reason, StreamChannel, lookup
 from nbsocket._dataclass import dataclass
 from nbsocket._errors import ModemError, make_error
 from nbsocket._routing._addresses import (
@@ -189,12 +189,12 @@ def _was_connecting(sock: StdlibSocket, timeout: float | None) -> bool:
         if _has_native_peer(sock):
             raise make_error(errno.EISCONN)
         return False
-    if channel.state is State.CONNECTING and timeout is None and channel.engine is not None:
+    if channel.state is ChannelState.CONNECTING and timeout is None and channel.engine is not None:
         _wait_until_connected(channel, sock, timeout, errno.EALREADY)
         return True
-    if channel.state is State.CONNECTING:
+    if channel.state is ChannelState.CONNECTING:
         raise make_error(errno.EALREADY)
-    if channel.state is not State.FAILED:
+    if channel.state is not ChannelState.FAILED:
         raise make_error(errno.EISCONN)
     pending = channel.pop_error()
     channel.restore(sock)

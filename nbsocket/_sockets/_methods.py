@@ -15,7 +15,7 @@ from socket import SOCK_DGRAM
 from types import FrameType
 from typing import Any
 
-from nbsocket._channel import Channel, DatagramChannel, State, StreamChannel, lookup
+from nbsocket._channel import Channel, ChannelState, DatagramChannel, StreamChannel, lookup
 from nbsocket._errors import make_error
 from nbsocket._routing._addresses import (
     Address,
@@ -141,7 +141,7 @@ def getpeername(sock: StdlibSocket, route: Route, /) -> Any:
 def _has_peer(channel: Channel) -> bool:
     """As Linux: after an end the peer is still known, after a reset it is not, which is how ``ssl`` tells."""
     if isinstance(channel, StreamChannel):
-        return channel.state in (State.CONNECTED, State.CLOSED) and not channel.was_reset
+        return channel.state in (ChannelState.CONNECTED, ChannelState.CLOSED) and not channel.was_reset
     return True
 
 
@@ -194,7 +194,11 @@ def real_close(sock: StdlibSocket, route: Route, /, *args: Any) -> None:
     socket's time-out, as on Linux. What is left then is dropped.
     """
     channel = None if sys.is_finalizing() else stream_channel(sock)
-    linger = channel.linger if channel is not None and channel.state in (State.CONNECTED, State.CLOSED) else None
+    linger = (
+        channel.linger
+        if channel is not None and channel.state in (ChannelState.CONNECTED, ChannelState.CLOSED)
+        else None
+    )
     GenuineSocket.close(sock)
     if channel is not None and channel.engine is not None and linger:
         channel.engine.linger(channel, linger)

@@ -22,6 +22,7 @@ from nbsocket._at import (
     CEREGRead,
     CFUNRead,
     Chat,
+    ClosedUrc,
     CloseOk,
     Command,
     CommandTimeout,
@@ -34,8 +35,7 @@ from nbsocket._at import (
     LocalProtocolError,
     Notice,
     NtpResult,
-    Opened,
-    PeerClosed,
+    OpenResult,
     Prompt,
     QISENDData,
     QISENDHex,
@@ -43,7 +43,7 @@ from nbsocket._at import (
     QISENDQuery,
     QISTATERead,
     Raw,
-    Ready,
+    Rdy,
     Received,
     Registration,
     State,
@@ -98,7 +98,11 @@ CASES = [
     Case("cme result code", AT(), b"\r\n+CME ERROR:563\r\n", [done(AT(), "+CME ERROR:563", code=563)]),
     Case("cme text", AT(), b"\r\n+CME ERROR: no network\r\n", [done(AT(), "+CME ERROR: no network")]),
     Case(
-        "not quite ok", AT(), b"\r\nOKAY\r\nO\r\nok\r\n", [UnknownLine(x) for x in ("OKAY", "O", "ok")], State.PENDING
+        "not quite ok",
+        AT(),
+        b"\r\nOKAY\r\nO\r\nok\r\n",
+        [UnknownLine(x) for x in ("OKAY", "O", "ok")],
+        State.PENDING,
     ),
     # Echo.
     Case("echo", ATE0(), b"ATE0\r\r\nOK\r\n", [Echo("ATE0"), done(ATE0())]),
@@ -159,13 +163,13 @@ CASES = [
         "open",
         QIOPEN(0, "TCP", "h", 1),
         b"\r\nOK\r\n\r\n+QIOPEN: 0,0\r\n",
-        [done(QIOPEN(0, "TCP", "h", 1)), Opened(0, 0)],
+        [done(QIOPEN(0, "TCP", "h", 1)), OpenResult(0, 0)],
     ),
     Case(
         "open early",
         QIOPEN(0, "TCP", "h", 1),
         b"+QIOPEN: 0,566\r\nOK\r\n",
-        [Opened(0, 566), done(QIOPEN(0, "TCP", "h", 1))],
+        [OpenResult(0, 566), done(QIOPEN(0, "TCP", "h", 1))],
     ),
     Case("close", QICLOSE(0), b"\r\nOK\r\n\r\nCLOSE OK\r\n", [done(QICLOSE(0)), CloseOk()]),
     Case("close early", QICLOSE(0), b"\r\nCLOSE OK\r\n\r\nOK\r\n", [CloseOk(), done(QICLOSE(0))]),
@@ -186,16 +190,16 @@ CASES = [
         "test form and another outcome",
         TestForm("QPING"),
         b"+QIOPEN: 0,0\r\nOK\r\n",
-        [Opened(0, 0), done(TestForm("QPING"))],
+        [OpenResult(0, 0), done(TestForm("QPING"))],
     ),
-    Case("raw outcome", Raw("AT+QIOPEN=0"), b"+QIOPEN: 0,0\r\nOK\r\n", [Opened(0, 0), done(Raw("AT+QIOPEN=0"))]),
+    Case("raw outcome", Raw("AT+QIOPEN=0"), b"+QIOPEN: 0,0\r\nOK\r\n", [OpenResult(0, 0), done(Raw("AT+QIOPEN=0"))]),
     Case(
         "raw question",
         Raw("at+cereg?"),
         b"\r\n+CEREG: 0,1\r\n\r\nOK\r\n",
         [done(Raw("at+cereg?"), "OK", InfoResponse("+CEREG", "0,1"))],
     ),
-    Case("ready meanwhile", AT(), b"\r\nRDY\r\n", [Ready()], State.PENDING),
+    Case("ready meanwhile", AT(), b"\r\nRDY\r\n", [Rdy()], State.PENDING),
     # Hex sends.
     Case("send", HEX, b"\r\nOK\r\n\r\nSEND OK\r\n", [done(HEX, "SEND OK", was_taken=True)]),
     Case("send, half", HEX, b"\r\nOK\r\n", [], State.AWAITING_OUTCOME),
@@ -210,7 +214,7 @@ CASES = [
         "URC between",
         HEX,
         b"\r\nOK\r\n" + TRAILING + b"\r\nSEND OK\r\n",
-        [PeerClosed(4), done(HEX, "SEND OK", was_taken=True)],
+        [ClosedUrc(4), done(HEX, "SEND OK", was_taken=True)],
     ),
     Case("send outcome for another", AT(), b"\r\nSEND OK\r\n\r\nOK\r\n", [StrayResult("SEND OK"), done(AT())]),
     Case(
@@ -234,19 +238,23 @@ CASES = [
     Case("prompt before ok", DATA, b"\r\n> \r\nOK\r\n", [Prompt(DATA)], State.PROMPTED),
     Case("prompt after echo", DATA, b"AT+QISEND=0,5\r\r\n> ", [Echo("AT+QISEND=0,5"), Prompt(DATA)], State.PROMPTED),
     Case("two prompts", DATA, b"\r\n>\r\n>\r\n", [Prompt(DATA), UnknownLine(">")], State.PROMPTED),
-    Case("URC before the prompt", DATA, TRAILING + b"\r\n> ", [PeerClosed(4), Prompt(DATA)], State.PROMPTED),
+    Case("URC before the prompt", DATA, TRAILING + b"\r\n> ", [ClosedUrc(4), Prompt(DATA)], State.PROMPTED),
     Case(
         "URC glued to the prompt",
         DATA,
         b"\r\n> " + TRAILING.strip() + b"\r\n",
-        [Prompt(DATA), PeerClosed(4)],
+        [Prompt(DATA), ClosedUrc(4)],
         State.PROMPTED,
     ),
     Case("payload like a prompt", DATA, b'+QIURC: "recv",0,4,"\r\n> "\r\n', [Received(0, b"\r\n> ")], State.PENDING),
     Case("error for a prompt", DATA, b"\r\nERROR\r\n", [done(DATA, "ERROR")]),
     Case("late send ok", DATA, b"\r\nSEND OK\r\n", [StrayResult("SEND OK")], State.PENDING),
     Case(
-        "late send ok, prompted", DATA, b"\r\n> \r\nSEND OK\r\n", [Prompt(DATA), StrayResult("SEND OK")], State.PROMPTED
+        "late send ok, prompted",
+        DATA,
+        b"\r\n> \r\nSEND OK\r\n",
+        [Prompt(DATA), StrayResult("SEND OK")],
+        State.PROMPTED,
     ),
     Case("late send fail", DATA, b"\r\nSEND FAIL\r\n", [StrayResult("SEND FAIL")], State.PENDING),
     Case("fails without a prompt", DATA, b"\r\nOK\r\n\r\nSEND FAIL\r\n", [done(DATA, "SEND FAIL")]),
@@ -366,9 +374,9 @@ def test_case(case: Case) -> None:
         chat = make_chat(case)
         assert drain(chat, chunks) == case.events, chunks
         assert chat.state is case.state
-        assert drain(chat, [TRAILING]) == [PeerClosed(4)]
+        assert drain(chat, [TRAILING]) == [ClosedUrc(4)]
     chat = make_chat(case)
-    assert drain(chat, [case.data + TRAILING]) == [*case.events, PeerClosed(4)]
+    assert drain(chat, [case.data + TRAILING]) == [*case.events, ClosedUrc(4)]
 
 
 def test_names_are_unique() -> None:
@@ -484,7 +492,7 @@ def test_timeout(reach: Callable[[Chat], None]) -> None:
     assert chat.state is State.ERROR
     assert chat.pending is None
     assert chat.next_deadline() is None
-    assert drain(chat, [b"\r\nOK\r\n" + TRAILING]) == [StrayResult("OK"), PeerClosed(4)]
+    assert drain(chat, [b"\r\nOK\r\n" + TRAILING]) == [StrayResult("OK"), ClosedUrc(4)]
 
 
 @pytest.mark.parametrize("reach", [_prompted, _data_sent], ids=["prompted", "data sent"])
@@ -548,7 +556,7 @@ def test_answer_that_has_come_but_was_not_read_is_no_timeout() -> None:
     chat.receive_data(b"\r\nRDY\r\n\r\nOK\r\n", 4.0)
     chat.handle_timeout(5.0)
     assert drain(chat, []) == []
-    assert drain(chat, [b""]) == [Ready(), done(AT())]
+    assert drain(chat, [b""]) == [Rdy(), done(AT())]
 
 
 def test_talk_puts_the_timeout_off() -> None:
@@ -597,7 +605,7 @@ def test_line_that_does_not_go_on_is_not_kept_for_a_later_command() -> None:
     chat.handle_timeout(4.0)
     assert drain(chat, [b""]) == [NtpResult(0, "21/04/13,08:00:33+3")]
     assert chat.next_deadline() is None
-    assert drain(chat, [b"\r\nRDY\r\n"], 60.0) == [Ready()]
+    assert drain(chat, [b"\r\nRDY\r\n"], 60.0) == [Rdy()]
 
 
 def test_prompt_behind_a_stalled_payload_is_answered_before_what_follows_it_is_read() -> None:
@@ -627,7 +635,7 @@ def test_reset_forgets_an_outcome_that_was_read_ahead() -> None:
     chat.send(AT(), 0.0)
     chat.receive_data(b"\r\nRDY\r\n\r\nOK\r\n", 1.0)
     chat.handle_timeout(1.0)
-    assert chat.next_event() == Ready()
+    assert chat.next_event() == Rdy()
     chat.reset()
     assert chat.next_event() is NEED_DATA
 

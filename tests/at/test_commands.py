@@ -54,7 +54,7 @@ from nbsocket._at import (
     CPINRRead,
     CPSMSRead,
     DataFormat,
-    DnsServers,
+    DnsConfig,
     InfoResponse,
     IPRRead,
     PdpAddress,
@@ -308,10 +308,14 @@ PARSED: list[tuple[Command[Any], list[InfoResponse], Any]] = [
     ),
     (QISENDQuery(0), info("+QISEND: 94,90,4"), Acknowledgement(94, 90, 4)),
     (QISENDQuery(0), info("+QISEND: 1,1,0", "+QISEND: 94,90,4"), Acknowledgement(94, 90, 4)),
-    (QIDNSCFGRead(), [], DnsServers()),
-    (QIDNSCFGRead(), info('+QIDNSCFG: 0,"8.8.8.8","","",""'), DnsServers("8.8.8.8")),
-    (QIDNSCFGRead(), info('+QIDNSCFG: 0,"8.8.8.8"'), DnsServers("8.8.8.8", "", "", "")),
-    (QIDNSCFGRead(), info("+QIDNSCFG: 0,8.8.8.8,1.1.1.1,a::1,b::1"), DnsServers("8.8.8.8", "1.1.1.1", "a::1", "b::1")),
+    (QIDNSCFGRead(), [], DnsConfig()),
+    (QIDNSCFGRead(), info('+QIDNSCFG: 0,"8.8.8.8","","",""'), DnsConfig("8.8.8.8")),
+    (QIDNSCFGRead(), info('+QIDNSCFG: 0,"8.8.8.8"'), DnsConfig("8.8.8.8", "", "", "")),
+    (
+        QIDNSCFGRead(),
+        info("+QIDNSCFG: 0,8.8.8.8,1.1.1.1,a::1,b::1"),
+        DnsConfig("8.8.8.8", "1.1.1.1", "a::1", "b::1"),
+    ),
     (TestForm("QICLOSE"), info("+QICLOSE: (0-4)"), ["+QICLOSE: (0-4)"]),
     (Raw("AT+CSQ"), info("+CSQ: 20,99"), ["+CSQ: 20,99"]),
     (Raw("ATI"), info("Quectel"), ["Quectel"]),
@@ -372,7 +376,7 @@ def test_malformed(command: Command[Any], responses: list[InfoResponse]) -> None
 @pytest.mark.parametrize("command", [command for command, _ in LINES], ids=lambda command: command.line[:40])
 def test_needs_info_means_that_nothing_cannot_be_parsed(command: Command[Any]) -> None:
     if not command.needs_info:
-        assert command.parse([]) in (None, [], {}, DnsServers())
+        assert command.parse([]) in (None, [], {}, DnsConfig())
     elif not isinstance(command, ATI):
         with pytest.raises(RemoteProtocolError):
             command.parse([])

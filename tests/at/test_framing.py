@@ -9,15 +9,15 @@ import pytest
 
 from nbsocket._at import (
     Chat,
+    ClosedUrc,
     Damaged,
     Event,
     IpAssigned,
     NeedData,
     Notice,
-    PeerClosed,
     Prompt,
     QISENDData,
-    Ready,
+    Rdy,
     Received,
     StrayResult,
     UnknownLine,
@@ -57,19 +57,19 @@ GOT = Received(0, b"hello")
 HEX = b"68656c6c6f"
 
 LINES = [
-    Case("crlf", b"\r\nRDY\r\n", [Ready()]),
-    Case("cr", b"RDY\r", [Ready()]),
-    Case("lf", b"RDY\n", [Ready()]),
-    Case("many line ends", b"\r\n\r\n\r\r\n\nRDY\r\n\r\n\r\n", [Ready()]),
-    Case("blanks before", b"\r\n  \t RDY\r\n", [Ready()]),
-    Case("blanks behind", b"\r\nRDY  \r\n", [Ready()]),
-    Case("NUL before", b"\0\0RDY\r\n", [Ready()]),
-    Case("noise before", b"\xff\xfe\x00\r\nRDY\r\n", [LOST, Ready()]),
-    Case("two lines", b"\r\nRDY\r\n\r\n+IP: 10.0.0.1\r\n", [Ready(), IpAssigned("10.0.0.1")]),
-    Case("a prompt that nobody waits for", b"\r\n> \r\nRDY\r\n", [UnknownLine(">"), Ready()]),
+    Case("crlf", b"\r\nRDY\r\n", [Rdy()]),
+    Case("cr", b"RDY\r", [Rdy()]),
+    Case("lf", b"RDY\n", [Rdy()]),
+    Case("many line ends", b"\r\n\r\n\r\r\n\nRDY\r\n\r\n\r\n", [Rdy()]),
+    Case("blanks before", b"\r\n  \t RDY\r\n", [Rdy()]),
+    Case("blanks behind", b"\r\nRDY  \r\n", [Rdy()]),
+    Case("NUL before", b"\0\0RDY\r\n", [Rdy()]),
+    Case("noise before", b"\xff\xfe\x00\r\nRDY\r\n", [LOST, Rdy()]),
+    Case("two lines", b"\r\nRDY\r\n\r\n+IP: 10.0.0.1\r\n", [Rdy(), IpAssigned("10.0.0.1")]),
+    Case("a prompt that nobody waits for", b"\r\n> \r\nRDY\r\n", [UnknownLine(">"), Rdy()]),
     Case("longest line", b"A" * MAX_LINE_SIZE + b"\r\n", [LOST]),
     Case("too long a line", b"A" * (MAX_LINE_SIZE + 1) + b"\r\n", [LOST]),
-    Case("far too long a line", b"A" * 5000 + b"\nRDY\n", [LOST, Ready()]),
+    Case("far too long a line", b"A" * 5000 + b"\nRDY\n", [LOST, Rdy()]),
     Case("longest unknown line", b"g" * MAX_LINE_SIZE + b"\r\n", [UnknownLine("g" * MAX_LINE_SIZE)]),
 ]
 
@@ -111,10 +111,10 @@ TEXT = [
 DAMAGED_TEXT = [
     Case("one byte lost", QUOTED + urc(b'"hell"', 5), [TAUGHT, LOST]),
     Case("two bytes lost", QUOTED + urc(b'"hel"', 5), [TAUGHT, LOST]),
-    Case("three bytes lost", QUOTED + urc(b'"he"', 5) + b"\r\nRDY\r\n", [TAUGHT, LOST, Ready()]),
+    Case("three bytes lost", QUOTED + urc(b'"he"', 5) + b"\r\nRDY\r\n", [TAUGHT, LOST, Rdy()]),
     Case("one byte lost, first of all", urc(b'"hell"', 5), [LOST]),
     Case("two bytes lost, first of all", urc(b'"hel"', 5), [LOST]),
-    Case("three bytes lost, first of all", urc(b'"he"', 5) + b"\r\nRDY\r\n", [LOST, Ready()]),
+    Case("three bytes lost, first of all", urc(b'"he"', 5) + b"\r\nRDY\r\n", [LOST, Rdy()]),
     Case("a later quote in its place", QUOTED + urc(b'"abc"', 16) + urc(b'"hello"', 5), [TAUGHT, LOST, OWN]),
     Case("one byte too many", QUOTED + urc(b'"hello!"', 5), [TAUGHT, LOST]),
     Case("opening quote lost", QUOTED + urc(b'hello"', 5), [TAUGHT, LOST]),
@@ -193,10 +193,10 @@ def check(case: Case, receives_hex: bool | None) -> None:
         chat.receives_hex = receives_hex
         assert [short(event) for event in drain(chat, chunks)] == case.events, chunks
         # Whatever happened, the next one is understood.
-        assert drain(chat, [TRAILING]) == [PeerClosed(4)], chunks
+        assert drain(chat, [TRAILING]) == [ClosedUrc(4)], chunks
     chat = Chat()
     chat.receives_hex = receives_hex
-    assert [short(event) for event in drain(chat, [case.data + TRAILING])] == [*case.events, PeerClosed(4)]
+    assert [short(event) for event in drain(chat, [case.data + TRAILING])] == [*case.events, ClosedUrc(4)]
 
 
 @pytest.mark.parametrize("case", LINES, ids=lambda case: case.name)
@@ -233,7 +233,10 @@ STALLS = [
     Case("text", b'+QIURC: "recv",0,5,"hel', [LOST], False),
     Case("nothing of it", b'+QIURC: "recv",0,5,', [LOST], False),
     Case(
-        "swallowed the next line", QUOTED + b'+QIURC: "recv",0,99,"hel"\r\n\r\nRDY\r\n', [TAUGHT, LOST, Ready()], False
+        "swallowed the next line",
+        QUOTED + b'+QIURC: "recv",0,99,"hel"\r\n\r\nRDY\r\n',
+        [TAUGHT, LOST, Rdy()],
+        False,
     ),
     Case("complete, no line end", b'+QIURC: "recv",0,5,"hello"', [GOT], False),
     Case("complete, LF lost", b'+QIURC: "recv",0,5,"hello"\r', [GOT], False),
@@ -261,7 +264,7 @@ def test_stall(case: Case) -> None:
         chat.handle_timeout(13.0)
         assert [short(event) for event in [*early, *drain(chat, [b""])]] == case.events
         assert chat.next_deadline() is None
-        assert drain(chat, [TRAILING], now=14.0) == [PeerClosed(4)]
+        assert drain(chat, [TRAILING], now=14.0) == [ClosedUrc(4)]
 
 
 def test_stall_is_counted_from_the_last_byte() -> None:
@@ -280,7 +283,7 @@ def test_rest_of_a_stalled_hex_payload_is_skipped() -> None:
     chat.handle_timeout(4.0)
     assert drain(chat, [b'6c6c6f"\r\n\r\nRDY\r\n'], now=5.0) == [
         Damaged("received hex data stopped short", 0, True),
-        Ready(),
+        Rdy(),
     ]
 
 
@@ -310,7 +313,7 @@ def test_reset_keeps_what_has_arrived_and_clear_does_not() -> None:
     assert drain(chat, [b'llo"\r\n']) == [GOT]
     drain(chat, [b'+QIURC: "recv",0,5,"he'])
     chat.clear()
-    assert drain(chat, [b"RDY\r\n"]) == [Ready()]
+    assert drain(chat, [b"RDY\r\n"]) == [Rdy()]
 
 
 # -- limits
@@ -411,7 +414,7 @@ def test_quotes_that_were_learned_wrongly_are_learned_anew(learned: bytes, paylo
 
 def test_noise_of_a_boot_is_no_wreck() -> None:
     chat = Chat()
-    assert drain(chat, [b"\r\n\xff\x00\r\nRDY\r\n"])[-1] == Ready()
+    assert drain(chat, [b"\r\n\xff\x00\r\nRDY\r\n"])[-1] == Rdy()
     chat.receives_hex = False
     assert drain(chat, [urc(b'"hello"', 5)]) == [GOT]
 

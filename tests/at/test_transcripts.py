@@ -19,20 +19,20 @@ from nbsocket._at import (
     Acknowledgement,
     CEREGRead,
     Chat,
+    ClosedUrc,
     CloseOk,
     Command,
     DataFormat,
     DnsAddress,
+    DnsConfig,
     DnsResult,
-    DnsServers,
     Echo,
     Event,
     FinalResult,
     NtpResult,
-    Opened,
+    OpenResult,
     PdpAddress,
-    PeerClosed,
-    PingReply,
+    PingLine,
     PingSummary,
     QICFGRead,
     QIDNSCFGRead,
@@ -60,7 +60,7 @@ def _sets(send: bool, receive: bool) -> list[Done | Event]:
 
 def _opens(service: str) -> list[Done | Event]:
     status = SocketStatus(0, service, "hf.quectel.com", 2020, 0, 2, 0, 1)
-    return [(QIOPEN(0, service, "hf.quectel.com", 2020), OK, None), Opened(0, 0), (QISTATE(0), OK, [status])]
+    return [(QIOPEN(0, service, "hf.quectel.com", 2020), OK, None), OpenResult(0, 0), (QISTATE(0), OK, [status])]
 
 
 # We never send text in command mode, so these lines are not ours.
@@ -87,7 +87,7 @@ EXPECTED: dict[str, list[Done | Event]] = {
     "4.2.7-receive-text": [*_sets(False, False), Received(0, b"hi,quectel")],
     "4.2.8-receive-hex": [*_sets(False, True), Received(0, b"1234567890")],
     "4.2.9-close": [*_CLOSE, (QSCLK(1), OK, None)],
-    "4.2.10-dead-connection-closed": [_ACK, _UNACKED, PeerClosed(0)],
+    "4.2.10-dead-connection-closed": [_ACK, _UNACKED, ClosedUrc(0)],
     "4.2.10-dead-connection-silent": [_ACK, _UNACKED, _UNACKED, *_CLOSE],
     "4.3.1-open-udp": _opens("UDP"),
     "4.3.2-send-format-text": _sets(False, False),
@@ -115,11 +115,11 @@ EXPECTED: dict[str, list[Done | Event]] = {
     ],
     "4.5-dns-servers": [
         (QIDNSCFG("218.2.2.2", "8.8.8.8"), OK, None),
-        (QIDNSCFGRead(), OK, DnsServers("218.2.2.2", "8.8.8.8", "240E:5A::6666", "240E:5B::6666")),
+        (QIDNSCFGRead(), OK, DnsConfig("218.2.2.2", "8.8.8.8", "240E:5A::6666", "240E:5B::6666")),
     ],
     "4.6-ping": [
         (QPING("iot.quectel.com"), OK, None),
-        *(PingReply(0, "47.100.63.174", 32, time_ms, None) for time_ms in (369, 479, 484, 260)),
+        *(PingLine(0, "47.100.63.174", 32, time_ms, None) for time_ms in (369, 479, 484, 260)),
         PingSummary(0, 4, 4, 0, 260, 484, 398),
     ],
     "4.7-time": [(QNTP("ntp5.aliyun.com"), OK, None), NtpResult(0, "19/06/11,11:08:20:35+32")],

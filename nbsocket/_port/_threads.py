@@ -45,7 +45,7 @@ def with_threading(function: Callable[[], T]) -> T:
     return outcome.result()
 
 
-class Carrier:
+class PortThreads:
     """Two threads that carry bytes between a pyserial port without a descriptor and a socket pair."""
 
     def __init__(self, device: Device) -> None:
