@@ -24,7 +24,6 @@ LAYERS = [
     "_modem_options",
     "_engine",
     "_port",
-    "_tty",
     "_channel",
     "_driver",
     "_at",

@@ -19,8 +19,7 @@ from typing import Any
 import pytest
 import serial
 
-from nbsocket import _port
-from nbsocket._port import Port, is_opening_port
+from nbsocket._port import Port, _device, is_opening_port
 from nbsocket._runtime import _threads
 from tests.faults.load import wait_until
 from tests.helpers import EVERY_BYTE, PATIENCE, echo, tcp_server
@@ -167,7 +166,7 @@ def test_no_permission(tmp_path: Path) -> None:
 
 
 def test_errno_of_permission() -> None:
-    error = _port._explain("/dev/ttyUSB0", serial.SerialException(errno.EACCES, "could not open port"))
+    error = _device.explain("/dev/ttyUSB0", serial.SerialException(errno.EACCES, "could not open port"))
     assert isinstance(error, PermissionError) and "dialout" in str(error)
 
 

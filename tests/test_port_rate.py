@@ -19,9 +19,9 @@ from typing import Any
 
 import pytest
 
-from nbsocket import Modem, _port, _tty
+from nbsocket import Modem
 from nbsocket._cli import main
-from nbsocket._port import Port
+from nbsocket._port import Port, _device, _tty
 from nbsocket.sim import Simulator
 from tests.helpers import PATIENCE, tcp_server
 from tests.test_port import Wired
@@ -38,7 +38,7 @@ class LimitedDriver:
         self.limit = limit
         self.keeps_old = keeps_old
         self._rate = limit
-        monkeypatch.setattr(_port, "read_rate", self.read_rate)
+        monkeypatch.setattr(_device, "read_rate", self.read_rate)
 
     def read_rate(self, fd: int) -> int | None:
         """The seam: carry out what the driver does, then tell it."""
@@ -106,14 +106,14 @@ def test_port_that_goes_while_its_rate_is_changed(
 ) -> None:
     """It is lost, as at any other moment, and not taken for one that cannot do the rate; the next call opens it."""
     simulator = make_simulator()
-    genuine = _port._Device.set_baudrate
+    genuine = _device.Device.set_baudrate
 
     def set_baudrate(self: Any, baudrate: int) -> None:
         if baudrate == 57600:
             raise OSError(errno.EIO, "the port hung up")
         genuine(self, baudrate)
 
-    monkeypatch.setattr(_port._Device, "set_baudrate", set_baudrate)
+    monkeypatch.setattr(_device.Device, "set_baudrate", set_baudrate)
     with Modem(simulator.path) as modem:
         modem.settings()
         with pytest.raises(OSError, match="hung up") as caught:

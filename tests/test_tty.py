@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import serial
 
-from nbsocket import _tty
-from nbsocket._tty import is_close, read_rate, set_hupcl
+from nbsocket._port import _tty
+from nbsocket._port._tty import is_close, read_rate, set_hupcl
 
 
 @pytest.fixture

@@ -31,8 +31,10 @@ from tests.rig import Rig
 from tests.varieties import VARIETIES, chosen, suited
 
 #: Options that only say how much there is of something, or what the world around the module is like.
+#: Other models have tests of their own: tests/sim/test_models.py.
 #: ``deaf_time`` costs unanswered commands, which the usual scenario is to go without: tests/driver/test_pace.py.
 _NO_VARIETY = {
+    "model",
     "strict_baud", "loss", "seed", "imei", "rssi", "address", "apn", "needs_apn", "hosts", "dns", "dns_servers",
     "sleep_delay", "wake_delay", "wake_answer", "sleep_events", "clock", "time_zone", "idle_timeout",
     "context_reports", "stores_settings", "stores_echo",

@@ -24,7 +24,7 @@ from typing import Any, Protocol
 
 import nbsocket
 from nbsocket import Modem
-from nbsocket._tty import read_rate
+from nbsocket._port._tty import read_rate
 
 UART, USB, ABSENT = "/dev/ttyS1", "/dev/ttyUSB0", "/dev/ttyS3"
 #: A link as udev makes it, named by what is plugged in.

@@ -1,7 +1,7 @@
-"""A simulated Quectel BC260Y-CN NB-IoT module, for tests and demonstrations without hardware.
+"""A simulated Quectel NB-IoT module, for tests and demonstrations without hardware: BC260Y-CN, or a sibling of it.
 
-It behaves as the vendor's guide (BC260Y-CN TCP/IP guide 1.1) and experience with real modules say; its network leads to
-real servers on this machine's loopback interface, and nowhere else.
+It behaves as the vendor's guides and experience with real modems say; ``_models.py`` names the sources. Its network
+leads to real servers on this machine's loopback interface, and nowhere else.
 
 ``Simulator`` runs on a pseudo-terminal, so that any program can open it; ``open_url("sim://")`` inside the process;
 ``Module`` is the pure object, for tests under a virtual clock.
@@ -14,9 +14,8 @@ from ._loopback import LoopbackNetwork
 from ._module import Module
 from ._network import ModelConnection, ModelNetwork, Network
 from ._options import Options
-from ._simulator import Simulator, SimulatorStats, SocketStats, open_url
-
-Stats = SimulatorStats
+from ._simulator import Simulator, SocketStats, open_url
+from ._simulator import SimulatorStats as Stats
 
 __all__ = [
     "Fault",

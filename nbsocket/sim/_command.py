@@ -7,7 +7,7 @@ Grammar (V.250 §5.2, BC260Y-CN TCP/IP guide 1.1 §2.1.2)::
     parameters = parameter *("," parameter)
     parameter  = number | DQUOTE text DQUOTE | bare text | nothing
 
-A handler gets the module, the text after ``=`` and the time; it returns the information lines, or LATER when it says
+A handler gets the modem, the text after ``=`` and the time; it returns the information lines, or LATER when it says
 OK itself, or raises ResultError. A table of commands is name -> form -> handler.
 """
 
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from nbsocket._dataclass import dataclass
 
 if TYPE_CHECKING:
+    from ._models import SimulatedModel
     from ._module import Module
 
 
@@ -68,7 +69,7 @@ class Parameter:
     is_quoted: bool
 
 
-_PARAMETER_RE = re.compile(r'\s*(?:"([^"]*)"|([^",]*?))\s*(,|$)')
+_COMMAND_PARAMETER_RE = re.compile(r'\s*(?:"([^"]*)"|([^",]*?))\s*(,|$)')
 
 
 def split_parameters(tail: str) -> list[Parameter | None] | None:
@@ -76,7 +77,7 @@ def split_parameters(tail: str) -> list[Parameter | None] | None:
     parameters: list[Parameter | None] = []
     position = 0
     while True:
-        match = _PARAMETER_RE.match(tail, position)
+        match = _COMMAND_PARAMETER_RE.match(tail, position)
         if match is None:
             return None
         quoted, bare, end = match.groups()
@@ -190,11 +191,11 @@ class Arguments:
             raise self.fail()
         return parameter.text
 
-    def context_id(self, index: int) -> int:
-        """Return a contextID: 0 to 11, of which only 0 works."""
-        if self.number(index, 0, 11) != 0:
+    def context_id(self, index: int, model: SimulatedModel) -> int:
+        """Return a contextID: of the numbers that the model takes only one works."""
+        if self.number(index, *model.context_ids) != model.context_id:
             raise ResultError(555)
-        return 0
+        return model.context_id
 
 
 # ---- tables
@@ -204,8 +205,13 @@ CommandHandler = Callable[["Module", str, float], Sequence[str]]
 #: Returned by a handler that says OK itself.
 LATER: Sequence[str] = ("later",)
 
-#: The commands of a module: name -> form -> handler.
+#: The commands of a modem: name -> form -> handler.
 Commands = Mapping[str, Mapping[Form, CommandHandler]]
+
+
+def by_model(write: Callable[[SimulatedModel], str]) -> CommandHandler:
+    """Return a handler that says a line that depends on the model alone."""
+    return lambda module, tail, now: [write(module.model)]
 
 
 def constant(*lines: str) -> CommandHandler:

@@ -10,19 +10,16 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from ._command import GENERAL_ERROR, LATER, Arguments, CommandHandler, Form, ResultError, constant
-from ._options import IPR_RATES
+from ._command import GENERAL_ERROR, LATER, Arguments, CommandHandler, Form, ResultError, by_model, constant
 
 if TYPE_CHECKING:
+    from ._models import SimulatedModel
     from ._module import Module
-
-MANUFACTURER = "Quectel_Ltd"
-MODEL = "Quectel_BC260Y-CN"
 
 
 def revision(module: Module) -> str:
     """Return the firmware's full name."""
-    return f"BC260YCNAAR01{module.options.firmware}"
+    return module.model.firmware + module.options.firmware
 
 
 def run_basic(module: Module, name: str, now: float) -> Sequence[str]:
@@ -33,10 +30,15 @@ def run_basic(module: Module, name: str, now: float) -> Sequence[str]:
     lines: list[str] = []
     for part in parts:
         if part[0] == "I":
-            lines += [MANUFACTURER, MODEL, f"Revision: {revision(module)}"]
+            lines += _block(module, [module.model.manufacturer[0], module.model.title, f"Revision: {revision(module)}"])
         else:
             _set_basic(module, part[0], part.endswith("1"))
     return lines
+
+
+def _block(module: Module, lines: Sequence[str]) -> Sequence[str]:
+    """Return lines that tell what the modem is, framed together where the model does so."""
+    return ["\r\n".join(lines)] if module.model.is_identity_one_block else lines
 
 
 # Without its number a basic command has 0. V.250 §5.3.1.
@@ -225,7 +227,12 @@ def set_cgdcont(module: Module, tail: str, now: float) -> Sequence[str]:
 
 def execute_cgmr(module: Module, tail: str, now: float) -> Sequence[str]:
     """Tell the firmware."""
-    return [revision(module)]
+    return [module.model.revision_prefix + revision(module)]
+
+
+def execute_cgmi(module: Module, tail: str, now: float) -> Sequence[str]:
+    """Tell the manufacturer; some models tell themselves as well (BC660K-GL AT Commands Manual 1.0 §2.2)."""
+    return _block(module, module.model.manufacturer)
 
 
 def execute_cgsn(module: Module, tail: str, now: float) -> Sequence[str]:
@@ -316,11 +323,15 @@ def read_ipr(module: Module, tail: str, now: float) -> Sequence[str]:
     return [f"+IPR: {module.uart.rate}"]
 
 
+def _rates(model: SimulatedModel) -> str:
+    return f"+IPR: {model.found_rates}({','.join(str(rate) for rate in model.rates)})"
+
+
 def set_ipr(module: Module, tail: str, now: float) -> Sequence[str]:
     """Change the baud rate, once the OK is out at the old one."""
     arguments = Arguments(tail, GENERAL_ERROR)
-    rate = arguments.number(0, 0, IPR_RATES[-1])
-    if rate not in IPR_RATES:
+    rate = arguments.number(0, 0, module.model.rates[-1])
+    if rate not in module.model.rates:
         raise arguments.fail()
     module.command.finish("OK", now)
     module.command.after_answer(now, lambda at: module.uart.set_rate(rate))
@@ -332,7 +343,6 @@ _QSCLK: dict[Form, CommandHandler] = {
     Form.READ: read_qsclk,
     Form.SET: set_qsclk,
 }
-_RATES = ",".join(str(rate) for rate in IPR_RATES)
 
 GENERAL: dict[str, dict[Form, CommandHandler]] = {
     "+CMEE": {
@@ -362,8 +372,8 @@ GENERAL: dict[str, dict[Form, CommandHandler]] = {
         Form.READ: read_cgdcont,
         Form.SET: set_cgdcont,
     },
-    "+CGMI": {Form.TEST: constant(), Form.EXECUTE: constant(MANUFACTURER)},
-    "+CGMM": {Form.TEST: constant(), Form.EXECUTE: constant(MODEL)},
+    "+CGMI": {Form.TEST: constant(), Form.EXECUTE: execute_cgmi},
+    "+CGMM": {Form.TEST: constant(), Form.EXECUTE: by_model(lambda model: model.title)},
     "+CGMR": {Form.TEST: constant(), Form.EXECUTE: execute_cgmr},
     "+CGSN": {Form.TEST: constant("+CGSN: (0-3)"), Form.EXECUTE: execute_cgsn, Form.SET: set_cgsn},
     "+QSCLK": _QSCLK,
@@ -374,7 +384,11 @@ GENERAL: dict[str, dict[Form, CommandHandler]] = {
         Form.SET: set_qnbiotevent,
     },
     "+CCLK": {Form.TEST: constant(), Form.READ: read_cclk, Form.SET: set_cclk},
-    "+IPR": {Form.TEST: constant(f"+IPR: (),({_RATES})"), Form.READ: read_ipr, Form.SET: set_ipr},
+    "+IPR": {
+        Form.TEST: by_model(_rates),
+        Form.READ: read_ipr,
+        Form.SET: set_ipr,
+    },
     "+QRST": {Form.TEST: constant("+QRST: (1)"), Form.SET: set_qrst},
     "+CPSMS": {
         Form.TEST: constant('+CPSMS: (0-2),,,("00000000"-"11111111"),("00000000"-"11111111")'),

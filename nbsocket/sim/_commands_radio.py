@@ -1,6 +1,6 @@
 """Read-only commands about SIM card, cell, signal, operator, contexts, timers and battery, and what few of them set.
 
-Everything is told from the state of the module, so that no two answers contradict each other: the signal that AT+CESQ
+Everything is told from the state of the modem, so that no two answers contradict each other: the signal that AT+CESQ
 and AT+QENG=0 tell is that of AT+CSQ, without a network all of them know nothing, and without a SIM card there are no
 identities. Sources: 3GPP TS 27.007, and for the vendor's own commands what its NB-IoT modules are seen to answer.
 """
@@ -23,7 +23,7 @@ _CARRIER_TO_SUBCARRIER = 11
 #: <AcT> and <AcT-type> of NB-IoT: TS 27.007 §7.3 and §7.40.
 _NB_IOT, _NB_S1 = 9, 5
 
-#: Bands that the module may use.
+#: Bands that the modem may use.
 _BANDS = (3, 5, 8)
 
 #: Offset of the anchor carrier to the channel, and power class of what is sent: they are told, and mean nothing here.
@@ -182,7 +182,7 @@ def execute_cedrxrdp(module: Module, tail: str, now: float) -> Sequence[str]:
 
 
 def execute_cbc(module: Module, tail: str, now: float) -> Sequence[str]:
-    """Tell the supply: state and charge, which a module without a battery of its own does not know, and millivolts."""
+    """Tell the supply: state and charge, which a modem without a battery of its own does not know, and millivolts."""
     return [f"+CBC: 0,0,{module.options.voltage}"]
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from ._command import LATER, TCPIP_ERROR, Arguments, CommandHandler, Form, ResultError, constant
+from ._command import LATER, TCPIP_ERROR, Arguments, CommandHandler, Form, ResultError, by_model
 from ._hosts import is_address
 from ._network import Arrived, NetworkEvent
 
@@ -98,9 +98,10 @@ def set_qidnsgip(module: Module, tail: str, now: float) -> Sequence[str]:
     """Resolve a name; the answer comes as a URC."""
     arguments = Arguments(tail, TCPIP_ERROR)
     arguments.expect(2, 2)
-    arguments.context_id(0)
+    arguments.context_id(0, module.model)
     name = arguments.text(1, 150)
     check_network(module)
+    prefix = module.model.dns_prefix
     junk, is_mute = module.faults.junk, module.faults.is_mute
     module.command.finish("OK", now)
 
@@ -108,11 +109,11 @@ def set_qidnsgip(module: Module, tail: str, now: float) -> Sequence[str]:
         if is_mute:
             return
         if address is None:
-            module.output.urc("+QIDNSGIP: 565", at)
+            module.output.urc(prefix + "565", at)
             return
-        module.output.urc("+QIDNSGIP: 0,1,0", at)
+        module.output.urc(prefix + "0,1,0", at)
         told = address if junk is None else junk
-        module.output.urc(f'+QIDNSGIP: "{told}"' if module.options.dns_quotes else f"+QIDNSGIP: {told}", at)
+        module.output.urc(prefix + (f'"{told}"' if module.options.dns_quotes else told), at)
 
     module.look_up(name, now, done)
     return LATER
@@ -125,9 +126,10 @@ def set_qidnscfg(module: Module, tail: str, now: float) -> Sequence[str]:
     """Show the name servers, or set the primary and perhaps the secondary one."""
     arguments = Arguments(tail, TCPIP_ERROR)
     arguments.expect(1, 3)
-    arguments.context_id(0)
+    arguments.context_id(0, module.model)
     if len(arguments) == 1:
-        return ["+QIDNSCFG: 0," + ",".join(f'"{server}"' for server in module.life.dns_servers)]
+        servers = module.life.dns_servers[: module.model.dns_fields]
+        return [f"+QIDNSCFG: {module.model.context_id}," + ",".join(f'"{server}"' for server in servers)]
     servers = [arguments.text(index, 64) for index in range(1, len(arguments))]
     if not all(is_address(server) for server in servers):
         raise arguments.fail()
@@ -142,18 +144,18 @@ def set_qidnscfg(module: Module, tail: str, now: float) -> Sequence[str]:
 
 def test_qping(module: Module, tail: str, now: float) -> Sequence[str]:
     """Tell the ranges: the size is at most 200 before A03."""
-    return [f"+QPING: (0-11),<host>,(1-255),(1-10),(32-{_longest_ping(module)}),(0,1)"]
+    return [f"+QPING: {module.model.contexts},<host>,(1-255),(1-10),(32-{_longest_ping(module)}),(0,1)"]
 
 
 def _longest_ping(module: Module) -> int:
-    return 200 if module.options.firmware == "A02" else 1500
+    return 200 if module.options.firmware == module.model.first_release else module.model.max_ping_size
 
 
 def set_qping(module: Module, tail: str, now: float) -> Sequence[str]:
     """Ping a host; each reply and the summary come as URCs."""
     arguments = Arguments(tail, TCPIP_ERROR)
     arguments.expect(2, 6)
-    arguments.context_id(0)
+    arguments.context_id(0, module.model)
     host = arguments.text(1, 150)
     timeout = arguments.number(2, 1, 255, 4)
     count = arguments.number(3, 1, 10, 4)
@@ -209,32 +211,37 @@ class _Ping:
         if time is not None:
             milliseconds = round(time * 1000)
             self._times.append(milliseconds)
-            ttl = "" if self._module.options.firmware == "A02" else ",54"
+            ttl = "" if self._module.options.firmware == self._module.model.first_release else ",54"
             self._module.output.urc(f"+QPING: 0,{self._address},{self._size},{milliseconds}{ttl}", now)
         elif self._module.options.ping != "total":
-            self._module.output.urc("+QPING: 569", now)
+            self._module.output.urc(f"+QPING: {self._module.model.ping_lost}", now)
         if self._sent < self._count:
             self._next(now)
         else:
             self._summary(now)
 
     def _summary(self, now: float) -> None:
-        if not self._times:
-            self._module.output.urc("+QPING: 569", now)
-            return
-        low, high, mean = min(self._times), max(self._times), sum(self._times) // len(self._times)
+        model = self._module.model
         lost = self._count - len(self._times)
-        self._module.output.urc(f"+QPING: 0,{self._count},{len(self._times)},{lost},{low},{high},{mean}", now)
+        if self._times:
+            low, high, mean = min(self._times), max(self._times), sum(self._times) // len(self._times)
+        elif model.ping_summary == "0" or self._module.options.ping == "total":
+            self._module.output.urc(f"+QPING: {model.ping_lost}", now)
+            return
+        else:
+            low = high = mean = 0
+        counts = f"{self._count},{len(self._times)},{lost},{low},{high},{mean}"
+        self._module.output.urc(f"+QPING: {model.ping_summary},{counts}", now)
 
 
 # ---- QNTP §2.3.9
 
 
 def set_qntp(module: Module, tail: str, now: float) -> Sequence[str]:
-    """Ask a time server; with auto_set_time the module's clock is set."""
+    """Ask a time server; with auto_set_time the modem's clock is set."""
     arguments = Arguments(tail, TCPIP_ERROR)
     arguments.expect(2, 4)
-    arguments.context_id(0)
+    arguments.context_id(0, module.model)
     server = arguments.text(1, 150)
     port = arguments.number(2, 1, 65535, 123)
     is_set = bool(arguments.number(3, 0, 1, 1))
@@ -265,17 +272,27 @@ def _format_time(time: datetime, style: str) -> str:
     return f"{time.strftime(_TIME_FORMATS[style])}{extra}{quarters:+03d}"
 
 
-_DNS: dict[Form, CommandHandler] = {Form.TEST: constant("+QIDNSGIP: (0-11),<hostname>"), Form.SET: set_qidnsgip}
-_NTP: dict[str, dict[Form, CommandHandler]] = {
-    name: {Form.TEST: constant(f"+{name}: (0-11),<server>,<port>,(0,1)"), Form.SET: set_qntp}
-    for name in ("QNTP", "QNTPT")
+_DNS: dict[Form, CommandHandler] = {
+    Form.TEST: by_model(lambda model: f"+QIDNSGIP: {model.contexts},<hostname>"),
+    Form.SET: set_qidnsgip,
 }
+
+
+def _ntp_forms(name: str) -> dict[Form, CommandHandler]:
+    return {
+        Form.TEST: by_model(lambda model: f"+{name}: {model.contexts},<server>,<port>,(0,1)"),
+        Form.SET: set_qntp,
+    }
+
 
 TOOLS: dict[str, dict[Form, CommandHandler]] = {
     "+QIDNSGIP": _DNS,
     "+QDNSGIP": _DNS,  # as §4.4 spells it
-    "+QIDNSCFG": {Form.TEST: constant("+QIDNSCFG: (0-11),<pridnsaddr>,<secdnsaddr>"), Form.SET: set_qidnscfg},
+    "+QIDNSCFG": {
+        Form.TEST: by_model(lambda model: f"+QIDNSCFG: {model.contexts},<pridnsaddr>,<secdnsaddr>"),
+        Form.SET: set_qidnscfg,
+    },
     "+QPING": {Form.TEST: test_qping, Form.SET: set_qping},
-    "+QNTP": _NTP["QNTP"],
-    "+QNTPT": _NTP["QNTPT"],
+    "+QNTP": _ntp_forms("QNTP"),
+    "+QNTPT": _ntp_forms("QNTPT"),
 }

@@ -27,7 +27,7 @@ AFTER_ANSWER_DELAY = 0.01
 #: What a command gets that the firmware lacks, by the option: a bare ERROR, or these numbers as AT+CMEE asks for it.
 _UNKNOWN = {"error": None, "100": 100, "4": 4}
 
-#: Commands that make the module send something at once (AT+QISEND does when it has its data).
+#: Commands that make the modem send something at once (AT+QISEND does when it has its data).
 _NETWORK_COMMANDS = frozenset({"+QIOPEN", "+QICLOSE", "+QIDNSGIP", "+QDNSGIP", "+QPING", "+QNTP", "+QNTPT", "+CGATT"})
 
 
@@ -173,7 +173,7 @@ class CommandExecution:
     # ---- later
 
     def after(self, delay: float, now: float, action: Callable[[float], None]) -> None:
-        """Do a step later, unless the module restarts first; at once, when ``delay`` is 0."""
+        """Do a step later, unless the modem restarts first; at once, when ``delay`` is 0."""
         generation = self._generation
 
         def run(at: float) -> None:

@@ -84,7 +84,7 @@ class Fault:
     delay: float = 0.0
     #: of "error", "send_fail" and "silence": the command is carried out all the same
     is_carried_out: bool = False
-    #: of "drop", "insert", "garble": "up" is from the host to the module, "down" the other way
+    #: of "drop", "insert", "garble": "up" is from the host to the modem, "down" the other way
     direction: str = "down"
     offset: int = 0
     size: int = 1
@@ -188,10 +188,10 @@ def byte_filter(fault: Fault) -> Callable[[bytes], tuple[bytes, bool]]:
 MAX_FAULTS = 1000
 
 #: What a command says when it is over, where that is a result code of its own.
-_OUTCOMES = {
+_OUTCOME_FORMS = {
     "+QIOPEN": "+QIOPEN: {id},{code}",
-    "+QIDNSGIP": "+QIDNSGIP: {code}",
-    "+QDNSGIP": "+QIDNSGIP: {code}",
+    "+QIDNSGIP": "{dns}{code}",
+    "+QDNSGIP": "{dns}{code}",
     "+QPING": "+QPING: {code}",
     "+QNTP": "+QNTP: {code}",
     "+QNTPT": "+QNTP: {code}",
@@ -287,12 +287,13 @@ class Injection:
         return None if fault is None else fault.data.decode("latin-1")
 
     def _say_outcome(self, command: CommandLine, fault: Fault, now: float) -> None:
-        form = _OUTCOMES.get(command.name)
+        form = _OUTCOME_FORMS.get(command.name)
         if form is None:
             return
         fields = command.tail.split(",")
         socket_id = fields[1].strip() if len(fields) > 1 else "0"
-        text = form.format(id=socket_id, code=fault.code if fault.code is not None else 550)
+        code = fault.code if fault.code is not None else 550
+        text = form.format(id=socket_id, code=code, dns=self._module.model.dns_prefix)
         self._module.timers.add(now + fault.delay, lambda at: self._module.output.urc(text, at))
 
     def _happen(self, fault: Fault, now: float) -> None:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 VERDICTS = ("refused", "timeout", "unknown")
 
 #: RFC 1123 §2.1, underscores tolerated; the last label is not a number.
-_NAME_RE = re.compile(r"(?:[a-z0-9_-]{1,63}\.)*(?![0-9]+$)[a-z0-9_-]{1,63}", re.ASCII)
+_HOST_NAME_RE = re.compile(r"(?:[a-z0-9_-]{1,63}\.)*(?![0-9]+$)[a-z0-9_-]{1,63}", re.ASCII)
 
 _POOL_START = int(ipaddress.IPv4Address("198.18.0.0"))
 _POOL_SIZE = 1 << 17
@@ -90,7 +90,7 @@ class HostTable:
         if is_address(host):
             return host
         name = _canonical(host)
-        if self._find(name, None) == "unknown" or not _NAME_RE.fullmatch(name):
+        if self._find(name, None) == "unknown" or not _HOST_NAME_RE.fullmatch(name):
             return None
         has_rule = any(known == name for known, _ in self._rules)
         if name not in self._addresses:

@@ -1,4 +1,4 @@
-"""What the host has typed and the module has not used yet: command lines, or payload after the prompt of AT+QISEND.
+"""What the host has typed and the modem has not used yet: command lines, or payload after the prompt of AT+QISEND.
 
 Source of the data mode: BC260Y-CN TCP/IP guide 1.1 §2.3.5.
 """
@@ -14,9 +14,6 @@ if TYPE_CHECKING:
 #: Longest command line kept: AT+QISEND with 1024 characters of text, all of them escaped, fits twice.
 MAX_COMMAND_LINE_SIZE = 4096
 
-#: A payload of this size is sent by itself.
-MAX_DATA_SIZE = 1024
-
 #: Ctrl-Z and Esc, in data of no stated length.
 SEND_BYTE = 0x1A
 CANCEL_BYTE = 0x1B
@@ -27,11 +24,15 @@ class DataMode:
 
     Args:
         size: how many bytes, or None for data that Ctrl-Z ends.
+        limit: a payload of this size is sent by itself.
         is_prompted: bytes count from the beginning; else those before :meth:`prompt` are lost (strict mode).
     """
 
-    def __init__(self, size: int | None, is_prompted: bool, done: Callable[[bytes | None, float], None]) -> None:
+    def __init__(
+        self, size: int | None, limit: int, is_prompted: bool, done: Callable[[bytes | None, float], None]
+    ) -> None:
         self._size = size
+        self._limit = limit
         self._is_prompted = is_prompted
         self._done = done
         self._data = bytearray()
@@ -61,7 +62,7 @@ class DataMode:
                 return index + 1
             if byte != SEND_BYTE:
                 self._data.append(byte)
-            if byte == SEND_BYTE or len(self._data) == MAX_DATA_SIZE:
+            if byte == SEND_BYTE or len(self._data) == self._limit:
                 self._done(bytes(self._data), now)
                 return index + 1
         return len(data)
@@ -92,7 +93,7 @@ class LineBuffer:
 
 
 class HostInput:
-    """Hands lines to the module and payload to its data mode, one after the other, as far as the module takes them."""
+    """Hands lines to the modem and payload to its data mode, one after the other, as far as the modem takes them."""
 
     def __init__(self, module: Module) -> None:
         self._module = module

@@ -1,4 +1,4 @@
-"""The module's life: boot, registration, sleep, clock, and what it keeps in NVRAM."""
+"""The modem's life: boot, registration, sleep, clock, and what it keeps in NVRAM."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ._timers import Timer
 if TYPE_CHECKING:
     from ._module import Module
 
-#: Wall clock of a module whose options name none: the date of the guide.
+#: Wall clock of a modem whose options name none: the date of the guide.
 DEFAULT_CLOCK = 1618272000.0
 
 _STATS = {"home": 1, "roaming": 5, "no": 0, "searching": 2, "denied": 3, "unknown": 4}
@@ -52,6 +52,8 @@ class Life:
         self.qsclk = 0
         self.reports_sleep = options.sleep_events
         self.stored: dict[str, str] = {}
+        #: AT+QICFG: what the model has besides the data format. It is stored.
+        self.settings = dict(module.model.settings)
         #: How AT+COPS? tells the operator: 0 and 1 by name, 2 by number.
         self.operator_form = 2
         #: AT+QCFG="wakeupRXD": what comes over the serial line ends deep sleep.
@@ -65,6 +67,12 @@ class Life:
         if options.attached and self._can_register:
             self.stat = _STATS[options.registration]
             self.has_address = self.stat in (1, 5)
+
+    @property
+    def data_separator(self) -> bytes:
+        """What stands between the head of a report and its data, as the model and AT+QICFG="viewmode" have it."""
+        one_line = self._module.model.one_line_view
+        return b"," if one_line is None or self.settings["viewmode"] == one_line else b"\r\n"
 
     # ---- boot
 
@@ -84,6 +92,8 @@ class Life:
         module.output.says_results = module.output.says_words = True
         module.connection.reset()
         self.operator_form = 2
+        if module.model.needs_name_server:
+            self.dns_servers = list(options.dns_servers)
         self.qsclk, self.cfun = 0, 0 if options.radio_off else 1
         if self.sim_card == "ready":
             self.sim_card = options.sim_card  # a card that wants a PIN wants it after each start
@@ -207,7 +217,7 @@ class Life:
         return ",".join(fields)
 
     def lose_registration(self, now: float) -> None:
-        """The network is gone, and the context with it: the module searches, if its radio is on."""
+        """The network is gone, and the context with it: the modem searches, if its radio is on."""
         if self.cfun != 1 or self.is_booting:
             return  # it has none to lose, and does not search
         self._cancel_attach()
@@ -251,7 +261,7 @@ class Life:
         self._last_touch = max(self._last_touch, now)
 
     def sleep_deadline(self) -> float | None:
-        """Return when the module goes to sleep if nothing happens."""
+        """Return when the modem goes to sleep if nothing happens."""
         if self.qsclk != 1 or self.is_asleep or self.is_waking or self.is_booting or not self._module.is_idle:
             return None
         return self._last_touch + self._module.options.sleep_delay
@@ -295,12 +305,12 @@ class Life:
         return datetime.fromtimestamp(now + self._true_offset, timezone.utc)
 
     def clock(self, now: float) -> datetime:
-        """Return the time of the module's own clock, in its zone."""
+        """Return the time of the modem's own clock, in its zone."""
         zone = timezone(timedelta(minutes=15 * self.zone))
         return datetime.fromtimestamp(now + self.clock_offset, zone)
 
     def set_clock(self, time: datetime, now: float) -> None:
-        """Set the module's own clock."""
+        """Set the modem's own clock."""
         self.clock_offset = time.timestamp() - now
         offset = time.utcoffset()
         if offset is not None:

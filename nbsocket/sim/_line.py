@@ -19,9 +19,9 @@ PAIR_BUFFER_SIZE = 4096
 
 
 class Line(ABC):
-    """The module's end ``fd``, non-blocking, and the way to the host's end."""
+    """The modem's end ``fd``, non-blocking, and the way to the host's end."""
 
-    #: the module's end
+    #: the modem's end
     fd: int
     #: device path of the host's end, or ""
     path: str = ""
@@ -34,7 +34,7 @@ class Line(ABC):
 
     @abstractmethod
     def unplug(self) -> None:
-        """Close the module's end: the host sees its port vanish. Idempotent."""
+        """Close the modem's end: the host sees its port vanish. Idempotent."""
 
     @abstractmethod
     def close(self) -> None:
@@ -66,7 +66,7 @@ class PtyLine(Line):
 
     def host_rate(self) -> int | None:
         """See :meth:`Line.host_rate`."""
-        return _RATES.get(termios.tcgetattr(self._keeper)[5])
+        return _PTY_RATES.get(termios.tcgetattr(self._keeper)[5])
 
     def unplug(self) -> None:
         """See :meth:`Line.unplug`."""
@@ -128,7 +128,7 @@ def make_link(device: str, link: str) -> None:
         raise
 
 
-_RATES = {
+_PTY_RATES = {
     getattr(termios, f"B{rate}"): rate
     for rate in (300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400, 460800, 921600)
     if hasattr(termios, f"B{rate}")

@@ -22,7 +22,7 @@ MAX_DATAGRAM_SIZE = 65535
 #: A connection that was closed in order waits this long for the peer's FIN.
 LINGER_TIME = 10.0
 
-#: Connections the module forgot without telling the peer; beyond this the oldest is really closed.
+#: Connections the modem forgot without telling the peer; beyond this the oldest is really closed.
 MAX_GHOSTS = 16
 
 _SIOCOUTQ = 0x5411
@@ -47,7 +47,7 @@ class _LoopbackSocket:
 
 
 class LoopbackNetwork(Network):
-    """Carries the module's traffic to real servers on this machine's loopback interface.
+    """Carries the modem's traffic to real servers on this machine's loopback interface.
 
     Only sockets of :data:`nbsocket._runtime._stdlib.GenuineSocket` are used: ``nbsocket.patch()`` never reaches them.
     """
@@ -89,7 +89,7 @@ class LoopbackNetwork(Network):
                 link.sock.setsockopt(constants.SOL_SOCKET, constants.SO_REUSEADDR, 1)
             link.sock.bind(("127.0.0.1" if family == constants.AF_INET else "::1", local_port))
         except OSError as error:
-            # If this machine has it, not the module: the module's own is free, and a peer sees a NAT's port anyway.
+            # If this machine has it, not the modem: the modem's own is free, and a peer sees a NAT's port anyway.
             is_own = any(other.local_port == local_port for other in self._links.values())
             return error.errno == errno.EADDRINUSE and not is_own
         link.local_port = local_port
@@ -223,7 +223,7 @@ class LoopbackNetwork(Network):
         except BlockingIOError:
             return
         except OSError:
-            if link.service == "TCP":  # for a datagram socket it is an ICMP message, which the module ignores
+            if link.service == "TCP":  # for a datagram socket it is an ICMP message, which the modem ignores
                 self._end(link, is_reset=True)
             return
         if link.handle not in self._links:
@@ -234,7 +234,7 @@ class LoopbackNetwork(Network):
             self._end(link, is_reset=False)
 
     def _discard(self, link: _LoopbackSocket, data: bytes) -> None:
-        """Handle what comes for a connection that the module has left."""
+        """Handle what comes for a connection that the modem has left."""
         is_delivered = not link.outgoing and not _unacknowledged_in_kernel(link.sock)
         if data and (link.is_ghost or is_delivered):
             # Nobody reads it any more: RFC 9293 §3.6.1, and lwIP's tcp_input with TF_RXCLOSED.

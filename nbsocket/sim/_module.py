@@ -15,12 +15,13 @@ from collections.abc import Callable
 from ._command import Commands
 from ._commands_general import GENERAL
 from ._commands_radio import RADIO
-from ._commands_tcpip import TCPIP
+from ._commands_tcpip import TCPIP, model_commands
 from ._execution import MAX_COMMANDS, CommandExecution
 from ._faults import Fault, Injection
 from ._hosts import HostTable
 from ._input import DataMode, HostInput
 from ._life import Life
+from ._models import MODELS
 from ._network import Network, NetworkEvent
 from ._options import Options
 from ._output import HostOutput
@@ -49,6 +50,8 @@ class Module:
 
     def __init__(self, options: Options, network: Network, now: float = 0.0) -> None:
         self.options = options
+        #: texts, limits and forms of the model
+        self.model = MODELS[options.model]
         self.network = network
         #: the port has vanished (fault "hang_up")
         self.is_hung_up = False
@@ -57,7 +60,7 @@ class Module:
         #: who takes the events of network handles that are no sockets
         self.queries: dict[int, Callable[[NetworkEvent, float], None]] = {}
         #: the commands that it knows
-        self.table: Commands = {**GENERAL, **RADIO, **TCPIP}
+        self.table: Commands = {**GENERAL, **RADIO, **TCPIP, **model_commands(self.model)}
         self.hosts = HostTable(options.hosts, options.dns)
         self.timers = Timers()
         self.radio = Radio(options.latency, options.radio_rate, options.loss, options.seed)
@@ -139,13 +142,13 @@ class Module:
 
     @property
     def room(self) -> int:
-        """How many bytes the module takes from the line now."""
+        """How many bytes the modem takes from the line now."""
         if len(self.uart.outbound) > MAX_UNREAD:
             return 0
         return max(0, MAX_BACKLOG - len(self.uart.inbound) - len(self.input))
 
     def set_host_rate(self, rate: int | None) -> None:
-        """Tell the rate the host's end is set to; None: the same as the module's."""
+        """Tell the rate the host's end is set to; None: the same as the modem's."""
         self.uart.host_rate = rate
 
     def say_raw(self, data: bytes, now: float) -> None:
@@ -245,6 +248,8 @@ class Module:
     def look_up(self, host: str, now: float, done: Callable[[str | None, float], None]) -> None:
         """Resolve ``host``: an address at once, a name after a round trip; a fault may make it late."""
         address = self.hosts.resolve(host)
+        if self.model.needs_name_server and address != host and not any(self.life.dns_servers):
+            address = None
         delay = self.faults.outcome_delay + (0.0 if address == host else self.radio.latency)
         if address == host and not delay:
             done(address, now)

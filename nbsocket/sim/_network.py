@@ -1,6 +1,6 @@
-"""What the module's radio leads to: the contract between the module and a network, and a network in memory.
+"""What the modem's radio leads to: the contract between the modem and a network, and a network in memory.
 
-Handles are numbers the module chooses; a handle is used once. Nothing blocks, nothing raises for what a peer does.
+Handles are numbers the modem chooses; a handle is used once. Nothing blocks, nothing raises for what a peer does.
 """
 
 from __future__ import annotations
@@ -113,9 +113,9 @@ class ModelConnection:
         #: the same, one item a send (a datagram each for UDP)
         self.messages: list[bytes] = []
         self.acknowledges = True
-        #: the module has sent FIN
+        #: the modem has sent FIN
         self.is_finished = False
-        #: the module lost the connection without telling
+        #: the modem lost the connection without telling
         self.is_vanished = False
         self.unacknowledged = 0
         self.is_receiving = True
@@ -123,7 +123,7 @@ class ModelConnection:
         self._pending: deque[NetworkEvent] = deque()
 
     def send(self, data: bytes) -> None:
-        """Send bytes, or one datagram, to the module."""
+        """Send bytes, or one datagram, to the modem."""
         self._pending.append(Arrived(self.handle, bytes(data)))
 
     def close(self) -> None:
@@ -141,16 +141,16 @@ class ModelConnection:
 
     @property
     def is_open(self) -> bool:
-        """The module has not closed it."""
+        """The modem has not closed it."""
         return not (self.is_finished or self.is_vanished)
 
     def take_pending(self) -> list[NetworkEvent]:
-        """Return the next thing the module may see: it may stop receiving after each (for :class:`ModelNetwork`)."""
+        """Return the next thing the modem may see: it may stop receiving after each (for :class:`ModelNetwork`)."""
         return [self._pending.popleft()] if self.has_pending else []
 
     @property
     def has_pending(self) -> bool:
-        """Something waits for the module to take it."""
+        """Something waits for the modem to take it."""
         return bool(self._pending) and self.is_receiving
 
 

@@ -6,12 +6,14 @@ Each option is one row: its default, how its text is read (URL query and command
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from ._hosts import check_rule, is_address
+from ._models import MODELS
 from ._option_kinds import (
     Kind,
     choice,
@@ -28,9 +30,6 @@ from ._uart import GRAIN
 
 if TYPE_CHECKING:
     import argparse
-
-#: AT+IPR of BC260Y-CN: the rates it can be set to.
-IPR_RATES = (2400, 4800, 9600, 14400, 19200, 28800, 33600, 38400, 57600, 115200, 230400, 460800)
 
 
 def _check_dns(name: str, address: str) -> str | None:
@@ -57,6 +56,14 @@ class Options:
     Raises:
         ValueError: a value is out of range; the sentence names the option and what is allowed.
     """
+
+    # which model
+    model: str = _option(
+        "bc260y",
+        choice(*MODELS),
+        "bc260y: BC260Y-CN, bc660k: BC660K-GL and BC950K-GL, bc66: BC66, BC26, BC25; other options may have other"
+        " defaults with it",
+    )
 
     # the serial line
     baudrate: int | None = _option(
@@ -89,7 +96,7 @@ class Options:
     seed: int = _option(0, number(0, 2**63), "seed of everything that is random")
 
     # who and where it is
-    firmware: str = _option("A03", choice("A02", "A03"), "firmware BC260YCNAAR01...")
+    firmware: str = _option("A03", choice("A02", "A03"), "release of the firmware, such as BC260YCNAAR01A03")
     imei: str = _option("869000000000001", matching(r"\d{15}", "must be 15 digits"), "what AT+CGSN=1 tells")
     rssi: int = _option(20, number(0, 99), "signal as AT+CSQ tells it: 0 to 31, 99 unknown")
     rsrp: int | None = _option(
@@ -360,6 +367,20 @@ class Options:
             texts = given if isinstance(given, list) else [] if given is None else [given]
             pairs += [(row.name, text) for text in texts]
         return cls.from_texts(pairs)
+
+
+_set_given = Options.__init__
+
+
+@functools.wraps(_set_given)
+def _set_with_model(self: Options, *given: Any, **named: Any) -> None:
+    """What is not given has the model's value, where the model has one of its own."""
+    model = MODELS.get(named.get("model", ""))
+    _set_given(self, *given, **({**model.defaults, **named} if model is not None else named))
+
+
+# The class is made first, so that its fields keep the values of the first model, which help and documents show.
+Options.__init__ = _set_with_model  # type: ignore[method-assign]  # the same signature, as wraps() has it
 
 
 def _read(row: dataclasses.Field[Any], text: str) -> Any:

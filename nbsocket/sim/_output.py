@@ -1,4 +1,4 @@
-"""What the module says to the host: answers, reports and payload, each in the form that the options ask for.
+"""What the modem says to the host: answers, reports and payload, each in the form that the options ask for.
 
 Sources: V.250 §5.7.1 for results as numbers (ATQ, ATV); BC260Y-CN TCP/IP guide 1.1 §2.4.2 for received data.
 """
@@ -73,19 +73,22 @@ class HostOutput:
             return
         self.put(self.frame(text.encode()), now)
 
+    def payload(self, data: bytes) -> bytes:
+        """Return received data in the format that AT+QICFG="dataformat" asks for."""
+        options = self._module.options
+        if self._module.life.receives_hex:
+            digits = data.hex()
+            data = (digits.upper() if options.hex_case == "upper" else digits).encode()
+        return b'"' + data + b'"' if options.quoted_payload else data
+
     def report_data(self, socket_id: int, data: bytes, now: float) -> None:
         """Report received data: in text format the raw bytes, unescaped."""
         module, options = self._module, self._module.options
         if module.data_mode is not None and options.data_mode_urcs == "lose":
             return
-        payload = data
-        if module.life.receives_hex:
-            digits = data.hex()
-            payload = (digits.upper() if options.hex_case == "upper" else digits).encode()
-        if options.quoted_payload:
-            payload = b'"' + payload + b'"'
-        head = f'+QIURC: "recv",{socket_id},{len(data)},'.encode()
-        self.put(self.frame(head + payload), now)
+        payload = self.payload(data)
+        head = f'+QIURC: "recv",{socket_id},{len(data)}'.encode()
+        self.put(self.frame(head + module.life.data_separator + payload), now)
 
     def release(self, now: float) -> None:
         """Data mode is over: URCs that were held come out."""

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 _TIMER_RE = re.compile(r"[01]{8}")
 
-#: Seconds of a unit of T3324, by its three upper bits; 111 switches the timer off: the module stays reachable.
+#: Seconds of a unit of T3324, by its three upper bits; 111 switches the timer off: the modem stays reachable.
 _UNITS = {0: 2.0, 1: 60.0, 2: 360.0}
-_OFF = 7
+_TIMER_OFF = 7
 
 #: <Requested_Periodic-TAU> that is told; it has no effect here.
 _PERIODIC = "01000001"
@@ -31,7 +31,7 @@ _PERIODIC = "01000001"
 _GRANTED_ACTIVE, _GRANTED_PERIODIC = "00000001", "00100110"
 
 #: Seconds of a unit of T3412 extended, by its three upper bits, the finest first.
-_PERIODIC_UNITS = {3: 2.0, 4: 30.0, 5: 60.0, 0: 600.0, 1: 3600.0, 2: 36000.0, 6: 1152000.0}
+_T3412_UNITS = {3: 2.0, 4: 30.0, 5: 60.0, 0: 600.0, 1: 3600.0, 2: 36000.0, 6: 1152000.0}
 
 
 class Radio:
@@ -110,16 +110,16 @@ class RadioPowerSaving:
 
     @property
     def active_time(self) -> float | None:
-        """T3324: seconds after the last traffic for which the module is reachable; None: always."""
+        """T3324: seconds after the last traffic for which the modem is reachable; None: always."""
         unit, value = divmod(int(self._active_bits, 2), 32)
-        return None if unit == _OFF else value * _UNITS.get(unit, 60.0)
+        return None if unit == _TIMER_OFF else value * _UNITS.get(unit, 60.0)
 
     def is_unreachable(self, now: float) -> bool:
-        """What the network has for the module waits."""
+        """What the network has for the modem waits."""
         return self.mode == 1 and self.active_time is not None and now > self._reachable_until
 
     def traffic(self, now: float) -> None:
-        """Something goes over the air: the module can be reached from now on, for a while."""
+        """Something goes over the air: the modem can be reached from now on, for a while."""
         self._module.connection.traffic(now)
         is_over = self.is_unreachable(now)
         self._reachable_until = max(self._reachable_until, now + (self.active_time or 0.0))
@@ -144,7 +144,7 @@ class RadioPowerSaving:
             active = encode_timer(options.granted_active_time)
         if options.granted_periodic_time is None:
             return active, _GRANTED_PERIODIC
-        return active, encode_timer(options.granted_periodic_time, _PERIODIC_UNITS)
+        return active, encode_timer(options.granted_periodic_time, _T3412_UNITS)
 
     def read(self) -> str:
         """Return the line that AT+CPSMS? is answered with."""
@@ -171,4 +171,4 @@ def encode_timer(seconds: float, units: Mapping[int, float] = _UNITS) -> str:
         count = -int(-seconds // size)
         if count < 32:
             return f"{unit << 5 | count:08b}"
-    return f"{_OFF << 5:08b}"
+    return f"{_TIMER_OFF << 5:08b}"

@@ -1,6 +1,6 @@
-"""The one thread of a running simulator: it carries bytes between the line, the module and the network.
+"""The one thread of a running simulator: it carries bytes between the line, the modem and the network.
 
-It wakes up when the line or the network has something or a deadline of the module has come, and for nothing else.
+It wakes up when the line or the network has something or a deadline of the modem has come, and for nothing else.
 Thread: everything here runs on the runner's thread, except what ``call`` and ``stop`` leave for it.
 """
 
@@ -34,7 +34,7 @@ _FALLBACK_INTERVAL = 0.01
 
 
 class Runner:
-    """Runs a module on a line until :meth:`stop`."""
+    """Runs a modem on a line until :meth:`stop`."""
 
     def __init__(self, module: Module, line: Line, is_strict_baud: bool) -> None:
         self._module = module

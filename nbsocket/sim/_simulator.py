@@ -1,4 +1,4 @@
-"""A running simulator: the module on a thread of its own, at the end of a line that any program can open."""
+"""A running simulator: the modem on a thread of its own, at the end of a line that any program can open."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class SocketStats:
 class SimulatorStats:
     """What has crossed the wire so far."""
 
-    #: bytes from the host to the module
+    #: bytes from the host to the modem
     bytes_up: int
-    #: bytes from the module to the host
+    #: bytes from the modem to the host
     bytes_down: int
     #: command lines
     commands: int
@@ -46,7 +46,7 @@ class Simulator:
     """A simulated BC260Y-CN on a serial line.
 
     Args:
-        options: what the module is like.
+        options: what the modem is like.
         line: "pty" for a pseudo-terminal at :attr:`path`, "socketpair" for the file descriptor :meth:`fileno`.
         link: with "pty": a symlink to make to the device, removed by :meth:`stop`.
         network: what the radio leads to; real servers on loopback unless given.
@@ -81,7 +81,7 @@ class Simulator:
         self._is_stopped = False
 
     def start(self) -> Simulator:
-        """Start the thread, and the module unless it is already on; return self. Once only."""
+        """Start the thread, and the modem unless it is already on; return self. Once only."""
         if self._is_started:
             raise RuntimeError("the simulator was started before")
         self._is_started = True

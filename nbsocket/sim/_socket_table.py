@@ -1,4 +1,6 @@
-"""The module's five sockets: states, what is on its way up and down, and the reports to the host.
+"""The table of the modem's five sockets: how they open and close, which states they have, which local ports they hold.
+
+What a socket has on its way is carried by ``_sockets.py``.
 
 Reading of the manual's socket states (BC260Y-CN TCP/IP guide 1.1 §2.3.4): 1 while connecting, 2 connected, 3 from
 AT+QICLOSE to CLOSE OK, 4 after the peer's FIN, 0 after a failed open and after a reset. An entry stays until
@@ -23,7 +25,7 @@ _TAIL_INTERVAL = 0.01
 
 
 class Sockets:
-    """The table, and the traffic of its entries."""
+    """The table: opens, closes and loses its entries, and takes the network's events for them."""
 
     def __init__(self, module: Module) -> None:
         self._module = module
@@ -67,10 +69,12 @@ class Sockets:
         local_port: int,
         now: float,
         is_mute: bool = False,
+        access_mode: int = 1,
     ) -> None:
         """Begin to connect; the id must be free. ``is_mute``: the outcome is not told."""
         entry = ModuleSocket(socket_id, service, host, remote_port, local_port, next(self._handles))
         entry.is_mute = is_mute
+        entry.access_mode = access_mode
         entry.last_active = now
         self.table[socket_id] = entry
         if self._module.life.lacks_apn:
@@ -230,7 +234,7 @@ class Sockets:
     # ---- the network
 
     def handle(self, event: NetworkEvent, now: float) -> None:
-        """Take an event of the network; it reaches the module half the latency later."""
+        """Take an event of the network; it reaches the modem half the latency later."""
         entry = self._by_handle.get(event.handle)
         if entry is None:
             return

@@ -1,4 +1,4 @@
-"""One socket of the module, and what it has on its way.
+"""One socket of the modem, and what it has on its way.
 
 Up from AT+QISEND to the peer's acknowledgement, down from the peer to the report.
 Sources: BC260Y-CN TCP/IP guide 1.1 §2.3.5 (AT+QISEND, and what AT+QISEND=id,0 counts) and §2.4 (reports).
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from ._socket_table import Sockets
 
 MAX_SOCKETS = 5
-
-#: Longest payload of one report (BC260Y-CN TCP/IP guide 1.1 §2.4).
-MAX_REPORT_SIZE = 1024
 
 #: Received bytes kept for one socket while the line is busy; then the peer has to wait, as a TCP window makes it.
 RECEIVE_WINDOW = 16384
@@ -75,6 +72,9 @@ class ModuleSocket:
         #: AT+QICLOSE was answered though data are still to be reported; bytes that were reported since
         self.is_answered = False
         self.late = 0
+        #: 1: received data are pushed to the host, 0: they wait in ``unread`` for AT+QIRD
+        self.access_mode = 1
+        self.unread = bytearray()
 
     @property
     def unreported(self) -> int:
@@ -120,7 +120,7 @@ class Uplink:
         return entry.service != "TCP" or self.unacknowledged(entry, now) + size <= self._module.options.send_buffer
 
     def can_send(self, entry: ModuleSocket) -> bool:
-        """The module would take data for this socket."""
+        """The modem would take data for this socket."""
         return entry.is_connected and self._sockets.table.get(entry.socket_id) is entry and self._module.has_address
 
     def _launch(self, entry: ModuleSocket, data: bytes, now: float) -> None:
@@ -161,7 +161,7 @@ class Uplink:
         self._sockets.finish_when_empty(entry)
 
     def unacknowledged(self, entry: ModuleSocket, now: float) -> int:
-        """Return what the module thinks is not acknowledged: news of the peer's ACK takes half the latency."""
+        """Return what the modem thinks is not acknowledged: news of the peer's ACK takes half the latency."""
         while entry.acknowledgements and entry.acknowledgements[0][0] <= now:
             entry.acknowledged = entry.acknowledgements.popleft()[1]
         waiting = self._module.network.unacknowledged(entry.handle) if entry.has_network else 0
@@ -193,6 +193,7 @@ class Downlink:
         self._tails = [entry for entry in self._tails if entry.service not in services]
 
     def arrived(self, entry: ModuleSocket, data: bytes, now: float) -> None:
+        """Take what the peer sent; its window closes when too much waits for the line."""
         if entry.is_forgotten or (entry.service == "UDP" and (self._module.radio.is_lost() or self._module.is_asleep)):
             return
         entry.last_active = now
@@ -201,18 +202,17 @@ class Downlink:
             self._module.network.set_receiving(entry.handle, False)
 
     def put_down(self, entry: ModuleSocket, item: bytes | bool, size: int, now: float) -> None:
+        """Send data (or the peer's close: whether it is a reset) through the air, behind what is on its way."""
         due = self._module.radio.schedule("down", size, now)
         entry.on_air_down += size
         entry.down.append((due, item))
         if due > now:
             self._module.timers.add(due, self.pump)
 
-    def has_ready(self, now: float) -> bool:
-        """Something has arrived that was not reported yet."""
-        return any(self._is_ready(entry, now) for entry in (*self._sockets.table.values(), *self._tails))
-
     @staticmethod
     def _is_ready(entry: ModuleSocket, now: float) -> bool:
+        if len(entry.unread) >= RECEIVE_WINDOW:
+            return False  # AT+QIRD has to make room first: then the peer has to wait, too
         if entry.tail_at is not None:
             return bool(entry.down) and now >= entry.tail_at
         is_reported = entry.state in (ManualSocketState.CONNECTED, ManualSocketState.REMOTE_CLOSING)
@@ -244,7 +244,8 @@ class Downlink:
         if isinstance(item, bool):
             self._report_close(entry, item, now)
             return
-        head, rest = item[:MAX_REPORT_SIZE], item[MAX_REPORT_SIZE:]
+        limit = self._module.model.max_report_size
+        head, rest = item[:limit], item[limit:]
         if rest:
             entry.down.appendleft((due, rest))
         entry.received += len(head)
@@ -254,7 +255,17 @@ class Downlink:
             self._module.network.set_receiving(entry.handle, True)
         if entry in self._tails and not entry.down:
             self._tails.remove(entry)
-        self._module.output.report_data(entry.socket_id, head, now)
+        if entry.access_mode:
+            self._module.output.report_data(entry.socket_id, head, now)
+        else:
+            self._keep(entry, head, now)
+
+    def _keep(self, entry: ModuleSocket, data: bytes, now: float) -> None:
+        """Keep data for AT+QIRD; of what comes until all is fetched only the first is told."""
+        if not entry.unread:
+            length = f",{len(data)}" if self._module.life.settings["showlength"] else ""
+            self._module.output.urc(f'+QIURC: "recv",{entry.socket_id}{length}', now)
+        entry.unread += data
 
     def _report_close(self, entry: ModuleSocket, is_reset: bool, now: float) -> None:
         options = self._module.options

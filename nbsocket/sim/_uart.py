@@ -1,4 +1,4 @@
-"""The module's end of the serial line: bytes take time, and some of them get lost when a test asks for it.
+"""The modem's end of the serial line: bytes take time, and some of them get lost when a test asks for it.
 
 Theory of operation: each direction is a queue of bytes and a clock. The clock is the time at which the last byte that
 left the queue was through; the next one is through ``1 / bytes_per_second`` later. Without a rate all of them are
@@ -16,7 +16,7 @@ BITS_PER_BYTE = 10
 #: Seconds' worth of bytes that are looked at together, unless the option "grain" says otherwise.
 GRAIN = 0.01
 
-#: Seconds' worth of bytes for the host beyond which received data waits in the module.
+#: Seconds' worth of bytes for the host beyond which received data waits in the modem.
 BUSY_TIME = 0.02
 
 #: What a host at another baud rate sees of a byte: never a letter, digit or line end.
@@ -98,7 +98,7 @@ class Uart:
         self.set_rate(rate)
 
     def set_rate(self, rate: int | None) -> None:
-        """Change the module's own rate."""
+        """Change the modem's own rate."""
         self.rate = rate
         if self.is_paced:
             self.inbound.rate = self.outbound.rate = rate

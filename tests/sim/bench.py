@@ -58,7 +58,8 @@ class Bench:
 
     def open(self, socket_id: int = 0, service: str = "TCP", port: int = 2020, host: str = "hf.quectel.com") -> None:
         """Open a socket without further ado."""
-        output = self.say(f'AT+QIOPEN=0,{socket_id},"{service}","{host}",{port}')
+        context = self.module.model.context_id
+        output = self.say(f'AT+QIOPEN={context},{socket_id},"{service}","{host}",{port},0,1')
         if not output.endswith(lines(f"+QIOPEN: {socket_id},0")):
             self.run(5)
         assert self.module.sockets.table[socket_id].is_connected

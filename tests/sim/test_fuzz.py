@@ -35,6 +35,14 @@ COMMANDS = [
     "AT+CGATT=0",
     "AT+CGATT=1",
     "AT+IPR=9600",
+    'AT+QIOPEN=1,0,"TCP","a.example",1,0,1',
+    'AT+QIOPEN=1,1,"UDP","203.0.113.1",2',
+    'AT+QICFG="viewmode",1',
+    'AT+QICFG="showlength",1',
+    "AT+QISENDEX=0,2,4142",
+    "AT+QIRD=1,100",
+    "AT+QISWTMD=0,0",
+    'AT+QIDNSGIP=1,"a.example"',
 ]
 
 STEPS = st.one_of(
@@ -63,11 +71,14 @@ STEPS = st.one_of(
     latency=st.sampled_from([0.0, 0.4]),
     baudrate=st.sampled_from([None, 9600]),
     strict=st.booleans(),
+    model=st.sampled_from(["bc260y", "bc660k", "bc66"]),
 )
-def test_anything(steps: list[bytes | float | Fault | str], latency: float, baudrate: int | None, strict: bool) -> None:
+def test_anything(
+    steps: list[bytes | float | Fault | str], latency: float, baudrate: int | None, strict: bool, model: str
+) -> None:
     network = ModelNetwork()
     network.refuse(99)
-    bench = Bench(network, latency=latency, baudrate=baudrate, strict=strict, echo=True)
+    bench = Bench(network, model=model, latency=latency, baudrate=baudrate, strict=strict, echo=True)
     for step in steps:
         if isinstance(step, bytes):
             bench.write(step)

@@ -1,4 +1,4 @@
-"""Every example of BC260Y-CN TCP/IP guide 1.1 §4, replayed."""
+"""Every example of BC260Y-CN TCP/IP guide 1.1 §4, and those of other models, replayed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.sim.bench import Bench
-from tests.transcripts import NAMES, Step, load
+from tests.transcripts import MODEL_NAMES, NAMES, Step, load
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "4.1-initialise": {"address": "10.177.135.245"},
@@ -22,6 +22,9 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "ping_times": (0.369, 0.479, 0.484, 0.260),
     },
     "4.7-time": {"clock": 1560222500.0, "ntp_prefix": "QNTTP", "ntp_time": "example"},
+    "bc66/resolve-and-ping": {"dns": {"www.example.com": "39.156.69.79"}, "ping_times": (0.410, 0.450)},
+    "bc660k/at-2.5-serial-number": {"imei": "866818039921444"},
+    "bc660k/direct-push": {"dns_servers": ("8.8.8.8", "", "", "")},
 }
 
 
@@ -29,7 +32,10 @@ class Replay:
     """Plays a transcript's host; its notes say what happens outside the line."""
 
     def __init__(self, name: str) -> None:
-        self.bench = Bench(**OPTIONS.get(name, {}))
+        options = dict(OPTIONS.get(name, {}))
+        if "/" in name:
+            options["model"] = name.partition("/")[0]
+        self.bench = Bench(**options)
 
     def play(self, steps: list[Step]) -> None:
         expected = output = b""
@@ -52,7 +58,7 @@ class Replay:
         if note.startswith("before"):
             self.prepare(note)
         elif match := re.search(r"the server sends (.*) on socket 0", note):
-            bench.network.connections[0].send(match.group(1).encode())
+            bench.network.connections[-1].send(match.group(1).encode())
         elif match := re.search(r"(\d+) s later", note):
             return bench.run(float(match.group(1)))
         elif "wakes it" in note:
@@ -78,7 +84,7 @@ class Replay:
         bench.read()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *MODEL_NAMES])
 def test_transcript(name: str) -> None:
     Replay(name).play(load(name))
 

@@ -1,6 +1,6 @@
 r"""Byte transcripts of every example in chapter 4 of the BC260Y-CN TCP/IP guide 1.1, and their loader.
 
-One file an example, named ``<section>-<name>.txt``. Its lines:
+One file an example, named ``<section>-<name>.txt``; those of other models are in a folder each. Its lines:
 
     # comment                       about the file
     # [the server sends ...]        what happens outside the serial line at this point
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-__all__ = ["NAMES", "Step", "load"]
+__all__ = ["MODEL_NAMES", "NAMES", "Step", "load"]
 
 _HERE = Path(__file__).parent
 
@@ -25,6 +25,9 @@ NAMES = sorted(
     (path.stem for path in _HERE.glob("*.txt")),
     key=lambda name: [int(number) for number in name.partition("-")[0].split(".")],
 )
+
+#: Those of other models, by folder.
+MODEL_NAMES = sorted(f"{path.parent.name}/{path.stem}" for path in _HERE.glob("*/*.txt"))
 
 
 @dataclass(frozen=True)
