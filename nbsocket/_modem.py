@@ -42,7 +42,7 @@ from nbsocket._driver import (
     check_raw_command,
 )
 from nbsocket._engine import Engine, Stats
-from nbsocket._engine._log import Log
+from nbsocket._engine._log import EngineLog
 from nbsocket._errors import make_error
 from nbsocket._modem_options import ModemOptions, complete
 from nbsocket._parameter import MAX_HOST_SIZE, check_host
@@ -66,7 +66,7 @@ __all__ = [
     "pin",
 ]
 
-_logger = Log("nbsocket")
+_logger = EngineLog("nbsocket")
 
 T = TypeVar("T")
 

@@ -15,7 +15,7 @@ import pytest
 
 import nbsocket
 from nbsocket import Modem
-from nbsocket._engine import _datagrams, _drops
+from nbsocket._engine import _datagrams, _drops, _peer_table
 from nbsocket._engine._drops import DropLog
 from nbsocket.sim import Fault, Simulator
 from tests.helpers import PATIENCE, echo, logs_delivered, tcp_server, udp_server
@@ -67,7 +67,7 @@ def server() -> Iterator[int]:
 @pytest.fixture
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits for answers that do not come."""
-    monkeypatch.setattr(_datagrams, "ANSWER_TIME", 0.05)
+    monkeypatch.setattr(_peer_table, "ANSWER_TIME", 0.05)
 
 
 # -- a healthy network loses nothing
@@ -86,7 +86,7 @@ def test_a_socket_a_message(make_modem: MakeModem, silent: int, got: list[bytes]
     wait_until(lambda: len(got) == 30)
     assert sorted(got, key=int) == [b"%d" % number for number in range(30)]
     assert dropped(modem) == 0
-    wait_until(lambda: not modem.engine._datagrams)
+    wait_until(lambda: not modem.engine._core.datagrams)
     assert modem.sockets() == []
 
 
@@ -149,7 +149,7 @@ def test_an_opening_that_takes_long_is_waited_for(
     make_modem: MakeModem, monkeypatch: pytest.MonkeyPatch, silent: int, got: list[bytes]
 ) -> None:
     """A server that does not answer keeps the line busy for a minute: datagrams wait, however many."""
-    monkeypatch.setattr(_datagrams, "SOCKET_WAIT", 0.1)
+    monkeypatch.setattr(_peer_table, "SOCKET_WAIT", 0.1)
     modem = make_modem(connect_timeout=1.0, hosts={"dead.example": "timeout"}, dns={"dead.example": "203.0.113.77"})
     modem.open()
     outcome: list[BaseException] = []
@@ -267,7 +267,7 @@ def test_datagrams_wait_for_a_socket(held: tuple[Modem, list[nbsocket.socket]], 
         closed.sendto(b"of a closed socket", (FAR, silent))
     with udp(modem) as sock:
         sock.sendto(b"of an open one", (FAR, silent))
-        wait_until(lambda: len(modem.engine._datagrams._parked) == 2)
+        wait_until(lambda: len(modem.engine._core.datagrams.peers.parked) == 2)
         streams[0].close()
         wait_until(lambda: len(got) == 2)
     assert sorted(got) == [b"of a closed socket", b"of an open one"]
@@ -280,7 +280,7 @@ def test_what_waits_too_long_is_dropped_counted_and_told(
     caplog: pytest.LogCaptureFixture,
     silent: int,
 ) -> None:
-    monkeypatch.setattr(_datagrams, "SOCKET_WAIT", 0.2)
+    monkeypatch.setattr(_peer_table, "SOCKET_WAIT", 0.2)
     modem, _ = held
     with caplog.at_level(logging.WARNING, "nbsocket"):
         with udp(modem) as sock:
@@ -297,7 +297,7 @@ def test_what_waits_too_long_is_dropped_counted_and_told(
     # How many the first message tells of depends on how soon after one another they were sent.
     (first,) = told
     assert re.fullmatch(rf"dropped (1 datagram|[23] datagrams) to {FAR} port {silent}: all of the module's .*", first)
-    wait_until(lambda: not modem.engine._datagrams)
+    wait_until(lambda: not modem.engine._core.datagrams)
 
 
 def test_what_waits_is_bounded_in_bytes(
@@ -326,7 +326,7 @@ def test_an_open_socket_is_held_back_by_the_kernel(
             while sent < 5000:
                 sock.sendto(b"%0400d" % sent, (FAR, silent))
                 sent += 1
-        assert modem.engine._datagrams._backlog.size < 100_000
+        assert modem.engine._core.datagrams.peers.backlog.size < 100_000
         streams[0].close()
         wait_until(lambda: len(got) >= sent)
     assert [int(data) for data in got] == list(range(sent))
@@ -340,7 +340,7 @@ def test_the_users_own_sockets_are_waited_for(make_modem: MakeModem, silent: int
     wait_until(lambda: len(modem.sockets()) == 5)
     with udp(modem) as sock:
         sock.sendto(b"x", (FAR, silent))
-        wait_until(lambda: bool(modem.engine._datagrams))
+        wait_until(lambda: bool(modem.engine._core.datagrams))
         assert not got
         modem.command("AT+QICLOSE=3")
         wait_until(lambda: got == [b"x"])
@@ -394,7 +394,7 @@ def test_datagrams_of_a_port_that_vanished_are_counted(
         stream.connect_ex(("203.0.113.77", 80))
         for number in range(9):
             sock.sendto(b"x", (peer(number), silent))
-        wait_until(lambda: len(modem.engine._datagrams) == 9)
+        wait_until(lambda: len(modem.engine._core.datagrams) == 9)
         simulator.inject(Fault("hang_up"))
         wait_until(lambda: dropped(modem) == 9)
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0
@@ -422,7 +422,7 @@ def test_received_datagrams_that_nobody_reads_stay_counted(
     with udp(modem) as sock:
         sock.sendto(b"x", (FAR, server))
         wait_until(lambda: dropped(modem) == 1)
-    wait_until(lambda: not modem.engine._datagrams)
+    wait_until(lambda: not modem.engine._core.datagrams)
     assert dropped(modem) == 1
 
 

@@ -22,7 +22,7 @@ from nbsocket import Modem
 from nbsocket._channel import DatagramChannel, State, StreamChannel
 from nbsocket._channel import _stream as stream_module
 from nbsocket._driver import Driver, Ping, RawCommand, Settings, WaitAttached
-from nbsocket._engine import Engine, _datagrams
+from nbsocket._engine import Engine, _peer_table
 from nbsocket._port import Port
 from nbsocket._runtime._outcome import Outcome
 from nbsocket._runtime._stdlib import GenuineSocket
@@ -237,7 +237,7 @@ def test_interrupted_question_is_withdrawn(make_modem: MakeModem, monkeypatch: p
         with pytest.raises(KeyboardInterrupt):
             modem.engine.ask(WaitAttached(), 100.0)
     modem.engine.call(lambda: None).result(PATIENCE)
-    assert len(modem.engine._questions) == 0
+    assert len(modem.engine._core.requests) == 0
 
 
 def test_closed_while_connecting(make_simulator: MakeSimulator) -> None:
@@ -395,7 +395,7 @@ def test_more_peers_than_the_module_has_sockets(make_modem: MakeModem) -> None:
 
 
 def test_no_socket_left_for_a_datagram(make_modem: MakeModem, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_datagrams, "SOCKET_WAIT", 0.1)
+    monkeypatch.setattr(_peer_table, "SOCKET_WAIT", 0.1)
     modem = make_modem()
     with tcp_server(echo) as port:
         socks = [connect(modem, port) for _ in range(5)]
@@ -682,7 +682,7 @@ def test_progress_of_a_request(make_modem: MakeModem) -> None:
     )
     assert [reply for reply, _ in told] == list(result.replies) and len(told) == 3
     assert {name for _, name in told} == {threading.current_thread().name}
-    assert len(modem.engine._questions) == 0
+    assert len(modem.engine._core.requests) == 0
 
 
 def test_opened_again_while_it_ends(make_simulator: MakeSimulator) -> None:
@@ -693,7 +693,7 @@ def test_opened_again_while_it_ends(make_simulator: MakeSimulator) -> None:
         closer = threading.Thread(target=modem.close)
         modem.open()
         closer.start()
-        wait_until(lambda: modem.engine._is_closed)
+        wait_until(lambda: modem.engine.is_closed)
         modem.open()
         closer.join(PATIENCE)
         assert modem.command("AT") == []

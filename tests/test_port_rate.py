@@ -159,7 +159,7 @@ def test_module_found_at_the_rate_that_the_driver_kept(
     driver = LimitedDriver(monkeypatch)
     simulator = make_simulator(baudrate=115200, strict_baud=True)
     with Modem(simulator.path, baudrate=115200) as modem:
-        lifecycle = modem.engine._driver._core.lifecycle
+        lifecycle = modem.engine._core.driver._core.lifecycle
         modem.engine.call(lambda: setattr(lifecycle, "_baudrate", 460800)).result(PATIENCE)
         modem.close()
         modem.open()

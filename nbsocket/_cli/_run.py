@@ -123,9 +123,9 @@ def _tell_of_waits(modem: Modem) -> None:
     There is no live line as for the other subcommands, because the terminal belongs to the program's output.
     """
     # Imported here: it brings in engine and driver, for which --help and a wrong option need not wait.
-    from nbsocket._engine._log import Log
+    from nbsocket._engine._log import EngineLog
 
-    logger = Log("nbsocket")
+    logger = EngineLog("nbsocket")
     # Nobody releases it, so that acquire() is a sleep, and one that a program cannot replace as it can time.sleep().
     never = allocate_lock()
     never.acquire()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 
-from nbsocket._engine._log import Log
+from nbsocket._engine._log import EngineLog
+from nbsocket._engine._peers import DatagramSocket, Peer
+from nbsocket._runtime._clock import monotonic
 
 __all__ = ["DropLog"]
 
-logger = Log("nbsocket")
+logger = EngineLog("nbsocket")
 
 #: Seconds from the first message of a burst to its summary; doubled while more are dropped, up to the longest.
 FIRST_INTERVAL, LONGEST_INTERVAL = 5.0, 60.0
@@ -24,11 +26,30 @@ class DropLog:
         self._due: float | None = None
         self._untold = 0
         self._last = ""
+        #: All that were dropped in the engine, on either way.
+        self.total = 0
 
     @property
     def deadline(self) -> float | None:
         """When :meth:`handle_timeout` is due."""
         return self._due
+
+    def drop(self, number: int, peer: Peer, reason: str) -> None:
+        """Count datagrams to a peer that were given up, and tell of them."""
+        if not number:
+            return
+        self.total += number
+        peer.socket.channel.dropped += number
+        peer.socket.dropped_before += number
+        self.note(number, f"to {peer.host} port {peer.port}: {reason}", monotonic())
+
+    def count_channel(self, item: DatagramSocket) -> None:
+        """Count what the channel lost: received datagrams that nobody read, and frames that make no sense."""
+        number = item.channel.dropped - item.dropped_before
+        if number:
+            item.dropped_before += number
+            self.total += number
+            self.note(number, "of a socket whose application does not read", monotonic())
 
     def note(self, number: int, what: str, now: float) -> None:
         """Tell that datagrams were dropped.

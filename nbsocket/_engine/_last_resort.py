@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from nbsocket._engine._log import Log
+from nbsocket._engine._log import EngineLog
 
 __all__ = ["run_every"]
 
-logger = Log("nbsocket")
+logger = EngineLog("nbsocket")
 
 
 def run_every(*steps: Callable[[], object]) -> None:

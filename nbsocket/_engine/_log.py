@@ -32,7 +32,7 @@ from nbsocket._runtime import _child_mask, _exit, _threads
 from nbsocket._runtime._clock import monotonic
 from nbsocket._runtime._outcome import Outcome
 
-__all__ = ["QUEUE_LIMIT", "Log", "deliver_now", "hush_while", "is_idle"]
+__all__ = ["QUEUE_LIMIT", "EngineLog", "deliver_now", "hush_while", "is_idle"]
 
 #: Messages that wait for slow handlers; further ones are counted.
 QUEUE_LIMIT = 1000
@@ -58,7 +58,7 @@ class _Message:
     place: tuple[CodeType, int]
 
 
-class Log:
+class EngineLog:
     """A logger whose calls never raise, and on the library's threads never wait."""
 
     def __init__(self, name: str) -> None:
@@ -219,7 +219,7 @@ def _deliver(message: _Message) -> None:
         logger.handle(record)
 
 
-_own_logger = Log("nbsocket")
+_own_logger = EngineLog("nbsocket")
 
 
 def _renew_after_fork() -> None:

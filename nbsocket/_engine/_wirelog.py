@@ -11,12 +11,12 @@ from __future__ import annotations
 import logging
 import re
 
-from nbsocket._engine._log import Log
+from nbsocket._engine._log import EngineLog
 from nbsocket._privacy import mask_secrets
 
 __all__ = ["WireLog", "without_payload"]
 
-logger = Log("nbsocket.at")
+logger = EngineLog("nbsocket.at")
 
 #: Digits of the longest length that is believed; with more the rest of the line is hidden.
 _MOST_DIGITS = 4

@@ -11,7 +11,7 @@ import pytest
 
 from nbsocket import Modem
 from nbsocket._engine import _log
-from nbsocket._engine._log import QUEUE_LIMIT, Log
+from nbsocket._engine._log import QUEUE_LIMIT, EngineLog
 from nbsocket._runtime import _threads
 from nbsocket._runtime._outcome import Outcome
 from nbsocket.sim import Fault, Simulator
@@ -99,7 +99,7 @@ def test_a_handler_that_waits_holds_nothing_up(make_simulator: MakeSimulator, ha
 
 
 def test_records_tell_thread_place_and_time(handler: Collecting) -> None:
-    log = Log("nbsocket")
+    log = EngineLog("nbsocket")
     handler.may_go.clear()
     on_a_thread_of_ours(lambda: log.log(logging.INFO, "first %s", "message"))
     on_a_thread_of_ours(lambda: log.log(logging.ERROR, "second", error=ZeroDivisionError("why")))
@@ -113,13 +113,13 @@ def test_records_tell_thread_place_and_time(handler: Collecting) -> None:
 
 
 def test_records_of_the_callers_thread_are_synchronous(handler: Collecting) -> None:
-    Log("nbsocket").log(logging.INFO, "now")
+    EngineLog("nbsocket").log(logging.INFO, "now")
     assert [record.getMessage() for record in handler.records] == ["now"]
     assert handler.threads == {threading.current_thread()}
 
 
 def test_too_many_messages_are_counted_and_told(handler: Collecting) -> None:
-    log, at_work = Log("nbsocket"), threading.Event()
+    log, at_work = EngineLog("nbsocket"), threading.Event()
     handler.may_go.clear()
 
     def note(record: logging.LogRecord) -> bool:
@@ -143,7 +143,7 @@ def test_too_many_messages_are_counted_and_told(handler: Collecting) -> None:
 
 
 def test_what_is_about_a_handlers_traffic_is_left_out_but_for_a_warning(handler: Collecting) -> None:
-    log = Log("nbsocket")
+    log = EngineLog("nbsocket")
     _log._post_office._warned_at = float("-inf")
 
     def say() -> None:

@@ -14,10 +14,10 @@ import pytest
 from nbsocket import Modem, _port
 from nbsocket._channel import DatagramChannel, StreamChannel, _registry
 from nbsocket._driver import Driver, RawCommand
-from nbsocket._engine import _questions, _stats, _streams
-from nbsocket._engine._datagrams import Datagrams
+from nbsocket._engine import _pending_requests, _stats, _streams
 from nbsocket._engine._loop import Loop
-from nbsocket._engine._pace import Pace
+from nbsocket._engine._peer_table import PeerTable
+from nbsocket._engine._read_delay import ReadDelay
 from nbsocket._runtime._outcome import Outcome
 from nbsocket.sim import Fault, Simulator
 from tests.helpers import PATIENCE, echo, receive_exactly, tcp_server
@@ -30,14 +30,14 @@ PLACES: dict[str, tuple[Any, str]] = {
     "the port is closed with an error": (_port.Port, "close"),
     "a descriptor cannot be forgotten": (Loop, "forget"),
     "there is no new driver": (Driver, "__init__"),
-    "the rate cannot be forgotten": (Pace, "set_rate"),
-    "a future cannot be failed": (_questions, "fail"),
+    "the rate cannot be forgotten": (ReadDelay, "set_rate"),
+    "a future cannot be failed": (_pending_requests, "fail"),
     "what was received cannot be handed over": (StreamChannel, "deliver"),
     "a channel cannot be reset": (StreamChannel, "reset"),
     "a connect cannot be failed": (StreamChannel, "failed"),
     "the account cannot be kept": (_stats.Accounts, "end"),
     "a datagram socket cannot be told": (DatagramChannel, "set_error"),
-    "no datagram peer can be lost": (Datagrams, "_lose"),
+    "no datagram peer can be lost": (PeerTable, "lose"),
     "descriptors cannot be looked at": (_registry, "descriptors"),
     "the outcome of a connect cannot be told": (_streams, "fail"),
 }
@@ -118,7 +118,7 @@ def test_no_failure_keeps_the_others_from_their_end(
             assert receive_exactly(sock, 1) == b"x"
         udp, channel = datagram(modem)
         send_to(udp, channel, b"datagram", FAR, port)
-        wait_until(lambda: bool(modem.engine._datagrams._peers))
+        wait_until(lambda: bool(modem.engine._core.datagrams.peers.by_key))
         simulator.inject(Fault("silence", match=r"\+CSQ"))
         waits: list[Outcome[Any]] = [modem.engine.request(RawCommand("AT+CSQ"), None) for _ in range(2)]
         opening, opening_channel, opening_outcome = begin_opening(modem, port)
@@ -131,7 +131,7 @@ def test_no_failure_keeps_the_others_from_their_end(
         endings = [ending_of(sock) for sock in socks]
         # Each of the waits ends; none of them hangs on what was broken.
         outcomes = [wait.exception(PATIENCE) for wait in waits]
-        wait_until(lambda: not modem.engine._streams and not modem.engine._datagrams)
+        wait_until(lambda: not modem.engine._core.streams and not modem.engine._core.datagrams)
         breakage.end()
 
         if times == 1:

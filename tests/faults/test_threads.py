@@ -229,7 +229,7 @@ def test_ctrl_c(make_simulator: MakeSimulator, monkeypatch: pytest.MonkeyPatch, 
             CALLS[name](stage)
         stage.close()
         modem.engine.call(lambda: None).result(PATIENCE)
-        assert len(modem.engine._questions) == 0
+        assert len(modem.engine._core.requests) == 0
         wait_until(lambda: not modem.sockets())
         assert modem.command("AT") == []
 

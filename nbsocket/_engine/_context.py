@@ -8,10 +8,10 @@ from nbsocket._driver import Driver
 from nbsocket._engine._loop import Handler
 from nbsocket._engine._stats import Accounts
 
-__all__ = ["Hub"]
+__all__ = ["EngineContext"]
 
 
-class Hub(Protocol):
+class EngineContext(Protocol):
     """The engine, seen from its connections. Thread: the engine's."""
 
     @property

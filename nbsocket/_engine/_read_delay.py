@@ -7,11 +7,11 @@ that wakes up for every few bytes does so a thousand times a second. Whether a l
 
 from __future__ import annotations
 
-__all__ = ["Pace"]
+__all__ = ["ReadDelay"]
 
-#: Seconds: longer naps could let the system's buffer run over, shorter ones spare nothing. The margin is what a wait
+#: Seconds: longer delays could let the system's buffer run over, shorter ones spare nothing. The margin is what a wait
 #: may take too long.
-LONGEST_NAP, SHORTEST_NAP, MARGIN = 0.25, 0.005, 0.001
+LONGEST_DELAY, SHORTEST_DELAY, MARGIN = 0.25, 0.005, 0.001
 
 #: Bytes that may wait in the system: half of what a tty holds.
 MOST_WAITING = 2048
@@ -23,7 +23,7 @@ SHORTEST_LOOK = 0.004
 BURST = 256
 
 
-class Pace:
+class ReadDelay:
     """Watches the reads of one port."""
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class Pace:
         self._has_pace = False
         self._since = None
 
-    def nap_after(self, size: int, due: int, now: float) -> float | None:
+    def after(self, size: int, due: int, now: float) -> float | None:
         """Return until when not to read.
 
         Args:
@@ -66,5 +66,5 @@ class Pace:
             self._seen += size
         if not (due and self._has_pace):
             return None
-        nap = min(min(due, MOST_WAITING) / self._bytes_per_second - MARGIN, LONGEST_NAP)
-        return now + nap if nap >= SHORTEST_NAP else None
+        delay = min(min(due, MOST_WAITING) / self._bytes_per_second - MARGIN, LONGEST_DELAY)
+        return now + delay if delay >= SHORTEST_DELAY else None

@@ -1,4 +1,4 @@
-"""What the host asks of the module besides connections: each question on its way to the driver and back."""
+"""What the host asks of the modem besides connections: each request on its way to the driver and back."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any, TypeVar
 
 from nbsocket._dataclass import dataclass, field
 from nbsocket._driver import Request, RequestDone, RequestFailed, RequestProgress
-from nbsocket._engine._hub import Hub
+from nbsocket._engine._context import EngineContext
 from nbsocket._engine._last_resort import run_every
 from nbsocket._errors import make_error
 from nbsocket._runtime._clock import monotonic
 from nbsocket._runtime._outcome import Outcome, fail, fulfil
 from nbsocket._runtime._threads import check_may_wait
 
-__all__ = ["Question", "Questions", "result_of"]
+__all__ = ["PendingRequest", "PendingRequests", "result_of"]
 
 T = TypeVar("T")
 
@@ -34,7 +34,7 @@ def result_of(outcome: Outcome[T], timeout: float | None) -> T:
 
 
 @dataclass(eq=False)
-class Question:
+class PendingRequest:
     """One request and who waits for it."""
 
     request: Request
@@ -53,23 +53,23 @@ class Question:
 
     def wait(self, on_progress: Callable[[Any], object] | None) -> Any:
         """Wait for the outcome, and pass on on this thread what comes before it."""
-        patience = None if self.timeout is None else self.timeout + GRACE
+        seconds = None if self.timeout is None else self.timeout + GRACE
         if on_progress is not None:
             check_may_wait()
             self.outcome.add_done_callback(lambda _: self.news.put(()))
             with suppress(Empty):
-                while item := self.news.get(timeout=patience):
+                while item := self.news.get(timeout=seconds):
                     on_progress(*item)
-        return result_of(self.outcome, patience)
+        return result_of(self.outcome, seconds)
 
 
-class Questions:
-    """All questions that the driver has. Thread: the engine's."""
+class PendingRequests:
+    """All requests that the driver has. Thread: the engine's."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, context: EngineContext) -> None:
         """Start with none."""
-        self._hub = hub
-        self._asked: dict[int, Question] = {}
+        self._context = context
+        self._asked: dict[int, PendingRequest] = {}
 
     def __len__(self) -> int:
         return len(self._asked)
@@ -77,56 +77,56 @@ class Questions:
     @property
     def has_for_logs(self) -> bool:
         """Whether a handler of logging waits for an answer."""
-        return any(question.is_for_logs for question in self._asked.values())
+        return any(pending.is_for_logs for pending in self._asked.values())
 
-    def submit(self, question: Question) -> None:
-        """Hand a question to the driver, or fail it."""
+    def submit(self, pending: PendingRequest) -> None:
+        """Hand a request to the driver, or fail it."""
         try:
-            self._hub.require_service()
-            question.number = self._hub.driver.submit(question.request, question.deadline, monotonic())
+            self._context.require_service()
+            pending.number = self._context.driver.submit(pending.request, pending.deadline, monotonic())
         except (OSError, ValueError) as error:
-            fail(question.outcome, error)
+            fail(pending.outcome, error)
             return
-        self._asked[question.number] = question
+        self._asked[pending.number] = pending
 
-    def cancel(self, question: Question) -> None:
-        """Withdraw a question; its outcome is of no interest."""
-        if question.number is not None and self._asked.pop(question.number, None) is not None:
-            self._hub.driver.cancel(question.number, monotonic())
+    def cancel(self, pending: PendingRequest) -> None:
+        """Withdraw a request; its outcome is of no interest."""
+        if pending.number is not None and self._asked.pop(pending.number, None) is not None:
+            self._context.driver.cancel(pending.number, monotonic())
 
     def cancel_all(self, error: OSError) -> None:
-        """Withdraw and fail every question."""
-        for question in tuple(self._asked.values()):
-            self.cancel(question)
-            fail(question.outcome, error)
+        """Withdraw and fail every request."""
+        for pending in tuple(self._asked.values()):
+            self.cancel(pending)
+            fail(pending.outcome, error)
 
     def leave(self) -> None:
-        """Withdraw every question without a word to whoever asked."""
-        for question in tuple(self._asked.values()):
-            self.cancel(question)
+        """Withdraw every request without a word to whoever asked."""
+        for pending in tuple(self._asked.values()):
+            self.cancel(pending)
 
     def fail_all(self, error: OSError) -> None:
-        """Fail every question; the driver is not asked."""
+        """Fail every request; the driver is not asked."""
         asked, self._asked = self._asked, {}
-        for question in asked.values():
-            run_every(partial(fail, question.outcome, error), partial(question.outcome.set_exception, error))
+        for pending in asked.values():
+            run_every(partial(fail, pending.outcome, error), partial(pending.outcome.set_exception, error))
 
     # What the driver tells.
 
     def done(self, event: RequestDone) -> None:
         """It was answered."""
-        question = self._asked.pop(event.request_id, None)
-        if question is not None:
-            fulfil(question.outcome, event.value)
+        pending = self._asked.pop(event.request_id, None)
+        if pending is not None:
+            fulfil(pending.outcome, event.value)
 
     def failed(self, event: RequestFailed) -> None:
         """It will not be answered."""
-        question = self._asked.pop(event.request_id, None)
-        if question is not None:
-            fail(question.outcome, event.error)
+        pending = self._asked.pop(event.request_id, None)
+        if pending is not None:
+            fail(pending.outcome, event.error)
 
     def progress(self, event: RequestProgress) -> None:
         """Something comes before the answer."""
-        question = self._asked.get(event.request_id)
-        if question is not None:
-            question.news.put((event.value,))
+        pending = self._asked.get(event.request_id)
+        if pending is not None:
+            pending.news.put((event.value,))
