@@ -173,5 +173,5 @@ def _describe() -> str | None:
 
 def _modem() -> Modem | None:
     """The process's default modem, if there is one yet."""
-    modem: Modem | None = getattr(sys.modules.get("nbsocket._modem"), "_default", None)
+    modem: Modem | None = getattr(sys.modules.get("nbsocket._default_modem"), "_default", None)
     return modem
