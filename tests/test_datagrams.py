@@ -473,9 +473,9 @@ def test_a_burst_is_told_once_and_summed_up(caplog: pytest.LogCaptureFixture) ->
         for second in range(200):
             if second < 100:
                 log.note(2, "to a: full", float(second))
-            while log.deadline is not None and log.deadline <= second:
+            while log.due is not None and log.due <= second:
                 log.handle_timeout(float(second))
-        assert log.deadline is None, "an idle log wakes nobody"
+        assert log.due is None, "an idle log wakes nobody"
         log.note(1, "to b: full", 1000.0)
     lines = [record.getMessage() for record in caplog.records]
     assert lines[0] == "dropped 2 datagrams to a: full"
