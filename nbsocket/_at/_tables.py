@@ -177,8 +177,6 @@ def _read_sleep(text: str, fields: list[str | None]) -> Event | None:
 #: URCs and outcomes that are whole lines.
 URC_LINES: dict[str, Event] = {
     "RDY": Rdy(),
-    # Last line of the boot ROM of the BC66 and BC26, which do not all say RDY. Seen in public logs of four boards.
-    "Leaving the BROM": Rdy(),
     "CLOSE OK": CloseOk(),
     # Of the BC66 and its relatives, about light sleep: nothing is lost by it.
     "+QATSLEEP": Notice("+QATSLEEP"),

@@ -55,7 +55,7 @@ LINES: list[tuple[str, Event]] = [
     ('+QIURC: "dnsgip","192.0.2.7"', DnsAddress("192.0.2.7")),
     ('+QIURC: "dnsgip","192.0.2.7,192.0.2.8"', DnsAddress("192.0.2.7")),
     ('+QIURC: "dnsgip",192.0.2.7', DnsAddress("192.0.2.7")),
-    ("Leaving the BROM", Rdy()),
+    ("Leaving the BROM", UnknownLine("Leaving the BROM")),
     ("+QATWAKEUP", Notice("+QATWAKEUP")),
     ('+QNTP: 0,"19/06/11,11:08:20+32"', NtpResult(0, "19/06/11,11:08:20+32")),
     ('+QNTTP: 0,"19/06/11,11:08:20:35+32"', NtpResult(0, "19/06/11,11:08:20:35+32")),
