@@ -473,9 +473,9 @@ def test_a_burst_is_told_once_and_summed_up(caplog: pytest.LogCaptureFixture) ->
         for second in range(200):
             if second < 100:
                 log.note(2, "to a: full", float(second))
-            while log.deadline is not None and log.deadline <= second:
+            while log.due is not None and log.due <= second:
                 log.handle_timeout(float(second))
-        assert log.deadline is None, "an idle log wakes nobody"
+        assert log.due is None, "an idle log wakes nobody"
         log.note(1, "to b: full", 1000.0)
     lines = [record.getMessage() for record in caplog.records]
     assert lines[0] == "dropped 2 datagrams to a: full"
@@ -484,3 +484,15 @@ def test_a_burst_is_told_once_and_summed_up(caplog: pytest.LogCaptureFixture) ->
     assert sum(int(line.split()[1]) for line in lines[:-1]) == 200
     assert all(line.endswith("more, the last one to a: full") for line in lines[1:-1])
     assert _drops.FIRST_INTERVAL < _drops.LONGEST_INTERVAL
+
+
+def test_peer_that_was_used_least_recently_gives_its_socket_up(
+    make_modem: MakeModem, silent: int, got: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_peer_table, "ANSWER_TIME", 0.0)  # so that each of the five could give its socket up
+    modem = make_modem()
+    with udp(modem) as sock:
+        for count, number in enumerate((0, 1, 2, 3, 4, 0, 2, 5), 1):
+            sock.sendto(b"x", (peer(number), silent))
+            wait_until(lambda count=count: len(got) == count)  # type: ignore[misc]  # bound now
+        assert {state.host for state in modem.sockets()} == {peer(number) for number in (0, 2, 3, 4, 5)}

@@ -455,8 +455,13 @@ def test_restored_socket_is_not_carried(make_modem: MakeModem) -> None:
     modem = make_modem()
     with udp_server() as port:
         sock, channel = datagram(modem, bypass=lambda host: True)
+        modem.engine.catch_up(PATIENCE)
+        assert modem.engine._core.datagrams.has_sockets
+        copy = os.dup(sock.fileno())  # else the engine would see that the application has closed its end
         channel.restore(sock)
         modem.engine.call(lambda: None).result(PATIENCE)
+        assert channel.is_over() and not modem.engine._core.datagrams.has_sockets
+        os.close(copy)
         sock.sendto(b"native", ("127.0.0.1", port))
         assert sock.recvfrom(100) == (b"native", ("127.0.0.1", port))
         sock.close()

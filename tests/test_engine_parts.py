@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import selectors
@@ -12,9 +13,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from nbsocket._driver import Driver, Settings
+from nbsocket._engine import _serial_line
 from nbsocket._engine._loop import Loop
 from nbsocket._engine._poller import Poller, Ready, SelectorPoller, make_poller
+from nbsocket._engine._serial_line import SerialLine
 from nbsocket._engine._wirelog import WireLog
+from nbsocket._port import Port
 from nbsocket._runtime._outcome import Outcome
 from tests.helpers import PATIENCE
 
@@ -266,3 +271,27 @@ def test_reopened_port_begins_afresh(at_log: Callable[[], str]) -> None:
     log.clear()
     log.received(b"\r\nRDY\r\n")
     assert "RDY" in at_log()
+
+
+# -- the serial line
+
+
+def test_port_that_cannot_be_opened_is_tried_at_growing_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, attempts = [0.0], []
+
+    def fail(url: str, baudrate: int | None) -> Port:
+        attempts.append(now[0])
+        raise OSError(errno.ENOENT, "no such device")
+
+    monkeypatch.setattr(_serial_line, "monotonic", lambda: now[0])
+    line = SerialLine("/dev/none", None, fail, WireLog(), lambda error: None)
+    loop, driver = Loop(after=lambda: None, next_deadline=lambda: None, crashed=lambda error: None), Driver(Settings())
+    while now[0] < 100.0:
+        with pytest.raises(OSError, match="no such device"):
+            line.require(loop, driver)
+        now[0] += 0.5
+    assert attempts == [0.0, 1.0, 3.0, 7.0, 15.0, 31.0, 61.0, 91.0]
+    line.try_at_once()
+    with pytest.raises(OSError, match="no such device"):
+        line.require(loop, driver)
+    assert attempts[-1] == 100.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import select
 import socket
@@ -309,3 +310,23 @@ def test_abandoned_after_fork_keeps_the_lock(pty: tuple[int, str]) -> None:
         with pytest.raises(OSError) as caught:
             Port.open(path)
         assert caught.value.errno == errno.EBUSY
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell whether a terminal is exclusive")
+def test_device_is_exclusive_while_it_is_open(pty: tuple[int, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs that do not look at locks are refused, too; a pty is not, so it has to pass for another device here."""
+    monkeypatch.setattr(_device, "PTY_MAJORS", range(0))
+    watcher = os.open(pty[1], os.O_RDWR | os.O_NOCTTY)
+    try:
+        states = [is_exclusive(watcher)]
+        with closing(Port.open(pty[1])):
+            states.append(is_exclusive(watcher))
+        states.append(is_exclusive(watcher))
+    finally:
+        os.close(watcher)
+    assert states == [False, True, False]
+
+
+def is_exclusive(fd: int) -> bool:
+    """Ask Linux whether a terminal refuses further opens: TIOCGEXCL of asm-generic/ioctls.h."""
+    return fcntl.ioctl(fd, 0x80045440, bytes(4)) != bytes(4)

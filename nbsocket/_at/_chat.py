@@ -143,6 +143,7 @@ class Chat:
 
     @receives_hex.setter
     def receives_hex(self, value: bool | None) -> None:
+        self._is_dry = False
         self._framer.receives_hex = value
         self._damage.end = 0
 
@@ -171,6 +172,7 @@ class Chat:
             LocalProtocolError: a command is pending, or the state is ERROR.
         """
         self._advance(_Step.COMMAND)
+        self._is_dry = False
         self.pending = command
         self._timeout = command.timeout if timeout is None else timeout
         self._deadline = now + self._timeout
@@ -199,19 +201,27 @@ class Chat:
             if now >= self._heard_at + QUIET_TIME:
                 self._damage.end = 0
             self._heard_at = now
+            self._is_dry = False
             self._framer.feed(data)
 
     def next_event(self) -> Event | Literal[NeedData.NEED_DATA]:
         """Give the next event, or NEED_DATA when the bytes so far hold no further one."""
         if self._events:
             return self._events.popleft()
-        return self._parse()
+        if self._is_dry:
+            return NEED_DATA
+        event = self._parse()
+        # Nothing has come since and nothing else has changed what it means: it need not be looked at again.
+        self._is_dry = event is NEED_DATA
+        return event
 
     def next_deadline(self) -> float | None:
         """When :meth:`handle_timeout` should be called, on ``time.monotonic``; None: not needed.
 
         Ask after :meth:`next_event` gave NEED_DATA, and again after every call.
         """
+        if self.pending is None and not self._framer.holds_any:
+            return None
         deadline = self._command_deadline()
         if self._framer.is_mid_payload or self._framer.is_mid_line:
             stall = self._heard_at + STALL_TIMEOUT
@@ -220,6 +230,7 @@ class Chat:
 
     def handle_timeout(self, now: float) -> None:
         """Queue the events of the deadlines that have passed."""
+        self._is_dry = False
         self._parse_ahead()
         if self._framer.is_mid_payload and now >= self._heard_at + STALL_TIMEOUT:
             self._events.append(self._damage.checked(self._framer.give_up_payload()))
@@ -257,6 +268,7 @@ class Chat:
     def _forget_command(self, state: State) -> None:
         self._echo.forget(self.pending)
         self.state = state
+        self._is_dry = False
         self.pending = None
         self._responses = []
         self._timeout = 0.0

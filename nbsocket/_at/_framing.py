@@ -132,6 +132,11 @@ class Framer:
         self._size = 0
 
     @property
+    def holds_any(self) -> bool:
+        """Bytes are held that no frame was made of, or a payload has begun."""
+        return self._position < len(self._buffer) or self._reader is not _Reader.LINE
+
+    @property
     def is_mid_payload(self) -> bool:
         """A counted payload has begun, and not enough of it has come."""
         return self._reader is _Reader.PAYLOAD

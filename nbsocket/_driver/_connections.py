@@ -127,6 +127,7 @@ class Connections:
             link.rai = int(value)
         elif name == "keepalive":
             link.keepalive = float(value) if link.is_tcp else 0.0
+            self.shared.has_keepalive |= link.keepalive > 0
         elif name == "user_timeout":
             link.delivery.user_timeout = float(value) or self._settings.ack_timeout
         else:
@@ -268,8 +269,9 @@ class Connections:
             phase.add_deadlines(moments)
             is_queued |= type(phase) is Queued
             is_closing |= type(phase) is Closing
-        if self.ids.may_be_due:
-            moments.extend(self.ids.deadlines(is_closing, is_queued))
+        ids = self.ids
+        if ids.claims_opening or ids.closing_claims or ids.resting:
+            moments.extend(ids.deadlines(is_closing, is_queued))
 
     def refuse_queued(self, error: OSError, now: float) -> None:
         """Fail every connection that has not begun."""

@@ -40,6 +40,8 @@ class Driver:
         self.segment_size = core.segment_size
         #: Running totals, by name.
         self.counters = core.counters
+        #: Whether :meth:`data_to_send` and :meth:`next_event` may have anything: for whoever asks often.
+        self.out, self.events = core.out, core.events
         #: What can be asked about connections.
         self.table: ConnectionTable = core.table
 
@@ -213,7 +215,7 @@ class Driver:
         if core.tasks.queue:
             moments += (script.deadline for script in core.tasks.scripts())
             moments.extend(core.tasks.deadlines())
-        if core.table.order:
+        if core.lookout.sign is not None or core.connections.shared.has_keepalive:
             moments.append(core.lookout.deadline())
         core.connections.add_deadlines(moments)
         if core.trouble.has_left_out:

@@ -16,6 +16,7 @@ from nbsocket._driver._dispatch import Dispatch
 from nbsocket._driver._events import Stopped
 from nbsocket._driver._listener import Listener
 from nbsocket._driver._lookout import Lookout
+from nbsocket._driver._opening import Queued
 from nbsocket._driver._tasks import Tasks
 
 __all__ = ["Scheduler"]
@@ -28,6 +29,7 @@ class Scheduler:
         self._core = core
         self._lookout: Lookout = core.lookout
         self._tasks: Tasks = core.tasks
+        self._late_outcomes = tuple(core.tasks.late.values())
         self._handlers = Listener(core).handlers
         #: Openings, requests and segments; the front one has waited longest.
         self._pickers: deque[Callable[[float], Dispatch | None]] = deque(
@@ -104,7 +106,9 @@ class Scheduler:
         attach = core.attachment.script
         if attach is not None and attach.command is not None:
             return Dispatch(attach.command, attach.respond)
-        dispatch = self._next_in_turn(now) or self._lookout.next_keepalive(now)
+        dispatch = self._next_in_turn(now)
+        if dispatch is None and connections.shared.has_keepalive:
+            dispatch = self._lookout.next_keepalive(now)
         if dispatch is None and self._may_sleep_at_all:
             dispatch = self._sleep()
         return self._leave() if dispatch is None and self.is_stopping else dispatch
@@ -131,12 +135,16 @@ class Scheduler:
 
     def _next_opening(self, now: float) -> Dispatch | None:
         core = self._core
-        is_ready = core.lifecycle.is_running and core.attachment.network.is_attached
-        return core.connections.next_opening(now) if is_ready else None
+        for link in core.table.order:
+            if type(link.phase) is Queued:
+                return core.connections.next_opening(now) if core.is_ready else None
+        return None
 
     def _next_of_requests(self, now: float) -> Dispatch | None:
         if not self._tasks.queue:
-            self._tasks.tick(now)
+            for late in self._late_outcomes:
+                if late.owed:
+                    late.tick(now)
             return None
         may_use_network = self._core.is_ready and not self._core.connections.may_be_refused(now)
         return self._tasks.next_command(now, may_use_network)

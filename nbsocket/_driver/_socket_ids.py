@@ -52,13 +52,13 @@ class SocketIds:
         self._line = line
         self.free: deque[int] = deque(SOCKET_IDS)
         #: Until when an id that is free is not used again.
-        self._rests_until: dict[int, float] = {}
+        self.resting: dict[int, float] = {}
         #: Ids for which data came after the end, since they were used last: the log tells once.
         self.late: set[int] = set()
         self.claimed: set[int] = set()
         #: Those of them whose CLOSE OK is due, and until when it is waited for: it names no socket, and could be taken
         #: for that of one of ours.
-        self._closing_claims: deque[int] = deque()
+        self.closing_claims: deque[int] = deque()
         self._claims_closing_until = float("-inf")
         #: Those that are being opened, and until when the outcome may come, once somebody waits for it: the modem may
         #: refuse another QIOPEN meanwhile.
@@ -88,13 +88,13 @@ class SocketIds:
             return
         self.claims_opening.pop(socket_id, None)
         if not is_closed:
-            self._closing_claims.append(socket_id)
+            self.closing_claims.append(socket_id)
             self._claims_closing_until = self._line.heard_at + CLOSE_TIMEOUT
             return
         self.claimed.remove(socket_id)
         self.free.append(socket_id)
-        if socket_id in self._closing_claims:
-            self._closing_claims.remove(socket_id)
+        if socket_id in self.closing_claims:
+            self.closing_claims.remove(socket_id)
 
     def disclaim_all(self) -> None:
         """The modem restarted: the user's sockets are gone."""
@@ -103,12 +103,12 @@ class SocketIds:
 
     def claim_closed(self) -> None:
         """``CLOSE OK`` came, and is none of ours."""
-        if self._closing_claims:
-            self.disclaim(self._closing_claims[0], is_closed=True)
+        if self.closing_claims:
+            self.disclaim(self.closing_claims[0], is_closed=True)
 
     def is_claim_closing(self, now: float) -> bool:
         """Whether a CLOSE OK is due for a socket of the user's: there is one close at a time."""
-        return bool(self._closing_claims) and now < self._claims_closing_until
+        return bool(self.closing_claims) and now < self._claims_closing_until
 
     def is_claim_opening(self, now: float) -> bool:
         """Whether the modem may be at an opening of the user's; somebody waits for that from now on."""
@@ -125,7 +125,7 @@ class SocketIds:
 
     def _is_rested(self, socket_id: int, now: float) -> bool:
         """What is on the line when the rest is over may be of the last connection, or go before what is."""
-        until = self._rests_until.get(socket_id)
+        until = self.resting.get(socket_id)
         if until is None or now >= until + LONGEST_DETOUR:
             return True
         return now >= until and not self._line.is_busy(now)
@@ -135,7 +135,7 @@ class SocketIds:
         socket_id = self.rested(now)
         assert socket_id is not None
         self.free.remove(socket_id)
-        self._rests_until.pop(socket_id, None)
+        self.resting.pop(socket_id, None)
         self.late.discard(socket_id)
         return socket_id
 
@@ -145,7 +145,7 @@ class SocketIds:
 
     def rest(self, socket_id: int, now: float, is_long: bool) -> None:
         """Data of its last connection may come: do not use it again for a while."""
-        self._rests_until[socket_id] = now + (LONG_ID_REST if is_long else ID_REST)
+        self.resting[socket_id] = now + (LONG_ID_REST if is_long else ID_REST)
 
     # -- local ports
 
@@ -161,23 +161,18 @@ class SocketIds:
 
     def handle_timeout(self, now: float) -> None:
         """Forget what is over."""
-        for socket_id in tuple(self._rests_until):
+        for socket_id in tuple(self.resting):
             if self._is_rested(socket_id, now):
-                del self._rests_until[socket_id]
+                del self.resting[socket_id]
         for socket_id, due in tuple(self.claims_opening.items()):
             if due is not None and now >= due:
                 del self.claims_opening[socket_id]
-
-    @property
-    def may_be_due(self) -> bool:
-        """Whether :meth:`deadlines` may give anything."""
-        return bool(self.claims_opening or self._closing_claims or self._rests_until)
 
     def deadlines(self, is_anybody_closing: bool, is_anybody_queued: bool) -> Iterator[float]:
         """When anything is due that somebody waits for."""
         if self.claims_opening:
             yield from (due for due in self.claims_opening.values() if due is not None)
-        if self._closing_claims and is_anybody_closing:
+        if self.closing_claims and is_anybody_closing:
             yield self._claims_closing_until
-        if self._rests_until and is_anybody_queued and all(number in self._rests_until for number in self.free):
-            yield max(min(self._rests_until.values()), self._line.heard_at + QUIET_TIME)
+        if self.resting and is_anybody_queued and all(number in self.resting for number in self.free):
+            yield max(min(self.resting.values()), self._line.heard_at + QUIET_TIME)

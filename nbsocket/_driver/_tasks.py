@@ -74,7 +74,7 @@ class Tasks:
         #: Oldest first; those given up stay while the modem may tell something of them.
         self.queue: list[_Task] = []
         self._request_ids = count(1)
-        self._late: dict[str, LateOutcomes] = {turn: LateOutcomes() for turn in _LAST_LINES.values()}
+        self.late: dict[str, LateOutcomes] = {turn: LateOutcomes() for turn in _LAST_LINES.values()}
 
     def __len__(self) -> int:
         return len(self.queue)
@@ -123,7 +123,7 @@ class Tasks:
             if task.script is None:
                 yield task.attach_deadline
             if self._is_held(task):
-                yield from self._late[task.request.turn or ""].deadlines()
+                yield from self.late[task.request.turn or ""].deadlines()
 
     def offer(self, event: object, now: float) -> bool:
         """Give an outcome to the script that waits for it; return whether there was one."""
@@ -134,27 +134,25 @@ class Tasks:
             if task.script is not None and not is_early and task.script.offer(event, now):
                 return True
         if type(event) in _LAST_LINES:
-            self._late[_LAST_LINES[type(event)]].came()
+            self.late[_LAST_LINES[type(event)]].came()
         elif isinstance(event, PingLine):
-            self._late["ping"].goes_on()
+            self.late["ping"].goes_on()
         return False
 
     def late_outcomes(self, turn: str) -> LateOutcomes:
         """The outcomes that a facility, by its turn, still owes to requests that are over."""
-        return self._late[turn]
+        return self.late[turn]
 
     def tick(self, now: float) -> None:
         """Tell what time it is: forget what is due no more."""
-        for late in self._late.values():
+        for late in self.late.values():
             if late.owed:
                 late.tick(now)
 
     def _is_held(self, task: _Task) -> bool:
         """Whether it waits until no outcome of another request can come any more."""
         turn = task.request.turn
-        return (
-            task.script is None and task.request.waits_for_late and turn in self._late and bool(self._late[turn].owed)
-        )
+        return task.script is None and task.request.waits_for_late and turn in self.late and bool(self.late[turn].owed)
 
     # -- turns
 
@@ -179,7 +177,7 @@ class Tasks:
                 for event in task.script.take_mail():
                     # What comes before a command has gone out is not the outcome of it.
                     if type(event) in _LAST_LINES:
-                        self._late[_LAST_LINES[type(event)]].came()
+                        self.late[_LAST_LINES[type(event)]].came()
                 return Dispatch(task.script.command, partial(self._answered, task))
         return None
 
@@ -250,13 +248,13 @@ class Tasks:
         for task in tuple(self.queue):
             if task.script is None and only_started:
                 continue
-            if task.request.turn in self._late and task.has_outcome_due:
-                self._late[task.request.turn].owe("", OUTCOME_TIMEOUT)
+            if task.request.turn in self.late and task.has_outcome_due:
+                self.late[task.request.turn].owe("", OUTCOME_TIMEOUT)
             self.queue.remove(task)
             if not task.is_abandoned:
                 self._emit(RequestFailed(task.request_id, _as_failure_of(task.request, error)))
         if only_started:
-            for late in self._late.values():
+            for late in self.late.values():
                 late.clear()
 
     def _fail(self, task: _Task, error: OSError) -> None:

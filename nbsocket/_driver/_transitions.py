@@ -72,6 +72,8 @@ class Transitions:
         self.table = ConnectionTable(self.ids)
         #: The one whose QIOPEN has the line for itself.
         self.opening: Opening | None = None
+        #: Some connection has, or had, SO_KEEPALIVE on.
+        self.has_keepalive = False
         #: A socket was found to be lost: others may be, too.
         self.has_lost_any = False
         #: An opening failed without a reason: sockets that nobody here has may be in the way.

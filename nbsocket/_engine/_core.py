@@ -148,7 +148,8 @@ class EngineCore:
     # -- the round
 
     def _next_deadline(self) -> float | None:
-        due = self.datagrams.next_deadline()
+        datagrams = self.datagrams
+        due = datagrams.next_deadline() if datagrams.peers.parked or datagrams.drops.due is not None else None
         if self.line.is_open:
             for moment in (self.driver.next_deadline(), self.line.read_delay_end):
                 if moment is not None and (due is None or moment < due):
@@ -178,15 +179,20 @@ class EngineCore:
     def _pump(self) -> None:
         """Carry out everything that the driver wants now."""
         while True:
-            data = self.driver.data_to_send()
+            driver = self.driver
+            data = driver.data_to_send() if driver.out else b""
             if data:
                 self.line.send(data)
-            event = self.driver.next_event()
+            event = driver.next_event() if driver.events else None
             if event is not None:
                 self._handle(event)
             elif not data:
-                is_news = self.streams.settle()
-                if not self.datagrams.settle() and not is_news:
+                is_news = False
+                for end in tuple(self.streams.ends.values()):
+                    if end.received or end.is_touched:
+                        is_news |= end.settle()
+                peers = self.datagrams.peers
+                if not ((peers.by_key or peers.parked) and peers.settle()) and not is_news:
                     return
 
     def _handle(self, event: _driver.Event) -> None:

@@ -53,8 +53,8 @@ class Datagrams:
         """Start with none."""
         self._context = context
         self._sockets: dict[DatagramChannel, DatagramSocket] = {}
-        self._drops = DropLog()
-        self.peers = PeerTable(context, self._drops, self._watch)
+        self.drops = DropLog()
+        self.peers = PeerTable(context, self.drops, self._watch)
 
     def __len__(self) -> int:
         return len(self.peers)
@@ -65,7 +65,7 @@ class Datagrams:
     @property
     def dropped(self) -> int:
         """Datagrams lost here on either way. Thread: any, for information."""
-        return self._drops.total
+        return self.drops.total
 
     @property
     def has_sockets(self) -> bool:
@@ -127,15 +127,11 @@ class Datagrams:
         for item in tuple(self._sockets.values()):
             run_every(partial(self._watch, item), partial(self._watch_shadow, item))
 
-    def settle(self) -> bool:
-        """Tell the driver of what waits after it took something; return whether it was told anything."""
-        return bool(self.peers.by_key or self.peers.parked) and self.peers.settle()
-
     # Time.
 
     def next_deadline(self) -> float | None:
         """When :meth:`handle_timeout` is due; None: not by the clock."""
-        summary = self._drops.deadline
+        summary = self.drops.due
         if not self.peers.parked:
             return summary
         due = self.peers.next_deadline()
@@ -143,7 +139,7 @@ class Datagrams:
 
     def handle_timeout(self, now: float) -> None:
         """Do what time demands."""
-        self._drops.handle_timeout(now)
+        self.drops.handle_timeout(now)
         self.peers.handle_timeout(now)
 
     # What the driver tells.
@@ -164,13 +160,13 @@ class Datagrams:
         self.peers.heard(peer, len(event.data), monotonic())
         if not peer.socket.is_over:
             peer.socket.channel.deliver(peer.address, event.data)
-            self._drops.count_channel(peer.socket)
+            self.drops.count_channel(peer.socket)
             self._watch(peer.socket)
 
     def lost(self, event: DatagramsLost) -> None:
         """The driver gave datagrams up, and has counted them."""
         peer = self.peers.by_key[event.key]
-        self._drops.note(event.number, f"to {peer.host} port {peer.port}: {event.reason}", monotonic())
+        self.drops.note(event.number, f"to {peer.host} port {peer.port}: {event.reason}", monotonic())
 
     def reset(self, event: ConnectionReset) -> None:
         """The module lost the socket."""
@@ -201,7 +197,7 @@ class Datagrams:
                 self._route(item, *datagram)
         except EOFError:
             self._close(item)
-        self._drops.count_channel(item)
+        self.drops.count_channel(item)
 
     def _route(self, item: DatagramSocket, to: tuple[str, int], data: bytes) -> None:
         host, port = to
@@ -214,7 +210,7 @@ class Datagrams:
             if self.peers.backlog.size + len(data) + DATAGRAM_COST > MAX_TOTAL_SIZE:
                 raise make_error(errno.ENOBUFS, f"datagrams of {MAX_TOTAL_SIZE >> 10} KiB wait already")
         except OSError as error:
-            self._drops.drop(1, Peer(item, host, port), error.strerror or str(error))
+            self.drops.drop(1, Peer(item, host, port), error.strerror or str(error))
             item.channel.set_error(error)
             return
         self.peers.write(item, to, data)
@@ -227,7 +223,7 @@ class Datagrams:
         self._context.forget(item.fd)
         self._context.forget(item.shadow_fd)
         del self._sockets[item.channel]
-        self._drops.count_channel(item)
+        self.drops.count_channel(item)
         if is_visible:
             item.channel.finish()
         for peer in tuple(item.peers.values()):
@@ -245,7 +241,7 @@ class Datagrams:
                     item.channel.set_error(error)
                     continue
                 item.channel.deliver((str(address[0]), int(address[1])), data)
-        self._drops.count_channel(item)
+        self.drops.count_channel(item)
         self._watch(item)
 
     def _watch_shadow(self, item: DatagramSocket) -> None:

@@ -22,17 +22,12 @@ class DropLog:
     def __init__(self) -> None:
         """Start with no burst."""
         self._interval = FIRST_INTERVAL
-        #: When the summary is due; None: there is no burst.
-        self._due: float | None = None
+        #: When :meth:`handle_timeout` is due; None: there is no burst.
+        self.due: float | None = None
         self._untold = 0
         self._last = ""
         #: All that were dropped in the engine, on either way.
         self.total = 0
-
-    @property
-    def deadline(self) -> float | None:
-        """When :meth:`handle_timeout` is due."""
-        return self._due
 
     def drop(self, number: int, peer: Peer, reason: str) -> None:
         """Count datagrams to a peer that were given up, and tell of them."""
@@ -59,24 +54,24 @@ class DropLog:
             what: which ones, and why.
             now: seconds on the engine's clock.
         """
-        if self._due is None:
+        if self.due is None:
             logger.log(logging.WARNING, "dropped %s", f"{_datagrams(number)} {what}")
-            self._due = now + self._interval
+            self.due = now + self._interval
         else:
             self._untold += number
             self._last = what
 
     def handle_timeout(self, now: float) -> None:
         """Tell the summary, if it is due."""
-        if self._due is None or now < self._due:
+        if self.due is None or now < self.due:
             return
         if not self._untold:
-            self._due, self._interval = None, FIRST_INTERVAL
+            self.due, self._interval = None, FIRST_INTERVAL
             return
         logger.log(logging.WARNING, "dropped %s more, the last one %s", _datagrams(self._untold), self._last)
         self._untold = 0
         self._interval = min(2 * self._interval, LONGEST_INTERVAL)
-        self._due = now + self._interval
+        self.due = now + self._interval
 
 
 def _datagrams(number: int) -> str:

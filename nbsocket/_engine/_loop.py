@@ -198,9 +198,10 @@ class Loop:
         return None if deadline is None else min(max(0.0, deadline - monotonic()), LONGEST_WAIT)
 
     def _run_calls(self) -> None:
+        if not self._calls:
+            return
         calls = [self._calls.popleft() for _ in range(len(self._calls))]
-        if calls:
-            self._serve_before(calls)
+        self._serve_before(calls)
         for function, outcome in calls:
             if outcome.done() or self.is_deaf:
                 continue  # its caller was told that it failed, or is never to be told anything

@@ -59,6 +59,8 @@ class StreamEnd:
         self.is_told = False
         #: The driver knows that the application has data; the descriptor is not watched for more.
         self._is_announced = False
+        #: What the descriptor is watched for (reading, writing); None: it is not watched.
+        self._watched: tuple[bool, bool] | None = None
         #: The application writes no more; it has closed both directions.
         self.is_finished = False
         self.is_gone = False
@@ -201,11 +203,14 @@ class StreamEnd:
         if channel.is_over():
             return
         if self.is_gone:
-            self._context.forget(self.fd)
+            self._forget()
             return
         wants_more = channel.state is ChannelState.CONNECTED and not self._is_announced
         wants_read = (wants_more or self.has_peer_closed) and not self.is_finished
-        self._context.watch(self.fd, self._ready, read=wants_read, write=channel.wants_write)
+        wants = (wants_read, channel.wants_write)
+        if wants != self._watched:
+            self._watched = wants
+            self._context.watch(self.fd, self._ready, read=wants[0], write=wants[1])
 
     def finish(self) -> None:
         """Close the application's end in order: end of file after what was received."""
@@ -216,4 +221,8 @@ class StreamEnd:
     def let_go(self) -> None:
         """Watch the descriptor no more."""
         if not self.channel.is_over():
-            self._context.forget(self.fd)
+            self._forget()
+
+    def _forget(self) -> None:
+        self._watched = None
+        self._context.forget(self.fd)
