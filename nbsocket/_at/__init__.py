@@ -8,7 +8,7 @@ a line means, ``_events`` is what comes out; ``_command`` and the two families o
 from __future__ import annotations
 
 from nbsocket._at._chat import Chat, State
-from nbsocket._at._command import MAX_COMMAND_SIZE, Command, InfoResponse, Raw, TestForm
+from nbsocket._at._command import MAX_COMMAND_SIZE, Command, InfoResponse, Raw
 from nbsocket._at._commands_access import CGAUTH, CPIN, CGAUTHRead, CPINRRead, QPINCRead, check_pin
 from nbsocket._at._commands_module import (
     AT,
@@ -28,13 +28,10 @@ from nbsocket._at._commands_module import (
     CPSMS,
     CSQ,
     IPR,
-    QNBIOTEVENT,
-    QRST,
     QSCLK,
     CCLKRead,
     CEREGRead,
     CFUNRead,
-    CGATTRead,
     CGDCONTRead,
     CMEERead,
     CPINRead,
@@ -45,7 +42,6 @@ from nbsocket._at._commands_module import (
 from nbsocket._at._commands_network import (
     MAX_DATA_SEND_SIZE,
     MAX_HEX_SEND_SIZE,
-    MAX_OPEN_SEND_SIZE,
     MAX_SOCKET_ID,
     QICFG,
     QICLOSE,
@@ -62,7 +58,6 @@ from nbsocket._at._commands_network import (
     QIDNSCFGRead,
     QISENDData,
     QISENDHex,
-    QISENDOpen,
     QISENDQuery,
     QISTATEContext,
     QISTATERead,
@@ -129,7 +124,6 @@ __all__ = [
     "MAX_COMMAND_SIZE",
     "MAX_DATA_SEND_SIZE",
     "MAX_HEX_SEND_SIZE",
-    "MAX_OPEN_SEND_SIZE",
     "MAX_SOCKET_ID",
     "NEED_DATA",
     "QICFG",
@@ -139,16 +133,13 @@ __all__ = [
     "QIGETERROR",
     "QIOPEN",
     "QISTATE",
-    "QNBIOTEVENT",
     "QNTP",
     "QPING",
-    "QRST",
     "QSCLK",
     "Acknowledgement",
     "CCLKRead",
     "CEREGRead",
     "CFUNRead",
-    "CGATTRead",
     "CGAUTHRead",
     "CGDCONTRead",
     "CMEERead",
@@ -188,7 +179,6 @@ __all__ = [
     "QIDNSCFGRead",
     "QISENDData",
     "QISENDHex",
-    "QISENDOpen",
     "QISENDQuery",
     "QISTATEContext",
     "QISTATERead",
@@ -205,7 +195,6 @@ __all__ = [
     "SocketStatus",
     "State",
     "StrayResult",
-    "TestForm",
     "UnknownLine",
     "check_pin",
     "parse_time",

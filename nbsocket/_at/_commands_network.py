@@ -13,11 +13,8 @@ from nbsocket._dataclass import dataclass
 from nbsocket._parameter import check_host
 
 __all__ = [
-    "CTRL_Z",
-    "ESC",
     "MAX_DATA_SEND_SIZE",
     "MAX_HEX_SEND_SIZE",
-    "MAX_OPEN_SEND_SIZE",
     "MAX_SOCKET_ID",
     "QICFG",
     "QICLOSE",
@@ -34,7 +31,6 @@ __all__ = [
     "QIDNSCFGRead",
     "QISENDData",
     "QISENDHex",
-    "QISENDOpen",
     "QISENDQuery",
     "QISTATEContext",
     "QISTATERead",
@@ -46,10 +42,6 @@ MAX_SOCKET_ID = 4
 #: <send_length> of one AT+QISEND in bytes, as hex digits and as raw bytes. §2.3.5.
 MAX_HEX_SEND_SIZE = 512
 MAX_DATA_SEND_SIZE = 1024
-#: With 1024 bytes the module sends by itself, and would take the Ctrl-Z for the start of a command. §2.3.5.
-MAX_OPEN_SEND_SIZE = 1023
-CTRL_Z = b"\x1a"
-ESC = b"\x1b"
 
 #: Longest <pridnsaddr> and <secdnsaddr>. §2.3.7.
 MAX_DNS_ADDRESS_SIZE = 64
@@ -305,23 +297,6 @@ class QISENDData(_DataModeSend):
     @property
     def payload(self) -> bytes:
         return self.data
-
-
-@dataclass(frozen=True, slots=True)
-class QISENDOpen(_DataModeSend):
-    """Send raw bytes up to a Ctrl-Z: cannot carry 0x1A (Ctrl-Z) and 0x1B (Esc). §2.3.5, data mode, open length."""
-
-    TEMPLATE = "AT+QISEND={0.socket_id}"
-
-    def __post_init__(self) -> None:
-        _check_socket_id(self.socket_id)
-        check_range("size of data", len(self.data), 1, MAX_OPEN_SEND_SIZE)
-        if CTRL_Z in self.data or ESC in self.data:
-            raise ValueError("this form of AT+QISEND cannot carry the bytes 0x1A and 0x1B")
-
-    @property
-    def payload(self) -> bytes:
-        return self.data + CTRL_Z
 
 
 @dataclass(frozen=True, slots=True)
