@@ -27,6 +27,7 @@ LAYERS = [
     "_port",
     "_channel",
     "_driver",
+    "_models",
     "_at",
     "_runtime",
     "_errors",
@@ -74,7 +75,7 @@ def test_imports_go_down(path: Path) -> None:
     assert own_imports(path) <= allowed
 
 
-@pytest.mark.parametrize("folder", ["_at", "_driver"])
+@pytest.mark.parametrize("folder", ["_at", "_models", "_driver"])
 def test_the_sans_io_layers_do_no_io(folder: str) -> None:
     found = {
         (path.name, module, name)

@@ -125,6 +125,8 @@ class Chat:
         self.pending: Command[Any] | None = None
         self._responses: list[InfoResponse] = []
         self._echo = EchoFilter()
+        #: Received data may stand on the line after its header: known of the model, or the model is not known yet.
+        self.allows_next_line = False
         #: Where the conversation stands.
         self.state = State.IDLE
         self._forget_command(State.IDLE)
@@ -306,6 +308,7 @@ class Chat:
             if self._disowned:
                 return self._damage.noted(self._damage.read_bare(self._disowned.popleft()))
             self._framer.learns_from = self._damage.end
+            self._framer.allows_next_line = self.allows_next_line
             frame = self._framer.next_frame(self._expects_prompt)
             if frame is None:
                 return NEED_DATA

@@ -14,7 +14,7 @@ from nbsocket._at._errors import RemoteProtocolError
 from nbsocket._at._syntax import check_range, split_fields
 from nbsocket._dataclass import dataclass
 
-__all__ = ["MAX_COMMAND_SIZE", "REGISTRATION_ANSWER_RE", "Command", "InfoResponse", "Raw", "TestForm", "last_fields"]
+__all__ = ["MAX_COMMAND_SIZE", "REGISTRATION_ANSWER_RE", "Command", "InfoResponse", "Raw", "last_fields"]
 
 T = TypeVar("T")
 
@@ -158,36 +158,6 @@ def last_fields(command: Command[T], responses: Sequence[InfoResponse]) -> list[
     if not responses:
         raise RemoteProtocolError(f"no information in the answer to {command.line}")
     return responses[-1].fields()
-
-
-@dataclass(frozen=True, slots=True)
-class TestForm(Command[list[str]]):
-    """``AT+<name>=?``: which values the set form takes. BC260Y-CN TCP/IP guide 1.1 §2.1.2."""
-
-    __test__ = False  # not a test class, whatever pytest thinks of the name
-
-    #: Such as "QIOPEN".
-    name: str
-    takes_any_line: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        if re.fullmatch(r"[A-Z][A-Z0-9]{0,30}", self.name) is None:
-            raise ValueError(f"not the name of a command: {self.name!r}")
-
-    @property
-    def line(self) -> str:
-        return f"AT+{self.name}=?"
-
-    @property
-    def prefixes(self) -> tuple[str, ...]:
-        return (f"+{self.name}",)
-
-    def claims(self, response: InfoResponse) -> bool:
-        return True
-
-    def parse(self, responses: Sequence[InfoResponse]) -> list[str]:
-        """Give the information lines as they are."""
-        return [response.line for response in responses]
 
 
 @dataclass(frozen=True, slots=True)

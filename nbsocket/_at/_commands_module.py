@@ -40,13 +40,10 @@ __all__ = [
     "CPSMS",
     "CSQ",
     "IPR",
-    "QNBIOTEVENT",
-    "QRST",
     "QSCLK",
     "CCLKRead",
     "CEREGRead",
     "CFUNRead",
-    "CGATTRead",
     "CGDCONTRead",
     "CMEERead",
     "CPINRead",
@@ -246,19 +243,6 @@ class CEREGRead(Command[RegistrationStatus]):
 
 
 @dataclass(frozen=True, slots=True)
-class CGATTRead(Command[bool]):
-    """Is the module attached? TS 27.007 §10.1.9."""
-
-    TEMPLATE = "AT+CGATT?"
-    _prefixes: ClassVar[tuple[str, ...]] = ("+CGATT",)
-    needs_info: ClassVar[bool] = True
-
-    def parse(self, responses: Sequence[InfoResponse]) -> bool:
-        """Give True when it is."""
-        return read_int(last_fields(self, responses), 0) == 1
-
-
-@dataclass(frozen=True, slots=True)
 class CGPADDR(Command[list[PdpAddress]]):
     """The module's own addresses: the execute form of TS 27.007 §10.1.14, or the one of the guide's §4.1."""
 
@@ -414,24 +398,3 @@ class IPRRead(Command[int]):
     def parse(self, responses: Sequence[InfoResponse]) -> int:
         """Give the rate."""
         return read_int(last_fields(self, responses), 0)
-
-
-@dataclass(frozen=True, slots=True)
-class QRST(PlainCommand):
-    """Restart the module; RDY follows, the OK may be missing."""
-
-    TEMPLATE = "AT+QRST=1"
-
-
-@dataclass(frozen=True, slots=True)
-class QNBIOTEVENT(PlainCommand):
-    """Turn URCs about an event (1: deep sleep) on or off."""
-
-    TEMPLATE = "AT+QNBIOTEVENT={0.enable},{0.event}"
-    RANGES = (
-        ("enable", 0, 1),
-        ("event", 0, 9),
-    )
-
-    enable: int = 1
-    event: int = 1

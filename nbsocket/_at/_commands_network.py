@@ -13,11 +13,8 @@ from nbsocket._dataclass import dataclass
 from nbsocket._parameter import check_host
 
 __all__ = [
-    "CTRL_Z",
-    "ESC",
     "MAX_DATA_SEND_SIZE",
     "MAX_HEX_SEND_SIZE",
-    "MAX_OPEN_SEND_SIZE",
     "MAX_SOCKET_ID",
     "QICFG",
     "QICLOSE",
@@ -29,10 +26,11 @@ __all__ = [
     "QNTP",
     "QPING",
     "QICFGRead",
+    "QICFGView",
+    "QICFGViewRead",
     "QIDNSCFGRead",
     "QISENDData",
     "QISENDHex",
-    "QISENDOpen",
     "QISENDQuery",
     "QISTATEContext",
     "QISTATERead",
@@ -44,10 +42,6 @@ MAX_SOCKET_ID = 4
 #: <send_length> of one AT+QISEND in bytes, as hex digits and as raw bytes. §2.3.5.
 MAX_HEX_SEND_SIZE = 512
 MAX_DATA_SEND_SIZE = 1024
-#: With 1024 bytes the module sends by itself, and would take the Ctrl-Z for the start of a command. §2.3.5.
-MAX_OPEN_SEND_SIZE = 1023
-CTRL_Z = b"\x1a"
-ESC = b"\x1b"
 
 #: Longest <pridnsaddr> and <secdnsaddr>. §2.3.7.
 MAX_DNS_ADDRESS_SIZE = 64
@@ -59,6 +53,9 @@ _SLOWEST_RATE = 240
 # Seconds that an answer to a data-mode send may be late: without one its connection is lost, for what wakes the module
 # may become payload.
 _DATA_MODE_MARGIN = 0.5
+
+#: <contextID> is 0 to 11, of which the siblings use 0 or 1. §2.3.2.
+MAX_CONTEXT_ID = 11
 
 #: The five sockets. §2.3.2.
 SOCKET_ID_RANGE = ("socket_id", 0, 4)
@@ -94,6 +91,46 @@ class QICFGRead(Command[DataFormat]):
 
 
 @dataclass(frozen=True, slots=True)
+class QICFGView(PlainCommand):
+    """Set how received data is shown, on siblings: ``"viewmode"`` or ``"showlength"``. Stored; not in the guide."""
+
+    TEMPLATE = 'AT+QICFG="{0.setting}",{0.value}'
+
+    setting: str
+    value: int
+
+    def __post_init__(self) -> None:
+        _check_view(self.setting)
+        check_range("value", self.value, 0, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class QICFGViewRead(Command[int]):
+    """How received data is shown, on siblings: ``+QICFG: "viewmode",0``."""
+
+    TEMPLATE = 'AT+QICFG="{0.setting}"'
+    _prefixes: ClassVar[tuple[str, ...]] = ("+QICFG",)
+    needs_info: ClassVar[bool] = True
+
+    setting: str
+
+    def __post_init__(self) -> None:
+        _check_view(self.setting)
+
+    def parse(self, responses: Sequence[InfoResponse]) -> int:
+        """Give the value."""
+        fields = last_fields(self, responses)
+        if fields[0] != self.setting:
+            raise RemoteProtocolError(f"not the setting {self.setting}: {responses[-1].line}")
+        return read_int(fields, 1)
+
+
+def _check_view(setting: str) -> None:
+    if setting not in ("viewmode", "showlength"):
+        raise ValueError(f"setting must be viewmode or showlength, not {setting!r}")
+
+
+@dataclass(frozen=True, slots=True)
 class QIOPEN(PlainCommand):
     """Open a connection; OK, then the event OpenResult within 60 s. §2.3.2."""
 
@@ -105,6 +142,10 @@ class QIOPEN(PlainCommand):
     remote_port: int
     #: 0: the module chooses. Any other stays busy for 70 s after the close.
     local_port: int = 0
+    #: 0 here; 1 on the BC66 and its relatives.
+    context_id: int = 0
+    #: Whether <access_mode> 1 (direct push) is always stated: siblings that leave it out may buffer what they receive.
+    states_access_mode: bool = False
 
     def __post_init__(self) -> None:
         _check_socket_id(self.socket_id)
@@ -113,11 +154,13 @@ class QIOPEN(PlainCommand):
         check_host(self.host)
         check_range("remote_port", self.remote_port, 1, 65535)
         check_range("local_port", self.local_port, 0, 65535)
+        check_range("context_id", self.context_id, 0, MAX_CONTEXT_ID)
 
     @property
     def line(self) -> str:
-        shortest = f'AT+QIOPEN=0,{self.socket_id},"{self.service}",{quote(self.host)},{self.remote_port}'
-        return f"{shortest},{self.local_port},1" if self.local_port else shortest
+        place = f"{self.context_id},{self.socket_id}"
+        shortest = f'AT+QIOPEN={place},"{self.service}",{quote(self.host)},{self.remote_port}'
+        return f"{shortest},{self.local_port},1" if self.local_port or self.states_access_mode else shortest
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +239,8 @@ class QISENDHex(PlainCommand):
     data: bytes
     #: 0 none, 1 nothing follows either way, 2 one answer is expected and nothing after it.
     rai: int = 0
+    #: AT+QISENDEX with bare digits: the hex form of the BC66 and its relatives.
+    is_extended: bool = False
 
     def __post_init__(self) -> None:
         _check_socket_id(self.socket_id)
@@ -204,7 +249,11 @@ class QISENDHex(PlainCommand):
 
     @property
     def line(self) -> str:
-        shortest = f'AT+QISEND={self.socket_id},{len(self.data)},"{self.data.hex().upper()}"'
+        digits = self.data.hex().upper()
+        if self.is_extended:
+            shortest = f"AT+QISENDEX={self.socket_id},{len(self.data)},{digits}"
+        else:
+            shortest = f'AT+QISEND={self.socket_id},{len(self.data)},"{digits}"'
         return f"{shortest},{self.rai}" if self.rai else shortest
 
     @property
@@ -251,23 +300,6 @@ class QISENDData(_DataModeSend):
 
 
 @dataclass(frozen=True, slots=True)
-class QISENDOpen(_DataModeSend):
-    """Send raw bytes up to a Ctrl-Z: cannot carry 0x1A (Ctrl-Z) and 0x1B (Esc). §2.3.5, data mode, open length."""
-
-    TEMPLATE = "AT+QISEND={0.socket_id}"
-
-    def __post_init__(self) -> None:
-        _check_socket_id(self.socket_id)
-        check_range("size of data", len(self.data), 1, MAX_OPEN_SEND_SIZE)
-        if CTRL_Z in self.data or ESC in self.data:
-            raise ValueError("this form of AT+QISEND cannot carry the bytes 0x1A and 0x1B")
-
-    @property
-    def payload(self) -> bytes:
-        return self.data + CTRL_Z
-
-
-@dataclass(frozen=True, slots=True)
 class QISENDQuery(Command[Acknowledgement]):
     """How much was sent and acknowledged. §2.3.5."""
 
@@ -302,13 +334,15 @@ class QIDNSGIP(PlainCommand):
     """Resolve a name; OK, then the events DnsResult and DnsAddress. §2.3.6."""
 
     name: str
+    context_id: int = 0
 
     def __post_init__(self) -> None:
         check_host(self.name, "name")
+        check_range("context_id", self.context_id, 0, MAX_CONTEXT_ID)
 
     @property
     def line(self) -> str:
-        return f"AT+QIDNSGIP=0,{quote(self.name)}"
+        return f"AT+QIDNSGIP={self.context_id},{quote(self.name)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,8 +351,10 @@ class QIDNSCFG(PlainCommand):
 
     primary: str
     secondary: str | None = None
+    context_id: int = 0
 
     def __post_init__(self) -> None:
+        check_range("context_id", self.context_id, 0, MAX_CONTEXT_ID)
         for name, address in (("primary", self.primary), ("secondary", self.secondary)):
             if address is not None:
                 check_host(address, name, MAX_DNS_ADDRESS_SIZE)
@@ -326,14 +362,17 @@ class QIDNSCFG(PlainCommand):
     @property
     def line(self) -> str:
         secondary = "" if self.secondary is None else f",{quote(self.secondary, MAX_DNS_ADDRESS_SIZE)}"
-        return f"AT+QIDNSCFG=0,{quote(self.primary, MAX_DNS_ADDRESS_SIZE)}{secondary}"
+        return f"AT+QIDNSCFG={self.context_id},{quote(self.primary, MAX_DNS_ADDRESS_SIZE)}{secondary}"
 
 
 @dataclass(frozen=True, slots=True)
 class QIDNSCFGRead(Command[DnsConfig]):
     """The DNS servers. §2.3.7."""
 
-    TEMPLATE = "AT+QIDNSCFG=0"
+    TEMPLATE = "AT+QIDNSCFG={0.context_id}"
+    RANGES = (("context_id", 0, MAX_CONTEXT_ID),)
+
+    context_id: int = 0
     _prefixes: ClassVar[tuple[str, ...]] = ("+QIDNSCFG",)
 
     def parse(self, responses: Sequence[InfoResponse]) -> DnsConfig:
@@ -362,9 +401,11 @@ class QPING(PlainCommand):
     size: int | None = None
     #: 1: the last ping carries RAI 2.
     rai: int | None = None
+    context_id: int = 0
 
     def __post_init__(self) -> None:
         check_host(self.host)
+        check_range("context_id", self.context_id, 0, MAX_CONTEXT_ID)
         limits = {"reply_timeout": (1, 255), "count": (1, 10), "size": (32, 1500), "rai": (0, 1)}
         for name, (lowest, highest) in limits.items():
             value = getattr(self, name)
@@ -376,7 +417,7 @@ class QPING(PlainCommand):
         given = (self.reply_timeout, self.count, self.size, self.rai or None)
         parameters = [default if value is None else value for value, default in zip(given, (4, 4, 32, 0), strict=True)]
         used = max((index + 1 for index, value in enumerate(given) if value is not None), default=0)
-        return ",".join([f"AT+QPING=0,{quote(self.host)}", *map(str, parameters[:used])])
+        return ",".join([f"AT+QPING={self.context_id},{quote(self.host)}", *map(str, parameters[:used])])
 
 
 @dataclass(frozen=True, slots=True)
@@ -390,9 +431,11 @@ class QNTP(PlainCommand):
     set_clock: bool | None = None
     #: The manual's heading says QNTPT, its example QNTP.
     spelling: str = "QNTP"
+    context_id: int = 0
 
     def __post_init__(self) -> None:
         check_host(self.server, "server")
+        check_range("context_id", self.context_id, 0, MAX_CONTEXT_ID)
         if self.port is not None:
             check_range("port", self.port, 1, 65535)
         if self.spelling not in ("QNTP", "QNTPT", "QNTTP"):
@@ -400,7 +443,7 @@ class QNTP(PlainCommand):
 
     @property
     def line(self) -> str:
-        line = f"AT+{self.spelling}=0,{quote(self.server)}"
+        line = f"AT+{self.spelling}={self.context_id},{quote(self.server)}"
         if self.set_clock is not None:
             return f"{line},{self.port or 123},{int(self.set_clock)}"
         return f"{line},{self.port}" if self.port is not None else line

@@ -12,6 +12,14 @@ text payload would end, a hex payload has another digit. And it checks itself: a
 says means that bytes were lost on the serial line, which happens (an overrun loses a few bytes without a word), and
 must not become a silent gap in a stream.
 
+Siblings of the BC260Y put a line end in place of the last comma: BC66, BC26 and BC25 with viewmode 0, their default,
+BC660K-GL with viewmode 1.
+
+    +QIURC: "recv",<connectID>,<current_recv_length><CR><LF><data>
+
+It is framed by its length as well. On any other modem a header that ends with its line has lost its payload, so this
+form counts only where the modem may have it: :attr:`Framer.allows_next_line`.
+
 Rules of this file: a reader consumes bytes and returns a frame, or consumes nothing and returns None ("need more"), or
 switches to another reader and returns _AGAIN. What it returns may not depend on how the bytes were split; ``_scanned``
 marks what has been searched already.
@@ -95,6 +103,7 @@ class Framer:
         "_scanned",
         "_size",
         "_socket_id",
+        "allows_next_line",
         "learns_from",
         "receives_hex",
     )
@@ -102,6 +111,8 @@ class Framer:
     def __init__(self) -> None:
         #: The module's <recv_data_format> where it is known; None: told from the bytes.
         self.receives_hex: bool | None = None
+        #: Payload may follow on the line after its header, as on the BC66 and its relatives.
+        self.allows_next_line = False
         #: Stream offset (:attr:`offset`) from which quoting may be learned again; data before it is damaged.
         self.learns_from = 0
         self.clear()
@@ -213,6 +224,8 @@ class Framer:
         if buffer[start] == _PLUS:
             header = _HEADER_RE.match(buffer, start)
             if header is not None:
+                if self.allows_next_line and not header[3] and header.end() + 1 == len(buffer):
+                    return None  # whether the line end has a second byte is not known yet
                 return self._begin_payload(header)
         return self._read_to_line_end(start)
 
@@ -253,7 +266,10 @@ class Framer:
         socket_id = _read_number(id_digits, MAX_SOCKET_ID)
         size = _read_number(size_digits, MAX_PAYLOAD_SIZE)
         self._position = header.end()
-        if size is None or (size and not comma):
+        if self.allows_next_line and size and not comma:
+            # CR LF; what a single CR or LF is followed by belongs to the payload.
+            self._position += 2 if self._buffer.startswith(b"\r\n", header.end()) else 1
+        elif size is None or (size and not comma):
             self._reader = _Reader.REST_OF_LINE
             # Where a field is missing, what stands in the id's place may be the length.
             is_complete = size_digits.strip(b" ").isdigit() and bool(comma)

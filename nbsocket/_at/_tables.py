@@ -37,6 +37,10 @@ FINAL_RESULTS = {"OK": True, "ERROR": False, "SEND OK": True, "SEND FAIL": False
 #: Those that only end AT+QISEND. §2.3.5.
 SEND_OUTCOMES = frozenset({"SEND OK", "SEND FAIL"})
 
+#: First fields of +QPING below the result codes, on the siblings BC66, BC26 and BC25: a ping that got no reply, the
+#: summary, and a run that was broken off.
+PING_CODES = {1: 569, 2: 0, 4: 550}
+
 #: Words of ``+CME ERROR`` after AT+CMEE=2 that stand for a result code. §3, table 2; capitals count, for TS 27.007 §9.2
 #: has "operation not allowed" and others of its own, which mean something else.
 RESULT_TEXTS = {
@@ -112,6 +116,9 @@ def _read_opened(text: str, fields: list[str | None]) -> Event | None:
 
 
 def _read_urc(text: str, fields: list[str | None]) -> Event | None:
+    if fields[0] == "dnsgip" and len(fields) > 1 and fields[1:] != ["0"]:
+        # The BC66 and its relatives: "dnsgip",<err>[,<count>,<ttl>], then "dnsgip","<address>[,<address>...]".
+        return _read_dns(text, [(fields[1] or "").partition(",")[0].strip(), *fields[2:]])
     if fields[0] == "closed" and len(fields) == 2 and fields[1] in ("0", "1", "2", "3", "4"):
         return ClosedUrc(int(fields[1]))
     line = f"+QIURC: {text}"
@@ -130,6 +137,7 @@ def _read_dns(text: str, fields: list[str | None]) -> Event | None:
 
 def _read_ping(text: str, fields: list[str | None]) -> Event | None:
     result = read_int(fields, 0)
+    result = PING_CODES.get(result, result)
     if len(fields) == 1:
         return PingLine(result)
     if fields[1] is not None and not _ADDRESS_RE.fullmatch(fields[1]):
@@ -167,7 +175,13 @@ def _read_sleep(text: str, fields: list[str | None]) -> Event | None:
 
 
 #: URCs and outcomes that are whole lines.
-URC_LINES: dict[str, Event] = {"RDY": Rdy(), "CLOSE OK": CloseOk()}
+URC_LINES: dict[str, Event] = {
+    "RDY": Rdy(),
+    "CLOSE OK": CloseOk(),
+    # Of the BC66 and its relatives, about light sleep: nothing is lost by it.
+    "+QATSLEEP": Notice("+QATSLEEP"),
+    "+QATWAKEUP": Notice("+QATWAKEUP"),
+}
 
 #: Outcomes that come after the OK of their command. §2.3.
 OUTCOMES: dict[str, Reader] = {

@@ -80,7 +80,7 @@ def _set_name_servers(servers: tuple[str, ...]) -> Steps[str | None]:
             with suppress(OSError):
                 if set(servers) <= set(checked(answer)):
                     return None
-            answer = yield QIDNSCFG(*servers)
+            answer = yield QIDNSCFG(servers[0], servers[1] if len(servers) > 1 else None)
             checked(answer)
             return None
         except Unanswered as error:

@@ -72,7 +72,7 @@ class Settings:
         if self.apn_user is not None and self.apn_password is not None:
             CGAUTH(1, self.apn_user, self.apn_password)
         if self.dns:
-            QIDNSCFG(*self.dns)
+            QIDNSCFG(self.dns[0], self.dns[1] if len(self.dns) > 1 else None)
 
     @property
     def is_hex(self) -> bool:

@@ -39,7 +39,6 @@ from nbsocket._at import (
     Prompt,
     QISENDData,
     QISENDHex,
-    QISENDOpen,
     QISENDQuery,
     QISTATERead,
     Raw,
@@ -48,7 +47,6 @@ from nbsocket._at import (
     Registration,
     State,
     StrayResult,
-    TestForm,
     UnknownLine,
 )
 from nbsocket._at._chat import LATE_OUTCOME, MAX_POSTPONEMENT, MAX_RESPONSES, QUIET_TIME, TRANSITIONS
@@ -58,7 +56,7 @@ TRAILING = b'\r\n+QIURC: "closed",4\r\n'
 
 HEX = QISENDHex(0, b"123")
 DATA = QISENDData(0, b"hello")
-OPEN = QISENDOpen(0, b"hello")
+OPEN = Raw("AT+QISEND=0", b"hello")
 
 
 def done(
@@ -176,11 +174,11 @@ CASES = [
     Case("dns early", QIDNSGIP("h"), b"\r\n+QIDNSGIP: 565\r\nOK\r\n", [DnsResult(565, 0), done(QIDNSGIP("h"))]),
     Case(
         "test form of an outcome",
-        TestForm("QIOPEN"),
+        Raw("AT+QIOPEN=?"),
         b'\r\n+QIOPEN: (0-11),(0-4),"TCP/UDP",<host>,<remote_port>,<local_port>,(1)\r\n\r\nOK\r\n',
         [
             done(
-                TestForm("QIOPEN"),
+                Raw("AT+QIOPEN=?"),
                 "OK",
                 InfoResponse("+QIOPEN", '(0-11),(0-4),"TCP/UDP",<host>,<remote_port>,<local_port>,(1)'),
             )
@@ -188,9 +186,9 @@ CASES = [
     ),
     Case(
         "test form and another outcome",
-        TestForm("QPING"),
+        Raw("AT+QPING=?"),
         b"+QIOPEN: 0,0\r\nOK\r\n",
-        [OpenResult(0, 0), done(TestForm("QPING"))],
+        [OpenResult(0, 0), done(Raw("AT+QPING=?"))],
     ),
     Case("raw outcome", Raw("AT+QIOPEN=0"), b"+QIOPEN: 0,0\r\nOK\r\n", [OpenResult(0, 0), done(Raw("AT+QIOPEN=0"))]),
     Case(
@@ -337,7 +335,7 @@ REPORTS = [
             b"\r\n^MODE: 17,17\r\n\r\n867\r\n\r\n*x: 1\r\n\r\nOK\r\n",
             [UnknownLine("^MODE: 17,17"), UnknownLine("*x: 1"), done(command, "OK", InfoResponse("", "867"))],
         )
-        for command in (ATI(), Raw("ATI"), Raw("ati0"), CGMR(), CGSN(), Raw("AT+CIMI"), TestForm("QIOPEN"))
+        for command in (ATI(), Raw("ATI"), Raw("ati0"), CGMR(), CGSN(), Raw("AT+CIMI"), Raw("AT+QIOPEN=?"))
     ),
 ]
 
