@@ -63,7 +63,17 @@ def passes_on(link: Connection, to: Transitions, data: bytes, now: float) -> Non
     to.emit(DataReceived(link.key, data))
 
 
-class Verifying(Phase):
+class _AfterClosed(Phase):
+    """The modem said closed, and what it meant is not told yet."""
+
+    def network_gone(self) -> None:
+        self.reset(make_error(ECONNRESET, "the network was lost when the connection was closed"))
+
+    def damaged(self, is_contained: bool, reason: str) -> None:
+        self.reset(make_error(ECONNRESET, f"bytes were lost on the serial line: {reason}"))
+
+
+class Verifying(_AfterClosed):
     """The modem said closed; whether that is an end of file or a reset is being found out, while data may follow."""
 
     NEXT = frozenset({"Closing", "Gone"})
@@ -167,18 +177,12 @@ class Verifying(Phase):
     def reset(self, error: OSError) -> None:
         self.to.reset(self.link, error)
 
-    def network_gone(self) -> None:
-        self.reset(make_error(ECONNRESET, "the network was lost when the connection was closed"))
-
-    def damaged(self, is_contained: bool, reason: str) -> None:
-        self.reset(make_error(ECONNRESET, f"bytes were lost on the serial line: {reason}"))
-
     def lost(self, error: OSError, now: float) -> None:
         self.to.reset(self.link, error)
         self.to.gone(self.link, now)
 
 
-class Closing(Phase):
+class Closing(_AfterClosed):
     """QICLOSE is due (``is_asked`` is False), or is out or was accepted, and CLOSE OK is not there."""
 
     NEXT = frozenset({"Gone"})
@@ -294,12 +298,6 @@ class Closing(Phase):
     def reset(self, error: OSError) -> None:
         if self.tells_end:
             self.to.reset(self.link, error)
-
-    def network_gone(self) -> None:
-        self.reset(make_error(ECONNRESET, "the network was lost when the connection was closed"))
-
-    def damaged(self, is_contained: bool, reason: str) -> None:
-        self.reset(make_error(ECONNRESET, f"bytes were lost on the serial line: {reason}"))
 
     def lost(self, error: OSError, now: float) -> None:
         self.reset(error)

@@ -21,11 +21,9 @@ from nbsocket._driver._answers import read_rows
 from nbsocket._driver._closing import Closing, end_delay
 from nbsocket._driver._connection import Connection, Source
 from nbsocket._driver._dispatch import Dispatch
-from nbsocket._driver._events import Event
 from nbsocket._driver._open import Open
 from nbsocket._driver._opening import Queued, open_command
-from nbsocket._driver._settings import Settings
-from nbsocket._driver._socket_ids import LONGEST_DETOUR, SOCKET_IDS, LineActivity
+from nbsocket._driver._socket_ids import LONGEST_DETOUR, SOCKET_IDS
 from nbsocket._driver._transitions import Transitions
 from nbsocket._errors import error_from_result, make_error
 
@@ -42,20 +40,13 @@ INFO = 20
 class Connections:
     """All connections of one driver."""
 
-    def __init__(
-        self,
-        emit: Callable[[Event], None],
-        counters: dict[str, int],
-        segment_size: int,
-        settings: Settings,
-        line: LineActivity,
-    ) -> None:
-        """Take what connections work with; see :class:`Transitions`."""
-        self.shared = Transitions(emit, counters, segment_size, settings, line)
+    def __init__(self, shared: Transitions) -> None:
+        """Begin with none; ``shared`` is what they work with."""
+        self.shared = shared
         self.table = self.shared.table
         self.ids = self.shared.ids
         self.segments = self.shared.segments
-        self._settings = settings
+        self._settings = shared.settings
         self._keys = count(1)
 
     # -- what the application asks for

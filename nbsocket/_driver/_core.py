@@ -13,6 +13,7 @@ from nbsocket._driver._events import Event, Log
 from nbsocket._driver._log_limit import WireTrouble
 from nbsocket._driver._settings import Settings
 from nbsocket._driver._socket_ids import LineActivity
+from nbsocket._driver._transitions import Transitions
 
 if TYPE_CHECKING:
     from nbsocket._driver._attachment import Attachment
@@ -63,7 +64,9 @@ class Core:
         self.pace = CommandPace()
         self.line = LineActivity(lambda: self.chat.is_mid_report)
         self.trouble = WireTrouble(self.events.append)
-        self.connections = Connections(self.events.append, self.counters, self.segment_size, settings, self.line)
+        self.connections = Connections(
+            Transitions(self.events.append, self.counters, self.segment_size, settings, self.line)
+        )
         self.table = self.connections.table
 
     def log(self, level: int, message: str) -> None:
