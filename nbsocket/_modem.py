@@ -56,7 +56,7 @@ _logger = EngineLog("nbsocket")
 T = TypeVar("T")
 
 
-#: Seconds beyond ``attach_timeout`` for bring-up: finding the rate of a module that boots, or one whose answers take as
+#: Seconds beyond ``attach_timeout`` for bring-up: finding the rate of a modem that boots, or one whose answers take as
 #: long as the manual allows (5 s each), or that switches its radio on (85 s on siblings).
 BRING_UP_TIME = 180.0
 
@@ -85,10 +85,10 @@ _SECRETS = ("pin", "apn_password")
 class Modem:
     """A Quectel BC260Y-CN module on a serial port.
 
-    Nothing happens before the first call that needs the module, or :meth:`open`. A context manager: it is opened at
+    Nothing happens before the first call that needs the modem, or :meth:`open`. A context manager: it is opened at
     the beginning and closed at the end of the block. Several modems may be open at a time.
 
-    Thread: all methods may be called from any thread; those that ask the module wait for its answer.
+    Thread: all methods may be called from any thread; those that ask the modem wait for its answer.
     """
 
     def __init__(
@@ -114,37 +114,37 @@ class Modem:
         restore_sleep: bool = False,
         log_payload: bool = False,
     ) -> None:
-        """Note how to use the module.
+        """Note how to use the modem.
 
         Args:
             port: a device or any pyserial URL: ``/dev/ttyUSB0``, ``sim://``, ``socket://host:4001``,
                 ``rfc2217://host:4001``.
             baudrate: rate of the serial line; None tries 115200, 9600 and then the rest.
             data_format: ``"hex"`` is safe and documented; ``"raw"`` needs half the bytes on the serial line.
-            apn: access point name, set in the module only when it has another one; None leaves it alone.
+            apn: access point name, set in the modem only when it has another one; None leaves it alone.
             apn_user: user name for the access point (AT+CGAUTH of 3GPP TS 27.007 §10.1.31).
             apn_password: its password.
             pdp_type: the addresses that are asked for, ``"IP"`` (version 4), ``"IPV6"`` or ``"IPV4V6"``, set in the
-                module only when it has another one; None leaves it alone.
+                modem only when it has another one; None leaves it alone.
             pin: 4 to 8 digits, entered when the SIM card wants its PIN (AT+CPIN). It is tried once, and not at all
                 when the card tells that only one attempt is left.
-            dns: one or two addresses of name servers, set in the module when it has others; none: left alone.
+            dns: one or two addresses of name servers, set in the modem when it has others; none: left alone.
                 Source: BC260Y-CN TCP/IP guide 1.1 §2.3.7.
-            dns_cache: seconds that a looked up address is used again; the module does not tell how long it holds. All
-                are forgotten when the module gets another address of its own.
+            dns_cache: seconds that a looked up address is used again; the modem does not tell how long it holds. All
+                are forgotten when the modem gets another address of its own.
             power: ``"awake"``, where power saving of the radio (AT+CPSMS), with which the network cannot reach the
-                module, is switched off where it is on; or ``"psm"`` to let the module sleep whenever nothing needs it.
+                module, is switched off where it is on; or ``"psm"`` to let the modem sleep whenever nothing needs it.
             attach_timeout: seconds that calls wait for the registration to the network.
             look_up_timeout: seconds that the look-up of a name may take, registration included; a socket's own
                 time-out ends it sooner.
             ack_timeout: seconds without acknowledgement after which a TCP connection is given up (TCP_USER_TIMEOUT).
-            close_orphans: whether sockets that an earlier program left open in the module are closed.
-            wait_for_socket: seconds that ``connect()`` waits, when the module's five sockets are in use, for one to
+            close_orphans: whether sockets that an earlier program left open in the modem are closed.
+            wait_for_socket: seconds that ``connect()`` waits, when the modem's five sockets are in use, for one to
                 become free; 0: it fails at once with EMFILE. A socket's own timeout counts too.
             hupcl: False leaves DTR and RTS raised when the port is closed, for boards that wire one of them to the
-                module's reset or power key; True lets them fall; None leaves the device as it is (``stty hupcl``): they
+                modem's reset or power key; True lets them fall; None leaves the device as it is (``stty hupcl``): they
                 fall unless somebody changed it.
-            restore_sleep: for a program that only looks at the module: it is kept awake meanwhile, and :meth:`close`
+            restore_sleep: for a program that only looks at the modem: it is kept awake meanwhile, and :meth:`close`
                 puts the sleep mode back as it was found (AT+QSCLK); power saving of the radio is left alone.
             log_payload: whether the wire log (logger ``nbsocket.at``, DEBUG) shows payload and not its size only.
         Raises:
@@ -227,12 +227,12 @@ class Modem:
         return self._engine.segment_size
 
     def open(self, timeout: float | None = None) -> None:
-        """Open the port and bring the module up: find its rate, configure it, learn who it is.
+        """Open the port and bring the modem up: find its rate, configure it, learn who it is.
 
         Args:
-            timeout: seconds; None is enough for a module that boots. Registration to the network is not waited for.
+            timeout: seconds; None is enough for a modem that boots. Registration to the network is not waited for.
         Raises:
-            OSError: the port cannot be opened (ENOENT, EACCES, EBUSY, ...), or the module does not answer (ETIMEDOUT).
+            OSError: the port cannot be opened (ENOENT, EACCES, EBUSY, ...), or the modem does not answer (ETIMEDOUT).
         """
         check_timeout(timeout)
         self._engine.open()
@@ -252,7 +252,7 @@ class Modem:
         self._engine.close(timeout)
 
     def wait_attached(self, timeout: float | None = None) -> None:
-        """Wait until the module is registered to the network.
+        """Wait until the modem is registered to the network.
 
         Args:
             timeout: seconds; None stands for ``attach_timeout``.
@@ -274,14 +274,14 @@ class Modem:
         return self._ask(GetSettings(), ANSWER_TIME + BRING_UP_TIME, ModuleSettings)
 
     def details(self) -> ModuleDetails:
-        """Return everything that the module tells of itself: identity, SIM card, network, signal, timers, settings.
+        """Return everything that the modem tells of itself: identity, SIM card, network, signal, timers, settings.
 
         The questions change nothing, and registration is not waited for. What the firmware does not tell is None;
         commands that it lacks are asked for once in the life of this object. Some 25 commands: 0.3 s at 115200 baud,
         2 s at 9600.
 
         Raises:
-            OSError: the port cannot be opened, or the module does not answer.
+            OSError: the port cannot be opened, or the modem does not answer.
         """
         # Imported here: few programs ask, and each would start later.
         from nbsocket._driver._detail_values import ModuleDetails
@@ -290,18 +290,18 @@ class Modem:
         return self._ask(GetDetails(), 2 * ANSWER_TIME + BRING_UP_TIME, ModuleDetails)
 
     def set_baudrate(self, rate: int) -> None:
-        """Change the rate of the serial line on both ends; the module stores it.
+        """Change the rate of the serial line on both ends; the modem stores it.
 
-        Connections live on, but nothing else is sent meanwhile. The port is tried first: the module is told nothing
-        when the port's driver cannot do the rate (to 3 %). When the module is not heard at the new rate the old one is
+        Connections live on, but nothing else is sent meanwhile. The port is tried first: the modem is told nothing
+        when the port's driver cannot do the rate (to 3 %). When the modem is not heard at the new rate the old one is
         restored.
 
         Args:
             rate: 2400 to 460800, one of the usual rates.
         Raises:
-            ValueError: not a rate of the module.
+            ValueError: not a rate of the modem.
             OSError: EINVAL, the port cannot do it; EOPNOTSUPP, the serial line is behind ``socket://``, where it
-                cannot be changed from here; EIO, the module was not heard at the new rate and is at the old one again;
+                cannot be changed from here; EIO, the modem was not heard at the new rate and is at the old one again;
                 ENODEV, it is heard at neither (the message tells the way back).
         """
         check_baudrate(rate)
@@ -310,13 +310,13 @@ class Modem:
         self._engine.ask(ChangeBaudrate(rate), 2 * BRING_UP_TIME)
 
     def resolve(self, host: str) -> list[str]:
-        """Look a name up with the module's DNS client; it gives one address. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.6.
+        """Look a name up with the modem's DNS client; it gives one address. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.6.
 
         Raises:
-            socket.gaierror: EAI_NONAME, the name is unknown (565) or no name to the module (552); EAI_AGAIN, there was
+            socket.gaierror: EAI_NONAME, the name is unknown (565) or no name to the modem (552); EAI_AGAIN, there was
                 no answer, or for 20 s only "not now" (busy, no network, a bare ERROR); EAI_FAIL, 550, 553, 555 or 573.
                 ``result`` has the code.
-            ValueError: the host is empty, too long, or not what may go to the module; names outside ASCII need IDNA.
+            ValueError: the host is empty, too long, or not what may go to the modem; names outside ASCII need IDNA.
         """
         return list(self._ask(Resolve(check_host(host)), self._timeout(None, OUTCOME_TIME), list))
 
@@ -332,7 +332,7 @@ class Modem:
             secondary: the same, or None to leave it alone.
         Raises:
             ValueError: not an address.
-            OSError: the module refused, or the network is not there.
+            OSError: the modem refused, or the network is not there.
         """
         primary = check_address(primary)
         secondary = None if secondary is None else check_address(secondary)
@@ -348,11 +348,11 @@ class Modem:
         rai: bool = False,
         on_reply: Callable[[PingReply], object] | None = None,
     ) -> PingResult:
-        """Ping from the module. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.8.
+        """Ping from the modem. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.8.
 
         Args:
             host: name or address.
-            timeout: seconds to wait for each reply, 1 to 255. The module's own default of 4 is too short for NB-IoT.
+            timeout: seconds to wait for each reply, 1 to 255. The modem's own default of 4 is too short for NB-IoT.
             count: packets, 1 to 10.
             size: bytes a packet, 32 to 1500; firmware before A03 takes at most 200.
             rai: ask the network to release the radio at once afterwards.
@@ -361,7 +361,7 @@ class Modem:
             What came back; a host that does not answer is no error: ``received`` is 0 then.
         Raises:
             ValueError: an argument is out of range.
-            OSError: EINVAL, this firmware takes no packets of that size; the module refused (``result`` says why, 565
+            OSError: EINVAL, this firmware takes no packets of that size; the modem refused (``result`` says why, 565
                 for an unknown name), or the network is not there.
         """
         host = check_ping(host, timeout, count, size)
@@ -374,7 +374,7 @@ class Modem:
         Args:
             server: name or address.
             port: 1 to 65535.
-            set_clock: whether the module sets its clock by the answer.
+            set_clock: whether the modem sets its clock by the answer.
         Returns:
             The time in UTC.
         """
@@ -383,7 +383,7 @@ class Modem:
         return self._ask(SyncTime(server, port, bool(set_clock)), self._timeout(None, 2 * OUTCOME_TIME), datetime)
 
     def clock(self) -> datetime:
-        """Return the module's clock in UTC.
+        """Return the modem's clock in UTC.
 
         Raises:
             OSError: ENODATA, it was never set.
@@ -391,10 +391,10 @@ class Modem:
         return self._ask(GetClock(), ANSWER_TIME + BRING_UP_TIME, datetime)
 
     def sockets(self, *, context_id: int | None = None, socket_id: int | None = None) -> list[SocketState]:
-        """Return the module's sockets, and which are ours. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.4.
+        """Return the modem's sockets, and which are ours. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.4.
 
         Args:
-            context_id: only those of this context, of which the module has one: 0.
+            context_id: only those of this context, of which the modem has one: 0.
             socket_id: only this one, 0 to 4; the list is empty when it is not open.
         """
         if context_id is not None and socket_id is not None:
@@ -431,7 +431,7 @@ class Modem:
             The information lines, without the final result.
         Raises:
             ValueError: not one ASCII command line that begins with AT, or a payload that cannot be sent this way.
-            OSError: the module answered with an error; ``.result`` has its number.
+            OSError: the modem answered with an error; ``.result`` has its number.
         """
         check_timeout(timeout)
         request = RawCommand(check_command(text, payload), payload, wants_outcome=outcome or on_line is not None)
@@ -440,7 +440,7 @@ class Modem:
         return list(self._ask(request, timeout, list, on_line))
 
     def stats(self) -> Stats:
-        """Return what crossed the serial line so far; does not ask the module."""
+        """Return what crossed the serial line so far; does not ask the modem."""
         return self._engine.stats()
 
     def _timeout(self, timeout: float | None, extra: float) -> float:

@@ -13,7 +13,7 @@ from nbsocket._parameter import check_host
 #: Longest name server address in bytes. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.7.
 MAX_SERVER_SIZE = 64
 
-#: Name servers that the module keeps.
+#: Name servers that the modem keeps.
 MAX_SERVERS = 2
 
 
@@ -28,7 +28,7 @@ def check_range(name: str, value: int, lowest: int, highest: int) -> int:
 
 
 def check_ping(host: str, timeout: int, count: int, size: int) -> str:
-    """Return the host as it goes to the module; ValueError for what no firmware takes.
+    """Return the host as it goes to the modem; ValueError for what no firmware takes.
 
     Source: BC260Y-CN TCP/IP guide 1.1 §2.3.8.
     """

@@ -43,11 +43,11 @@ STALL_TIMEOUT = 3.0
 QUIET_TIME = 0.25
 MAX_POSTPONEMENT = 30.0
 
-#: Seconds that SEND OK may be late where nothing may be said in the meantime, because the module might take it for
-#: payload. Real modules were seen to need 8 s and more.
+#: Seconds that SEND OK may be late where nothing may be said in the meantime, because the modem might take it for
+#: payload. Real modems were seen to need 8 s and more.
 LATE_OUTCOME = 20.0
 
-#: A line that is none of the module's, while a command is out, may have been its result: seconds that the result is
+#: A line that is none of the modem's, while a command is out, may have been its result: seconds that the result is
 #: still waited for where the command has more, as AT+CFUN=1 has.
 TIMEOUT_AFTER_NOISE = 5.0
 
@@ -62,7 +62,7 @@ class State(Enum):
     IDLE = "IDLE"
     #: A command went out.
     PENDING = "PENDING"
-    #: The module waits for the payload.
+    #: The modem waits for the payload.
     PROMPTED = "PROMPTED"
     #: The payload went out.
     DATA_SENT = "DATA_SENT"
@@ -102,7 +102,7 @@ TRANSITIONS: dict[State, dict[_Step, State]] = {
         _Step.TIMEOUT: State.ERROR,
     },
     State.AWAITING_OUTCOME: {
-        # Real modules may say OK before the prompt.
+        # Real modems may say OK before the prompt.
         _Step.PROMPT: State.PROMPTED,
         _Step.RESULT: State.IDLE,
         _Step.TIMEOUT: State.ERROR,
@@ -182,10 +182,10 @@ class Chat:
         return command.encode()
 
     def send_payload(self, now: float) -> bytes:
-        """Give the bytes that the module waits for after :class:`Prompt`, and start the timeout again.
+        """Give the bytes that the modem waits for after :class:`Prompt`, and start the timeout again.
 
         Raises:
-            LocalProtocolError: the module does not wait for them.
+            LocalProtocolError: the modem does not wait for them.
         """
         self._advance(_Step.PAYLOAD)
         assert self.pending is not None and self.pending.payload is not None
@@ -403,13 +403,13 @@ class Chat:
             return StrayResult(line)
         self._advance(_Step.ACCEPTANCE)
         self._was_accepted = True
-        # The module is alive and has only now begun to hand the data over.
+        # The modem is alive and has only now begun to hand the data over.
         self._deadline = max(self._deadline, self._heard_at + self._timeout)
         return None
 
     @property
     def _is_taken(self) -> bool:
-        """The module has said OK to all of the pending command, and only the outcome is to come."""
+        """The modem has said OK to all of the pending command, and only the outcome is to come."""
         assert self.pending is not None
         is_whole = self.pending.payload is None or self._was_prompted
         return is_whole and self.state is State.AWAITING_OUTCOME

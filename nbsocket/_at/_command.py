@@ -110,7 +110,7 @@ class Command(Generic[T]):
 
     @property
     def payload(self) -> bytes | None:
-        """What goes out after the module's prompt; None for a command without one."""
+        """What goes out after the modem's prompt; None for a command without one."""
         return None
 
     @property
@@ -168,7 +168,7 @@ class Raw(Command[list[str]]):
     """
 
     text: str
-    #: What the module waits for after AT+QISEND in a data mode. Open length: up to 1023 bytes without Ctrl-Z and Esc,
+    #: What the modem waits for after AT+QISEND in a data mode. Open length: up to 1023 bytes without Ctrl-Z and Esc,
     #: 1024 that go out by themselves, or Esc alone, which cancels. §2.3.5.
     data: bytes | None = None
     takes_any_line: ClassVar[bool] = True

@@ -1,4 +1,4 @@
-"""Commands that let the module in: the SIM card's PIN, and name and password for an access point."""
+"""Commands that let the modem in: the SIM card's PIN, and name and password for an access point."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nbsocket._parameter import check_parameter
 
 __all__ = ["CGAUTH", "CPIN", "CGAUTHRead", "CPINRRead", "QPINCRead", "check_pin"]
 
-#: Longest user name and password. TS 27.007 leaves it to the module; siblings of this one take as many.
+#: Longest user name and password. TS 27.007 leaves it to the modem; siblings of this one take as many.
 MAX_CREDENTIAL_SIZE = 64
 
 _PIN_RE = re.compile(r"[0-9]{4,8}", re.ASCII)

@@ -1,4 +1,4 @@
-"""The module's own commands: identity, radio, registration, sleep, clock, serial line."""
+"""The modem's own commands: identity, radio, registration, sleep, clock, serial line."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class CGMR(Command[str]):
 
 @dataclass(frozen=True, slots=True)
 class CGSN(Command[str]):
-    """The module's serial number, its IMEI."""
+    """The modem's serial number, its IMEI."""
 
     TEMPLATE = "AT+CGSN=1"
     _prefixes: ClassVar[tuple[str, ...]] = ("+CGSN",)
@@ -227,7 +227,7 @@ class CEREG(PlainCommand):
 
 @dataclass(frozen=True, slots=True)
 class CEREGRead(Command[RegistrationStatus]):
-    """Is the module registered? TS 27.007 §10.1.22."""
+    """Is the modem registered? TS 27.007 §10.1.22."""
 
     TEMPLATE = "AT+CEREG?"
     _prefixes: ClassVar[tuple[str, ...]] = ("+CEREG",)
@@ -244,7 +244,7 @@ class CEREGRead(Command[RegistrationStatus]):
 
 @dataclass(frozen=True, slots=True)
 class CGPADDR(Command[list[PdpAddress]]):
-    """The module's own addresses: the execute form of TS 27.007 §10.1.14, or the one of the guide's §4.1."""
+    """The modem's own addresses: the execute form of TS 27.007 §10.1.14, or the one of the guide's §4.1."""
 
     TEMPLATE = "AT+CGPADDR{0.form}"
     #: "" or "?".
@@ -389,7 +389,7 @@ class IPR(PlainCommand):
 
 @dataclass(frozen=True, slots=True)
 class IPRRead(Command[int]):
-    """The stored baud rate; 0 means that the module finds it by itself."""
+    """The stored baud rate; 0 means that the modem finds it by itself."""
 
     TEMPLATE = "AT+IPR?"
     _prefixes: ClassVar[tuple[str, ...]] = ("+IPR",)

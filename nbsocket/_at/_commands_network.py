@@ -46,11 +46,11 @@ MAX_DATA_SEND_SIZE = 1024
 #: Longest <pridnsaddr> and <secdnsaddr>. §2.3.7.
 MAX_DNS_ADDRESS_SIZE = 64
 
-# Bytes a second at 2400 baud, the slowest rate of the module: a full send takes that line 4.4 s before the module's own
+# Bytes a second at 2400 baud, the slowest rate of the modem: a full send takes that line 4.4 s before the modem's own
 # 5 s begin.
 _SLOWEST_RATE = 240
 
-# Seconds that an answer to a data-mode send may be late: without one its connection is lost, for what wakes the module
+# Seconds that an answer to a data-mode send may be late: without one its connection is lost, for what wakes the modem
 # may become payload.
 _DATA_MODE_MARGIN = 0.5
 
@@ -140,7 +140,7 @@ class QIOPEN(PlainCommand):
     #: Name or address.
     host: str
     remote_port: int
-    #: 0: the module chooses. Any other stays busy for 70 s after the close.
+    #: 0: the modem chooses. Any other stays busy for 70 s after the close.
     local_port: int = 0
     #: 0 here; 1 on the BC66 and its relatives.
     context_id: int = 0
@@ -376,7 +376,7 @@ class QIDNSCFGRead(Command[DnsConfig]):
     _prefixes: ClassVar[tuple[str, ...]] = ("+QIDNSCFG",)
 
     def parse(self, responses: Sequence[InfoResponse]) -> DnsConfig:
-        """Give the four addresses; the module may leave out the whole line, or addresses at its end."""
+        """Give the four addresses; the modem may leave out the whole line, or addresses at its end."""
         if not responses:
             return DnsConfig()
         fields = last_fields(self, responses)
@@ -389,7 +389,7 @@ class QIDNSCFGRead(Command[DnsConfig]):
 class QPING(PlainCommand):
     """Ping a host; OK, then one event PingLine a ping and PingSummary. §2.3.8.
 
-    Parameters that are None are left to the module, unless a later one is given: then the manual's default is sent.
+    Parameters that are None are left to the modem, unless a later one is given: then the manual's default is sent.
     """
 
     host: str
@@ -425,9 +425,9 @@ class QNTP(PlainCommand):
     """Ask a time server; OK, then the event NtpResult. §2.3.9."""
 
     server: str
-    #: None: left to the module, which takes 123.
+    #: None: left to the modem, which takes 123.
     port: int | None = None
-    #: Set the module's clock too; None: left to the module.
+    #: Set the modem's clock too; None: left to the modem.
     set_clock: bool | None = None
     #: The manual's heading says QNTPT, its example QNTP.
     spelling: str = "QNTP"

@@ -45,7 +45,7 @@ _RESULT_RE = re.compile(r"(?:SEND OK|CLOSE OK|SEND FAIL|OK|ERROR)")
 _PRINTABLE_RE = re.compile(r"[ -~]*")
 _UNPRINTABLE_RE = re.compile(r"[^ -~]")
 _PIECE_RE = re.compile(r'QIURC|"recv|recv"')
-# How recv URCs begin, and no other line of the module.
+# How recv URCs begin, and no other line of the modem.
 _START = "+QIU"
 _HEADER_END_RE = re.compile(r'"recv", *[0-9]')
 # What follows the type in a recv URC in hex, to its end.
@@ -58,7 +58,7 @@ _OTHER_URC_RE = re.compile(r'\+QIURC: *"([a-z ]+)"((?:, *(?:\d+|"[ !#-~]*"))*)')
 
 
 def is_damaged(line: str) -> bool:
-    """Whether parts of a recv header, or bytes that no line of the module has, are in the line."""
+    """Whether parts of a recv header, or bytes that no line of the modem has, are in the line."""
     if _PRINTABLE_RE.fullmatch(line) is None or _PIECE_RE.search(line) is not None:
         return True
     if _FIELDS_RE.search(line) is not None or line.startswith(_START):
@@ -74,7 +74,7 @@ def has_run_into_urc(line: str) -> bool:
 def has_tail_of_payload(line: str) -> bool:
     """Whether the line could be the last part of a payload whose header is lost: closed by a quote, or by hex digits.
 
-    No line of the module ends with a quote, but those that begin with ``+NAME:``.
+    No line of the modem ends with a quote, but those that begin with ``+NAME:``.
     """
     return line.endswith('"') or _DIGITS_RE.fullmatch(line) is not None
 

@@ -61,13 +61,13 @@ class FinalResult:
     responses: tuple[InfoResponse, ...] = ()
     #: An error after OK, where only SEND OK and SEND FAIL are outcomes (BC260Y-CN TCP/IP guide 1.1 §2.3.5).
     is_misplaced: bool = False
-    #: OK had come after all of the command, payload included: the module waits for nothing more of it.
+    #: OK had come after all of the command, payload included: the modem waits for nothing more of it.
     was_taken: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """The module waits for the payload: answer with :meth:`Chat.send_payload`."""
+    """The modem waits for the payload: answer with :meth:`Chat.send_payload`."""
 
     command: Command[Any]
 
@@ -77,7 +77,7 @@ class CommandTimeout:
     """No final result in time. The state is ERROR: only ``reset()`` is legal."""
 
     command: Command[Any]
-    #: The payload prompt had come, so the module may still be waiting for payload bytes.
+    #: The payload prompt had come, so the modem may still be waiting for payload bytes.
     was_prompted: bool
     #: It took the command whole and said so (OK): only the outcome (SEND OK, SEND FAIL) is late.
     was_accepted: bool = False
@@ -175,12 +175,12 @@ class NtpResult:
 
 @dataclass(frozen=True, slots=True)
 class Rdy:
-    """``RDY``: the module has booted, and forgotten every socket."""
+    """``RDY``: the modem has booted, and forgotten every socket."""
 
 
 @dataclass(frozen=True, slots=True)
 class IpAssigned:
-    """``+IP:``: the module is attached."""
+    """``+IP:``: the modem is attached."""
 
     address: str
 

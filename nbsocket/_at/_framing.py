@@ -47,7 +47,7 @@ MAX_PAYLOAD_SIZE = 4096
 # What may follow the digits of a damaged hex payload before the search for the line's end is given up.
 _HEX_SLACK = 256
 
-# Damaged texts in a row after which what was learned of the module's quotes may be wrong.
+# Damaged texts in a row after which what was learned of the modem's quotes may be wrong.
 _MOST_DOUBTS = 2
 
 # Consumed bytes are thrown away when there are as many: del on a bytearray moves what is left.
@@ -76,7 +76,7 @@ class Mark(Enum):
     AGAIN = "AGAIN"
 
 
-#: Frame of the module's ``>``.
+#: Frame of the modem's ``>``.
 PROMPT: Final[Literal[Mark.PROMPT]] = Mark.PROMPT
 _AGAIN: Final[Literal[Mark.AGAIN]] = Mark.AGAIN
 
@@ -109,7 +109,7 @@ class Framer:
     )
 
     def __init__(self) -> None:
-        #: The module's <recv_data_format> where it is known; None: told from the bytes.
+        #: The modem's <recv_data_format> where it is known; None: told from the bytes.
         self.receives_hex: bool | None = None
         #: Payload may follow on the line after its header, as on the BC66 and its relatives.
         self.allows_next_line = False
@@ -124,7 +124,7 @@ class Framer:
         self._position = 0
         self._scanned = 0
         self._reader = _Reader.LINE
-        # Whether this module puts text payloads in quotes; None until a payload has shown it without doubt.
+        # Whether this modem puts text payloads in quotes; None until a payload has shown it without doubt.
         self._is_quoted: bool | None = None
         # Damaged texts since the last sound one.
         self._doubts = 0

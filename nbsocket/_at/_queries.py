@@ -50,7 +50,7 @@ class _Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Query(Command[Facts]):
-    """One question of the table; gives the facts that the module tells."""
+    """One question of the table; gives the facts that the modem tells."""
 
     #: Name of the row, such as ``"QENG"``.
     name: str

@@ -91,7 +91,7 @@ def read_text(fields: list[str | None], index: int) -> str:
 
 
 def read_own_address(text: str) -> str | None:
-    """The module's own address from +IP or +CGPADDR; None when it is none, or an address that says "none".
+    """The modem's own address from +IP or +CGPADDR; None when it is none, or an address that says "none".
 
     An IPv6 address may come as 16 numbers with dots between them. TS 27.007 §10.1.14.
     """
@@ -116,7 +116,7 @@ def read_reject_cause(fields: list[str | None], index: int) -> tuple[int | None,
 
 
 def parse_time(text: str) -> datetime:
-    """Read the module's time, ``YY/MM/DD,hh:mm:ss±zz``, as an aware datetime in UTC.
+    """Read the modem's time, ``YY/MM/DD,hh:mm:ss±zz``, as an aware datetime in UTC.
 
     The clock shows the time of the zone that follows it, as in TS 27.007 §8.15 (+CCLK).
 
@@ -136,7 +136,7 @@ def parse_time(text: str) -> datetime:
 
 
 def format_time(moment: datetime) -> str:
-    """Give an aware datetime as the module writes it, in UTC; ValueError for a naive one or outside 2000-2099."""
+    """Give an aware datetime as the modem writes it, in UTC; ValueError for a naive one or outside 2000-2099."""
     if moment.tzinfo is None:
         raise ValueError("the module's clock needs a datetime with a time zone")
     utc = moment.astimezone(timezone.utc)

@@ -1,4 +1,4 @@
-"""What commands give back: small values, as the module stated them."""
+"""What commands give back: small values, as the modem stated them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class SocketStatus:
     service: str
     host: str
     remote_port: int
-    #: 0 when the module chose it.
+    #: 0 when the modem chose it.
     local_port: int
     #: 0 initial, 1 connecting, 2 connected, 3 closing, 4 remote closing; -1 when not told.
     state: int
@@ -98,7 +98,7 @@ class RegistrationStatus:
 
 @dataclass(frozen=True, slots=True)
 class PdpAddress:
-    """One line of AT+CGPADDR: the module's own address."""
+    """One line of AT+CGPADDR: the modem's own address."""
 
     cid: int
     #: None while there is none.

@@ -64,7 +64,7 @@ class Carrier(Protocol):
         """The largest datagram."""
 
     def own_address(self, timeout: float) -> str | None:
-        """Return the module's address; waits for it at most so many seconds."""
+        """Return the modem's address; waits for it at most so many seconds."""
 
     def set_option(self, channel: Any, name: str, value: float) -> None:
         """Tell the driver."""
@@ -140,7 +140,7 @@ class Channel:
         return (host, port, 0, 0) if self.family == socket.AF_INET6 else (host, port)
 
     def in_family(self, address: str) -> str:
-        """Spell the module's address for this family: it may have one of the other only."""
+        """Spell the modem's address for this family: it may have one of the other only."""
         if (":" in address) == (self.family == socket.AF_INET6):
             return address
         is_mapped = self.peername is not None and str(self.peername[0]).startswith("::ffff:")

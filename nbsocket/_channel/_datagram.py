@@ -97,16 +97,16 @@ class DatagramChannel(Channel):
             raise make_error(errno.EINVAL)
         if self.bypass is not None:
             self.shadow.bind(address)
-        # Port 0 leaves the choice to the module: only a chosen port stays busy there after its close.
+        # Port 0 leaves the choice to the modem: only a chosen port stays busy there after its close.
         self.local_port = int(address[1])
         port = self.local_port if self.bypass is None else int(self.shadow.getsockname()[1])
         self.sockname = self.make_address(str(address[0]) or str(self.sockname[0]), port)
 
     def local_name(self, timeout: float) -> Address:
-        """Return what ``getsockname`` gives: connected, the module's address, as far as it is known in time.
+        """Return what ``getsockname`` gives: connected, the modem's address, as far as it is known in time.
 
         Args:
-            timeout: seconds to wait for the module to be on the network.
+            timeout: seconds to wait for the modem to be on the network.
         """
         address = self.engine.own_address(timeout) if self.is_connected and self.engine is not None else None
         return self.sockname if address is None else self.make_address(self.in_family(address), self.local_port)

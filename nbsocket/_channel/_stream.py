@@ -33,7 +33,7 @@ __all__ = ["StreamChannel"]
 #: Send buffer of the application's end, unless it chose one: what send() accepted is soon on its way.
 SEND_BUFFER_SIZE = 16384
 
-#: Received bytes that wait for the application beyond the kernel's buffer; the module cannot be told to stop.
+#: Received bytes that wait for the application beyond the kernel's buffer; the modem cannot be told to stop.
 QUEUE_LIMIT = 4 * 1024 * 1024
 
 #: Waiting pieces are joined up to this size.

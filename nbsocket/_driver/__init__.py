@@ -1,4 +1,4 @@
-"""The driver: the module's brain, sans-IO.
+"""The driver: the modem's brain, sans-IO.
 
 ``_driver`` is the way in, ``_scheduler`` chooses the next command, ``_listener`` takes what the modem says, ``_core``
 is what all parts share. ``_lifecycle`` (with the scripts of ``_life``) is bring-up and recovery, ``_attachment`` (with

@@ -1,4 +1,4 @@
-"""What lets the module into the network: the SIM card's PIN, the access point, its name and password."""
+"""What lets the modem into the network: the SIM card's PIN, the access point, its name and password."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ KEPT_ATTEMPTS = 1
 
 
 class SimPin:
-    """A PIN that is tried once in its life, whatever restarts the module goes through."""
+    """A PIN that is tried once in its life, whatever restarts the modem goes through."""
 
     __slots__ = ("attempts_left", "code", "is_tried")
 
@@ -86,7 +86,7 @@ def _refused(pin: SimPin) -> str:
 
 
 def _ask_attempts() -> Steps[int | None]:
-    """Give how many attempts are left; None where the module says that it does not know.
+    """Give how many attempts are left; None where the modem says that it does not know.
 
     Raises:
         Unanswered: it says nothing.
@@ -112,7 +112,7 @@ def _ask_attempts() -> Steps[int | None]:
 def wanted_context(rows: list[PdpContext] | None, apn: str | None, kind: str | None) -> CGDCONT | None:
     """The command that gives context 1 this access point and these addresses; None where it has them.
 
-    Only what differs is written: the module stores it.
+    Only what differs is written: the modem stores it.
     """
     row = next((row for row in rows or () if row.cid == 1), None)
     has_apn, has_kind = (row.apn, row.kind.upper()) if row is not None else (None, None)

@@ -27,20 +27,20 @@ from nbsocket._driver._script import Await, Pause, Steps, Unanswered
 __all__ = ["Attached", "attach"]
 
 #: Seconds between questions about registration; the URCs come in between. The second question comes sooner: most
-#: modules that were searching when the host came are registered soon, and if not the SIM is looked at.
+#: modems that were searching when the host came are registered soon, and if not the SIM is looked at.
 QUERY_INTERVAL, SECOND_QUERY = 10.0, 2.0
 
-#: Seconds between questions about the address once registered, doubled each time. After the last one the module is
+#: Seconds between questions about the address once registered, doubled each time. After the last one the modem is
 #: used without an address: there is firmware that never tells it.
 FIRST_ADDRESS_QUERY, LONGEST_ADDRESS_WAIT = 1.0, 20.0
 
-#: Seconds between tries to set the name servers of a module that is busy.
+#: Seconds between tries to set the name servers of a modem that is busy.
 SERVER_PAUSES = (1.0, 2.0, 4.0)
 
 #: Modes of AT+CEREG in which the cause of a refusal is told, and the one that is set to learn it. TS 27.007 §10.1.22.
 CAUSE_MODES, CAUSE_MODE = (3, 5), 3
 
-#: +CEREG state of a module that does not search for a network, and +CFUN state in which it cannot. TS 27.007 §8.2.
+#: +CEREG state of a modem that does not search for a network, and +CFUN state in which it cannot. TS 27.007 §8.2.
 NOT_SEARCHING, RADIO_OFF = 0, 0
 
 #: +CEREG states in which an address shows that the network is there all the same: not searching (0), unknown (4).
@@ -50,7 +50,7 @@ DOUBTFUL = (0, 4)
 class Attached(NamedTuple):
     """The network can be used."""
 
-    #: The module's address; None: it does not tell.
+    #: The modem's address; None: it does not tell.
     address: str | None
     #: Why the name servers that were wanted could not be set; None: they are set, or none were wanted.
     server_trouble: str | None
@@ -62,7 +62,7 @@ def attach(network: NetworkState, pin: SimPin | None = None, servers: tuple[str,
     Args:
         network: where what is heard is noted.
         pin: for a SIM card that wants it.
-        servers: the addresses of the name servers that the module is to have; none: it keeps its own.
+        servers: the addresses of the name servers that the modem is to have; none: it keeps its own.
     """
     address = yield from _wait_for_network(network, pin)
     return Attached(address, (yield from _set_name_servers(servers)) if servers else None)
@@ -95,14 +95,14 @@ def _set_name_servers(servers: tuple[str, ...]) -> Steps[str | None]:
 
 
 def _wait_for_network(network: NetworkState, pin: SimPin | None) -> Steps[str | None]:
-    """Wait until the network can be used; give the module's address."""
+    """Wait until the network can be used; give the modem's address."""
     has_address = wants_cause = is_sim_ready = False
     interval = SECOND_QUERY
     while True:
         try:
             status = yield from _ask_registration(network)
             if status is not None and status.n == 0:
-                yield CEREG(1)  # so that the module tells of changes
+                yield CEREG(1)  # so that the modem tells of changes
             if status is not None and status.stat == DENIED and status.n not in CAUSE_MODES and not wants_cause:
                 wants_cause = True
                 yield CEREG(CAUSE_MODE)
@@ -153,7 +153,7 @@ def _ask_registration(network: NetworkState) -> Steps[RegistrationStatus | None]
 
 
 def _wait_for_address(network: NetworkState) -> Steps[str | None]:
-    """A module may be registered seconds before it has an address, and refuses everything meanwhile."""
+    """A modem may be registered seconds before it has an address, and refuses everything meanwhile."""
     pause, waited = FIRST_ADDRESS_QUERY, 0.0
     while True:
         is_told, address = yield from read_address()

@@ -1,4 +1,4 @@
-"""The request behind ``Modem.set_baudrate()``. It has the line for itself, as the scripts of the module's life have."""
+"""The request behind ``Modem.set_baudrate()``. It has the line for itself, as the scripts of the modem's life have."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from nbsocket._errors import make_error
 
 __all__ = ["ChangeBaudrate", "check_baudrate"]
 
-#: Seconds from the OK, which still comes at the old rate, until the module listens at the new one.
+#: Seconds from the OK, which still comes at the old rate, until the modem listens at the new one.
 SETTLE_TIME = 0.3
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeBaudrate(Plain):
-    """Gives the rate that was set before: int. The module stores the rate; on failure the old one is restored.
+    """Gives the rate that was set before: int. The modem stores the rate; on failure the old one is restored.
 
     Source: AT+IPR, V.250 §6.2.10.
     """
@@ -52,7 +52,7 @@ class ChangeBaudrate(Plain):
         )
 
     def _check_port(self, context: RequestContext, old: int) -> Steps[None]:
-        """Try the rate on our side first: a port that cannot do it could not call the module back."""
+        """Try the rate on our side first: a port that cannot do it could not call the modem back."""
         yield SetRate(self.rate)
         yield Pause(0.01)
         is_refused = self.rate in context.refused_baudrates
@@ -84,5 +84,5 @@ class ChangeBaudrate(Plain):
 
 
 def check_baudrate(rate: int) -> None:
-    """Raise ValueError unless the module can be set to this rate."""
+    """Raise ValueError unless the modem can be set to this rate."""
     IPR(rate)

@@ -1,4 +1,4 @@
-"""What :meth:`nbsocket.Modem.details` returns: everything that the module tells of itself, in one value."""
+"""What :meth:`nbsocket.Modem.details` returns: everything that the modem tells of itself, in one value."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ __all__ = ["DiscontinuousReception", "ModuleDetails", "PowerSaving"]
 
 @dataclass(frozen=True, slots=True)
 class PowerSaving:
-    """Power saving mode (PSM): as the module asks for it, and as the network grants it. Times in seconds.
+    """Power saving mode (PSM): as the modem asks for it, and as the network grants it. Times in seconds.
 
     Source: AT+CPSMS? (TS 27.007 §7.38); granted: AT+CEREG? where its level is 4 or 5 (§10.1.22). The level is left as
     it is: after ``Modem.command("AT+CEREG=5")`` they are told.
     """
 
-    #: The module asks for it. Without it the times mean nothing.
+    #: The modem asks for it. Without it the times mean nothing.
     is_on: bool
-    #: T3324: how long after the last traffic the network can reach the module; None: not told, or switched off.
+    #: T3324: how long after the last traffic the network can reach the modem; None: not told, or switched off.
     active_time: float | None
-    #: T3412 extended: how often the module reports to the network; None: not told, or switched off.
+    #: T3412 extended: how often the modem reports to the network; None: not told, or switched off.
     periodic_time: float | None
     #: Whether the network grants it; None where that is not told.
     is_granted: bool | None
@@ -34,9 +34,9 @@ class DiscontinuousReception:
     Source: AT+CEDRXS? (TS 27.007 §7.40), AT+CEDRXRDP (§7.41); the times of TS 24.008 §10.5.5.32.
     """
 
-    #: The module asks for it.
+    #: The modem asks for it.
     is_on: bool
-    #: How often the module listens; None: not told.
+    #: How often the modem listens; None: not told.
     cycle: float | None
     #: Whether the network grants it; None where that is not told.
     is_granted: bool | None
@@ -47,7 +47,7 @@ class DiscontinuousReception:
 
 @dataclass(frozen=True, slots=True)
 class ModuleDetails:
-    """Everything that the module tells of itself; None: its firmware does not tell, or does not know it now.
+    """Everything that the modem tells of itself; None: its firmware does not tell, or does not know it now.
 
     Source: BC260Y-CN TCP/IP guide 1.1 §2.3.1, §2.3.7, §4.1; 3GPP TS 27.007; of the vendor's NB-IoT modules AT+QENG=0,
     AT+QBAND?, AT+QCCID.
@@ -67,11 +67,11 @@ class ModuleDetails:
     #: Number of the subscription.
     imsi: str | None
     registered: bool
-    #: In words, with the cause of a refusal where the module tells it: ``"registered, home network"`` ...
+    #: In words, with the cause of a refusal where the modem tells it: ``"registered, home network"`` ...
     registration: str
     #: EMM cause of a refusal (TS 24.301 §9.9.3.9), or the maker's own.
     reject_cause: int | None
-    #: Number (MCC and MNC) or name, as the module is set to tell it (AT+COPS=3).
+    #: Number (MCC and MNC) or name, as the modem is set to tell it (AT+COPS=3).
     operator: str | None
     #: Signal strength in dBm over all of the band, by AT+CSQ.
     rssi: int | None
@@ -84,7 +84,7 @@ class ModuleDetails:
     #: Coverage enhancement level: 0 good, 1 and 2 with ever more repetitions.
     ecl: int | None
     band: int | None
-    #: Bands that the module may use.
+    #: Bands that the modem may use.
     bands: tuple[int, ...] | None
     #: Channel number.
     earfcn: int | None
@@ -96,7 +96,7 @@ class ModuleDetails:
     tac: str | None
     #: There is a radio connection to the network now (AT+CSCON?).
     radio_connected: bool | None
-    #: The module's own IP address; None before it has one.
+    #: The modem's own IP address; None before it has one.
     address: str | None
     #: Access point name as it is set; ``""``: the network chooses it.
     apn: str | None
@@ -114,9 +114,9 @@ class ModuleDetails:
     receive_format: str | None
     #: 0: never sleeps, 1: deep sleep when idle, 2: light sleep only; as it was found where it is going to be put back.
     sleep_mode: int | None
-    #: Rate at which the module is spoken to; behind ``socket://`` the one that it has stored.
+    #: Rate at which the modem is spoken to; behind ``socket://`` the one that it has stored.
     baudrate: int | None
-    #: Rate that the module has stored, 0 where it finds the rate by itself.
+    #: Rate that the modem has stored, 0 where it finds the rate by itself.
     stored_baudrate: int | None
     #: What nbsocket found otherwise than it needs it since the modem was opened, and put right, in words, such as
     #: ``("commands were echoed (ATE1)",)``.

@@ -1,8 +1,8 @@
-"""The request behind ``Modem.details()``: everything that the module tells of itself, by questions that change nothing.
+"""The request behind ``Modem.details()``: everything that the modem tells of itself, by questions that change nothing.
 
 Theory of operation: firmware lacks some of these commands. A refusal that says so is noted with the driver, for as long
 as it lives, and that question is not asked again. An error number that says "not now" (no SIM card, PIN wanted, no
-network) proves nothing, and neither does a bare ERROR from a module that has no network: firmware answers much of what
+network) proves nothing, and neither does a bare ERROR from a modem that has no network: firmware answers much of what
 it cannot tell at the moment with it. What a question does not tell is None, and never a reason to fail.
 """
 
@@ -49,7 +49,7 @@ T = TypeVar("T")
 LACKING = frozenset({4, 100, 555})
 
 #: Times that a question is asked whose answer makes no sense, or does not come; and how many may stay unanswered until
-#: the module is taken for silent.
+#: the modem is taken for silent.
 TRIES, MOST_UNANSWERED = 2, 3
 
 #: AT+CPIN? and the errors of TS 27.007 §9.2 in the words of ``ModuleDetails.sim``.
@@ -76,7 +76,7 @@ class _Interview:
         self.facts: dict[str, Any] = {}
         #: The number of the last error.
         self.error: int | None = None
-        #: The module has a network, so that a bare ERROR is no "not now".
+        #: The modem has a network, so that a bare ERROR is no "not now".
         self.is_settled = False
         self._lacking = lacking
         self._unanswered = 0
@@ -85,7 +85,7 @@ class _Interview:
         """Give what the answer says, None where nothing is told; whatever it is, it is no reason to fail.
 
         Raises:
-            Unanswered: the module says nothing any more.
+            Unanswered: the modem says nothing any more.
         """
         self.error = None
         if command.line in self._lacking:
@@ -205,7 +205,7 @@ def _network(facts: dict[str, Any]) -> NetworkState:
 
 
 def _ask_address(interview: _Interview) -> Steps[str | None]:
-    """Ask for the module's address, in the form of the guide's §4.1 or in that of TS 27.007 §10.1.14."""
+    """Ask for the modem's address, in the form of the guide's §4.1 or in that of TS 27.007 §10.1.14."""
     rows: Iterable[PdpAddress] | None = yield from interview.ask(CGPADDR("?"))
     if rows is None:
         rows = yield from interview.ask(CGPADDR())

@@ -24,7 +24,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """The module opened the connection; data may flow."""
+    """The modem opened the connection; data may flow."""
 
     key: int
 

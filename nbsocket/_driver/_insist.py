@@ -20,7 +20,7 @@ T = TypeVar("T")
 #: How often, and after how many seconds, a command that got a result of :data:`BUSY_RESULTS` is given again.
 BUSY_TRIES, BUSY_PAUSE = 6, 1.0
 
-#: The same while the module starts: SIM busy (TS 27.007 §9.2), seen for the first seconds after boot.
+#: The same while the modem starts: SIM busy (TS 27.007 §9.2), seen for the first seconds after boot.
 STARTING_RESULTS = frozenset({14})
 
 STARTING_TRIES = 21
@@ -34,7 +34,7 @@ MARKER_TIMEOUT = 20.0
 
 MARKER_TRIES = 2
 
-#: The same for a module that has just answered an AT at once. It may ignore what comes within a second of its last
+#: The same for a modem that has just answered an AT at once. It may ignore what comes within a second of its last
 #: answer, as one that has just registered was seen to do.
 QUICK_MARKER_TIMEOUT, IGNORING_TIME = 3.0, 1.2
 
@@ -49,11 +49,11 @@ class LineState:
     echo_stays: bool = False
     #: A result came as a number: another program has left ATV0.
     is_numeric: bool = False
-    #: Lines that came and were none of the module's, or garbled.
+    #: Lines that came and were none of the modem's, or garbled.
     strange_lines: int = 0
     #: An earlier program left sockets open: what it sent last may not have had its outcome yet.
     has_orphans: bool = False
-    #: The sleep mode that the module was found in, where it is to be restored.
+    #: The sleep mode that the modem was found in, where it is to be restored.
     sleep_mode: int | None = None
     #: What another program, or a restart, has left otherwise than this driver needs it, in words; it was put right.
     corrected: tuple[str, ...] = ()
@@ -68,7 +68,7 @@ class LineState:
 class _Marker(QICFGRead):
     """A question with an answer of its own: what comes before belongs to earlier commands.
 
-    A slow module may have a dozen of them to answer first.
+    A slow modem may have a dozen of them to answer first.
     """
 
     seconds: float = MARKER_TIMEOUT
@@ -118,7 +118,7 @@ def insist_on_marker(
     for _ in range(BUSY_TRIES - 1):
         if marker.ok or (refusals is not None and marker.code not in refusals):
             break
-        # The OK may have been for the command before, and a busy module refuses what comes too soon.
+        # The OK may have been for the command before, and a busy modem refuses what comes too soon.
         yield Pause(BUSY_PAUSE)
         marker = yield from ask_marker()
     return marker

@@ -1,7 +1,7 @@
 """Outcomes that may still come for requests that are over, so that no later request takes one for its own.
 
 Theory of operation. The outcomes of AT+QIDNSGIP, AT+QPING and AT+QNTP name neither the command nor the host that they
-belong to. When such a command was refused with a bare ERROR or not answered at all, the module may have carried it out
+belong to. When such a command was refused with a bare ERROR or not answered at all, the modem may have carried it out
 all the same, and its outcome may come while the next request of the same facility waits for its own. Every such outcome
 is noted here as *owed* until it has come or its time is over. A request of the facility then waits, or, as look-ups do,
 takes an answer only once it was given more often than outcomes are owed: one of them is its own, in whatever order they
@@ -28,7 +28,7 @@ class _Owed:
 
 
 class LateOutcomes:
-    """What one facility of the module (its DNS client, say) may still tell without being asked again."""
+    """What one facility of the modem (its DNS client, say) may still tell without being asked again."""
 
     def __init__(self) -> None:
         #: How many outcomes came that no request had waited for.
@@ -68,7 +68,7 @@ class LateOutcomes:
             owed.expiry = None
 
     def clear(self) -> None:
-        """Nothing is owed any more: the time is over, or the module has restarted."""
+        """Nothing is owed any more: the time is over, or the modem has restarted."""
         self.owed.clear()
 
     def tick(self, now: float) -> None:

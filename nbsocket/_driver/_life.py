@@ -1,4 +1,4 @@
-"""The scripts of the module's life: bring-up, attaching, getting back in step, going to sleep and waking up."""
+"""The scripts of the modem's life: bring-up, attaching, getting back in step, going to sleep and waking up."""
 
 from __future__ import annotations
 
@@ -69,26 +69,26 @@ __all__ = ["Found", "bring_up", "come_back", "configure_again", "wake", "way_bac
 ORPHAN_ROUNDS, CLOSED_RESULT = 2, 567
 
 
-#: Times that a module which may be switching its radio on is asked for its mode; each takes 5 s while it is too busy to
-#: tell. Siblings of this module were seen to need 85 s.
+#: Times that a modem which may be switching its radio on is asked for its mode; each takes 5 s while it is too busy to
+#: tell. Siblings of this modem were seen to need 85 s.
 RADIO_TRIES = 15
 
 
-#: Times that a module is woken whose answer to what ends its sleep is missing.
+#: Times that a modem is woken whose answer to what ends its sleep is missing.
 WAKING_TRIES = 3
 
 #: What is put right by ATE0.
 ECHOED = "commands were echoed (ATE1)"
 
 #: Ends a data mode that somebody left open: Esc cancels one of open length, the CRs fill one of any fixed length and
-#: are nothing to a module in command mode. What the peer of that send gets is garbage, so its connection is given up.
+#: are nothing to a modem in command mode. What the peer of that send gets is garbage, so its connection is given up.
 ESCAPE = b"\x1b" + b"\r" * 1024
 
 
 def bring_up(
     settings: Settings, baudrate: int | None, refused: AbstractSet[int], line: LineState, is_again: bool
 ) -> Steps[frozenset[int]]:
-    """Find the module and configure it; return the sockets that an earlier program's are left to.
+    """Find the modem and configure it; return the sockets that an earlier program's are left to.
 
     Args:
         baudrate: where it was found last, None when it was not.
@@ -112,9 +112,9 @@ def bring_up(
 class Found(NamedTuple):
     """What :func:`configure_again` has found out besides."""
 
-    #: None: the module did not tell.
+    #: None: the modem did not tell.
     registration: RegistrationStatus | None
-    #: The sockets that the module has, where they were asked for; None: it did not tell.
+    #: The sockets that the modem has, where they were asked for; None: it did not tell.
     rows: list[SocketStatus] | None
 
 
@@ -139,7 +139,7 @@ def configure_again(settings: Settings, line: LineState, has_restarted: bool) ->
 def _carry_out(command: Command[Any], refusals: frozenset[int | None] | None = BUSY_RESULTS) -> Steps[FinalResult]:
     """Give a command that does no harm when it is carried out twice; once more where the answer is missing.
 
-    A module that ignores what comes soon after an answer would otherwise ignore the same one of a series each time.
+    A modem that ignores what comes soon after an answer would otherwise ignore the same one of a series each time.
     """
     with suppress(Unanswered):
         answer = yield from insist(command, refusals)
@@ -159,7 +159,7 @@ def _end_echo(line: LineState) -> Steps[None]:
 
 
 def _accept_echo(settings: Settings, line: LineState) -> Steps[None]:
-    """Where commands still come back ATE0 was lost, or does nothing, or the echo is not the module's."""
+    """Where commands still come back ATE0 was lost, or does nothing, or the echo is not the modem's."""
     if not line.has_echo:
         return
     yield from _end_echo(line)
@@ -245,7 +245,7 @@ def _find(settings: Settings, baudrate: int | None, refused: AbstractSet[int], l
         if said:
             return said + 1
     if (line.strange_lines != strange_lines or settings.power == "psm") and not known:
-        # Something speaks at a rate that is seldom met, and may need longer, as a module that wakes up. One that an
+        # Something speaks at a rate that is seldom met, and may need longer, as a modem that wakes up. One that an
         # earlier program of the same kind let sleep may do so without a word.
         for rate in rates:
             if rate in COMMON_RATES or rate in refused:
@@ -262,7 +262,7 @@ def _find(settings: Settings, baudrate: int | None, refused: AbstractSet[int], l
 
 
 def way_back(refused: AbstractSet[int]) -> str:
-    """Return the sentence that tells how to reach a module whose rate this port cannot do; "" when it can do all."""
+    """Return the sentence that tells how to reach a modem whose rate this port cannot do; "" when it can do all."""
     if not refused:
         return ""
     rates = " and ".join(map(str, sorted(refused)))
@@ -352,9 +352,9 @@ def _close_orphan(socket_id: int) -> Steps[bool]:
 
 
 def come_back(wants_hex: bool, line: LineState) -> Steps[bool]:
-    """Get back in step after a missing answer; False: the module has forgotten its configuration.
+    """Get back in step after a missing answer; False: the modem has forgotten its configuration.
 
-    The module may be waiting for payload, whatever it did not answer: it may have said ERROR to a data-mode send and
+    The modem may be waiting for payload, whatever it did not answer: it may have said ERROR to a data-mode send and
     not meant it, or made one out of a command that was hurt on the line.
 
     A bare OK may be anybody's, so the last word is an answer that only this question can have.

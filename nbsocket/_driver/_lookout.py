@@ -1,7 +1,7 @@
-"""What the module may have lost without a word: the signs of it, and the look at what it still has.
+"""What the modem may have lost without a word: the signs of it, and the look at what it still has.
 
-A restart without ``RDY`` (it was garbled, or the module does not say it), a data context that went and came back, a
-report that was lost on the line: a program that only reads would never learn of it. So each sign has the module asked
+A restart without ``RDY`` (it was garbled, or the modem does not say it), a data context that went and came back, a
+report that was lost on the line: a program that only reads would never learn of it. So each sign has the modem asked
 what sockets it has; what it has no more is reset, or opened again where it is UDP. SO_KEEPALIVE is a sign that comes by
 itself. A sign proves nothing: where the sockets are there, nothing happens.
 """
@@ -22,7 +22,7 @@ from nbsocket._errors import make_error
 
 __all__ = ["Lookout", "bearer_sign", "restart_sign"]
 
-#: What a module says when it boots, besides RDY: URCs of TS 27.007 §8.2 and §8.3, the boot log of the chip's ROM
+#: What a modem says when it boots, besides RDY: URCs of TS 27.007 §8.2 and §8.3, the boot log of the chip's ROM
 #: ("F1: 0000 0000", "V0: 0000 0000 [0001]", "Leaving the BROM"), and words of other firmware.
 _RESTART_RE = re.compile(
     r"\+CFUN: ?\d|\+CPIN: ?READY|[FTUV]\d: [0-9A-F]{4} [0-9A-F]{4}( \[[0-9A-F]{4}\])?|.*\b(BROM|RDY|REBOOT\w*)\b.*"
@@ -39,7 +39,7 @@ CLOSED_STATES = frozenset({0, 4})
 
 
 def restart_sign(line: str) -> bool:
-    """Whether a line that nothing waits for is one that a module says when it boots."""
+    """Whether a line that nothing waits for is one that a modem says when it boots."""
     return _RESTART_RE.fullmatch(line) is not None
 
 
@@ -49,7 +49,7 @@ def bearer_sign(line: str) -> bool:
 
 
 class Lookout:
-    """Asks after a sign, and by SO_KEEPALIVE, which sockets the module has."""
+    """Asks after a sign, and by SO_KEEPALIVE, which sockets the modem has."""
 
     def __init__(self, table: ConnectionTable, restarted: Callable[[str, float], None]) -> None:
         """Take the connections, and what is to be done when none of them is left after a sign of a restart."""
@@ -65,7 +65,7 @@ class Lookout:
         self._ended: frozenset[int] = frozenset()
 
     def clear(self) -> None:
-        """The module begins anew: it has no sockets."""
+        """The modem begins anew: it has no sockets."""
         self.sign, self._may_be_restart, self._tries = None, False, 0
         self._missing = self._ended = frozenset()
 
@@ -113,7 +113,7 @@ class Lookout:
             link.alive_at = now
         asked = tuple(link for link in asked if isinstance(link.phase, Open))
         if self.sign is None:
-            return  # the module has begun anew meanwhile
+            return  # the modem has begun anew meanwhile
         if rows is None:
             self._tries += 1
             self._look_at = now + LOOK_PAUSE
@@ -144,7 +144,7 @@ class Lookout:
 
 
 def _is_listed(link: Connection, rows: dict[int, SocketStatus]) -> bool:
-    """Whether the module has it: what it has under its number may be a socket of the user's, opened since."""
+    """Whether the modem has it: what it has under its number may be a socket of the user's, opened since."""
     assert link.socket_id is not None
     row = rows.get(link.socket_id)
     if row is None or row.service not in ("TCP", "UDP"):
@@ -153,6 +153,6 @@ def _is_listed(link: Connection, rows: dict[int, SocketStatus]) -> bool:
 
 
 def _has_ended(link: Connection, rows: dict[int, SocketStatus]) -> bool:
-    """Whether the module says of a stream that is open that it was closed."""
+    """Whether the modem says of a stream that is open that it was closed."""
     assert link.socket_id is not None
     return link.is_tcp and rows[link.socket_id].state in CLOSED_STATES

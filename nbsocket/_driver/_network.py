@@ -101,18 +101,18 @@ class NetworkState:
     reject_cause: int | None = None
     #: What is the matter with the SIM card; None while nothing is known to be.
     sim: str | None = None
-    #: Whether the module is registered, and has its address or has been waited for it in vain.
+    #: Whether the modem is registered, and has its address or has been waited for it in vain.
     is_attached: bool = False
     #: It is registered, and its address is not there.
     lacks_address: bool = False
 
     def forget(self) -> None:
-        """The module is not spoken to any more, or begins anew."""
+        """The modem is not spoken to any more, or begins anew."""
         self.stat = self.cause_type = self.reject_cause = self.sim = None
         self.is_attached = self.lacks_address = False
 
     def note(self, status: RegistrationStatus | Registration) -> None:
-        """Take what the module says about its registration."""
+        """Take what the modem says about its registration."""
         if status.reject_cause is not None or status.stat != self.stat:  # a URC may tell less than an answer
             self.cause_type, self.reject_cause = status.cause_type, status.reject_cause
         self.stat = status.stat

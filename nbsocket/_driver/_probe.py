@@ -16,19 +16,19 @@ from nbsocket._driver._insist import (
 )
 from nbsocket._driver._script import Pause, Steps, Unanswered
 
-#: Tries at one rate. A module that boots needs about 8 s, one that sleeps loses the first command.
+#: Tries at one rate. A modem that boots needs about 8 s, one that sleeps loses the first command.
 PROBES_FIXED = 8
 PROBES_SEARCHING = 3
 PROBES_AGAIN = 2
 #: The same when it answers ERROR, twice a second: for longer than any boot.
 PROBES_BOOTING = 40
 
-#: Seconds that the first three AT may take, and those after them: a slow module that refuses what comes before it has
+#: Seconds that the first three AT may take, and those after them: a slow modem that refuses what comes before it has
 #: answered the last one would refuse for ever.
 PROBE_TIMEOUT, LONGER_TIMEOUT = 1.0, 2.5
 
-#: Seconds for each AT in turn, to a module that sleeps: two in a row follow soon, before it sleeps again; others have
-#: the time of a slow answer. After a refusal it is that: a strict module refuses what comes before it has answered.
+#: Seconds for each AT in turn, to a modem that sleeps: two in a row follow soon, before it sleeps again; others have
+#: the time of a slow answer. After a refusal it is that: a strict modem refuses what comes before it has answered.
 WAKING_TIMEOUTS = (
     PROBE_TIMEOUT,
     PROBE_TIMEOUT,
@@ -69,7 +69,7 @@ class _Probe(AT):
 
 @dataclass(frozen=True, slots=True)
 class _ProbeQuiet(ATQ0):
-    """The same, for a module that may give no results."""
+    """The same, for a modem that may give no results."""
 
     seconds: float
 
@@ -80,7 +80,7 @@ class _ProbeQuiet(ATQ0):
 
 @dataclass(frozen=True, slots=True)
 class _ProbeNumeric(ATV1):
-    """The same, for a module that gives numbers as results."""
+    """The same, for a modem that gives numbers as results."""
 
     seconds: float
 
@@ -101,7 +101,7 @@ def probe(
 
     Args:
         line: where it is seen that the answers are numbers; results as words are asked for then.
-        is_quiet: begin by asking for results. Otherwise it is done late: a module that does not answer is more often
+        is_quiet: begin by asking for results. Otherwise it is done late: a modem that does not answer is more often
             one that sleeps, boots, or is slow.
         last: seconds that the last try may take, where it is not as many as for those before it.
         is_waking: it sleeps, and the first AT is lost. See :data:`WAKING_TIMEOUTS`.
@@ -142,13 +142,13 @@ def probe(
                 # Late answers to the earlier ones may still come.
                 yield Pause(LATE_TIME)
             return attempt
-        # A module that boots answers ERROR for a while; whatever it answers, the rate is right.
+        # A modem that boots answers ERROR for a while; whatever it answers, the rate is right.
         tries = max(tries, PROBES_BOOTING)
         yield Pause(0.5)
     return 0
 
 
 def catch_up(tries: int) -> Steps[None]:
-    """After several AT: a module that is only slow has said every OK so far to the one before; end that."""
+    """After several AT: a modem that is only slow has said every OK so far to the one before; end that."""
     if tries > 1:
         yield from ask_marker()

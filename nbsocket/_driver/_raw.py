@@ -31,7 +31,7 @@ __all__ = ["RawCommand", "check_raw_command", "line_of"]
 
 _ID_RE = re.compile(r"AT\+(?:QIOPEN=\s*\d+\s*,|(QICLOSE)=)\s*([0-4])\s*(?:,.*)?", re.ASCII)
 _PING_RE = re.compile(r'AT\+QPING=\s*\d+\s*,\s*"[^"]*"\s*(?:,\s*(\d+)\s*)?(?:,\s*(\d+)\s*)?(?:,.*)?', re.ASCII)
-#: Commands that change how this program speaks to the module: echo, results, errors, registration, data format; and
+#: Commands that change how this program speaks to the modem: echo, results, errors, registration, data format; and
 #: those of them after which received data may come as text.
 _SETTING_RE = re.compile(r"AT(?:[EVQZ]|&F|.*\+(?:CMEE|CEREG)\s*=\s*\d|.*\+QICFG\s*=\s*\"DATAFORMAT\"\s*,)", re.ASCII)
 _FORMAT_RE = re.compile(r"AT(?:Z|&F|.*\+QICFG)", re.ASCII)
@@ -191,7 +191,7 @@ def check_raw_command(text: str, data: bytes | None) -> None:
 
 
 def line_of(event: object) -> str:
-    """Write an outcome or a URC about a socket as the module's line."""
+    """Write an outcome or a URC about a socket as the modem's line."""
     return _LINES[type(event)](event)
 
 

@@ -1,7 +1,7 @@
-"""What the host may ask of the module besides sockets, each as a script.
+"""What the host may ask of the modem besides sockets, each as a script.
 
-Every class states what its request gives. ``needs_network`` requests wait until the module is registered; ``turn``
-names a facility of the module that serves one request at a time (its outcomes carry nothing that would tell two of
+Every class states what its request gives. ``needs_network`` requests wait until the modem is registered; ``turn``
+names a facility of the modem that serves one request at a time (its outcomes carry nothing that would tell two of
 them apart).
 """
 
@@ -69,9 +69,9 @@ __all__ = [
 #: Results that say "not now", as firmware without error numbers does with ERROR alone (None).
 BUSY_RESULTS = frozenset({None, 551, 564, 568})
 
-#: The module gives an outcome within 60 s of QIOPEN; look-ups and clock requests are given the same.
+#: The modem gives an outcome within 60 s of QIOPEN; look-ups and clock requests are given the same.
 OUTCOME_TIMEOUT = 60.0
-#: Seconds for which a clock request's outcome is owed after the command was refused with ERROR: a module that carried
+#: Seconds for which a clock request's outcome is owed after the command was refused with ERROR: a modem that carried
 #: it out all the same may have taken a while to begin, and its server a while to answer.
 OWED_TIME_TIMEOUT = OUTCOME_TIMEOUT + 10.0
 
@@ -80,26 +80,26 @@ class RequestContext(Protocol):
     """What a request may know of the driver."""
 
     def socket_id_of(self, key: int) -> int | None:
-        """The module's number of a connection, or None when it has none (yet or any more)."""
+        """The modem's number of a connection, or None when it has none (yet or any more)."""
 
     @property
     def own_socket_ids(self) -> frozenset[int]:
-        """The module's numbers that this process uses."""
+        """The modem's numbers that this process uses."""
 
     @property
     def local_address(self) -> str | None:
-        """The module's IP address."""
+        """The modem's IP address."""
 
     @property
     def baudrate(self) -> int | None:
-        """The rate at which the module answers."""
+        """The rate at which the modem answers."""
 
     @property
     def refused_baudrates(self) -> AbstractSet[int]:
         """The rates that this port was asked for and cannot do."""
 
     def claim_socket(self, socket_id: int) -> bool:
-        """The user opens this socket of the module: it is not ours. Return whether it was free."""
+        """The user opens this socket of the modem: it is not ours. Return whether it was free."""
 
     def release_socket(self, socket_id: int, is_closed: bool) -> None:
         """The user closes it; ``is_closed``: it is closed already, CLOSE OK will not come."""
@@ -127,7 +127,7 @@ class RequestContext(Protocol):
         """What was found otherwise than needed, in words, and was put right."""
 
     def user_changes_settings(self, may_be_format: bool, tells_hex: bool | None = None) -> None:
-        """A command of the user's may change how the module is set, or how received data come: that is put right.
+        """A command of the user's may change how the modem is set, or how received data come: that is put right.
 
         ``tells_hex``: the command says itself whether they come as hex digits from now on.
         """
@@ -140,7 +140,7 @@ class Request(Protocol):
 
     @property
     def turn(self) -> str | None:
-        """Facility of the module that serves one at a time, or None."""
+        """Facility of the modem that serves one at a time, or None."""
 
     @property
     def listens(self) -> tuple[type, ...]:
@@ -170,10 +170,10 @@ def checked(result: FinalResult) -> Any:
 
 
 def carried_out(command: Command[Any], late: LateOutcomes, subject: str, seconds: float) -> Steps[FinalResult]:
-    """Give a command whose outcome comes later; note that it is owed when the module may have refused it wrongly.
+    """Give a command whose outcome comes later; note that it is owed when the modem may have refused it wrongly.
 
     A bare ERROR, and no answer at all, can be those of another command, or be garbled. A number is not: it is the
-    reason why the module's own stack did nothing.
+    reason why the modem's own stack did nothing.
 
     Args:
         command: such as AT+QIDNSGIP.
@@ -192,7 +192,7 @@ def carried_out(command: Command[Any], late: LateOutcomes, subject: str, seconds
 
 
 def asked_twice(command: Command[Any], late: LateOutcomes, subject: str, seconds: float) -> Steps[FinalResult]:
-    """The same, and once more where the module gave no answer: the first command after a while may be lost."""
+    """The same, and once more where the modem gave no answer: the first command after a while may be lost."""
     try:
         return (yield from carried_out(command, late, subject, seconds))
     except Unanswered:
@@ -200,9 +200,9 @@ def asked_twice(command: Command[Any], late: LateOutcomes, subject: str, seconds
 
 
 def read_address() -> Steps[tuple[bool, str | None]]:
-    """Ask for the module's own address, in the form of the guide's §4.1 or in that of TS 27.007.
+    """Ask for the modem's own address, in the form of the guide's §4.1 or in that of TS 27.007.
 
-    Gives whether the module tells addresses at all, and the address.
+    Gives whether the modem tells addresses at all, and the address.
     """
     answer = yield from asked(CGPADDR("?"))
     if not answer.ok:
@@ -228,7 +228,7 @@ class Plain:
 
 @dataclass(frozen=True, slots=True)
 class WaitUp(Plain):
-    """Gives None once the module has been found and configured: nothing is asked for it."""
+    """Gives None once the modem has been found and configured: nothing is asked for it."""
 
     def steps(self, context: RequestContext) -> Steps[None]:
         return
@@ -237,7 +237,7 @@ class WaitUp(Plain):
 
 @dataclass(frozen=True, slots=True)
 class WaitAttached(Plain):
-    """Gives None once the module is registered."""
+    """Gives None once the modem is registered."""
 
     needs_network: ClassVar[bool] = True
 
@@ -276,7 +276,7 @@ class GetStatus(Plain):
 
 @dataclass(frozen=True, slots=True)
 class GetSignal(Plain):
-    """Gives the signal strength in dBm, None where the module hears none: int | None."""
+    """Gives the signal strength in dBm, None where the modem hears none: int | None."""
 
     def steps(self, context: RequestContext) -> Steps[int | None]:
         rssi: int | None = checked((yield from asked(CSQ()))).dbm
@@ -368,7 +368,7 @@ class SyncTime(Plain):
 
 @dataclass(frozen=True, slots=True)
 class GetClock(Plain):
-    """Gives the module's clock, a datetime in UTC. Source: answer to AT+CCLK?."""
+    """Gives the modem's clock, a datetime in UTC. Source: answer to AT+CCLK?."""
 
     def steps(self, context: RequestContext) -> Steps[datetime]:
         moment: datetime = checked((yield from asked(CCLKRead())))
@@ -377,7 +377,7 @@ class GetClock(Plain):
 
 @dataclass(frozen=True, slots=True)
 class GetSockets(Plain):
-    """Gives the module's sockets, of a context or one only: list[SocketState].
+    """Gives the modem's sockets, of a context or one only: list[SocketState].
 
     Source: BC260Y-CN TCP/IP guide 1.1 §2.3.4.
     """

@@ -1,6 +1,6 @@
-"""The request behind every look-up: a name, and the addresses that the module finds for it.
+"""The request behind every look-up: a name, and the addresses that the modem finds for it.
 
-Only 565 says that the name is unknown. A module that is busy, that has just lost its network or not got its address
+Only 565 says that the name is unknown. A modem that is busy, that has just lost its network or not got its address
 yet, or that has ignored the command, says nothing of the name: it is asked again for a while, and then the answer is
 "not now" (EAI_AGAIN).
 """
@@ -22,7 +22,7 @@ from nbsocket._errors import RESULT_CODES, gaierror_from_result
 
 __all__ = ["Resolve"]
 
-#: Results that say "not now" to a look-up; so do a bare ERROR and numbers that the module's own table does not have.
+#: Results that say "not now" to a look-up; so do a bare ERROR and numbers that the modem's own table does not have.
 PASSING_RESULTS = NETWORK_RESULTS | {551, 564, 568}
 #: Seconds after which it is tried again, and for which it is at the most.
 PAUSES = (1.0, 1.0, 2.0, 3.0, 5.0, 8.0)
@@ -58,7 +58,7 @@ class _Answer(NamedTuple):
 
     @property
     def may_lack_network(self) -> bool:
-        """It is what modules answer without a network."""
+        """It is what modems answer without a network."""
         return self.result not in RESULT_CODES or self.result in NETWORK_RESULTS
 
 

@@ -62,7 +62,7 @@ class Report:
 
 
 class Unanswered(Exception):
-    """The module did not answer a command in time."""
+    """The modem did not answer a command in time."""
 
     def __init__(self, command: Command[Any]) -> None:
         super().__init__(f"the module did not answer {command.line}")
@@ -78,7 +78,7 @@ QUESTION_TRIES = 3
 
 
 def asked(command: Command[Any]) -> Steps[FinalResult]:
-    """Give a question; again where the module gave no answer: it may have ignored it, coming soon after an answer."""
+    """Give a question; again where the modem gave no answer: it may have ignored it, coming soon after an answer."""
     for _ in range(QUESTION_TRIES - 1):
         with suppress(Unanswered):
             answer: FinalResult = yield command
@@ -128,7 +128,7 @@ class Script(Generic[T]):
         return self._due
 
     def respond(self, result: FinalResult | None, now: float) -> None:
-        """Give the result of the command that the script waits for, None when the module gave no answer."""
+        """Give the result of the command that the script waits for, None when the modem gave no answer."""
         command = self.command
         if command is not None:
             self._advance(result, now, None if result is not None else Unanswered(command))

@@ -1,4 +1,4 @@
-"""How the module is to be used."""
+"""How the modem is to be used."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ SEARCH_ORDER = (115200, 9600, 57600, 38400, 19200, 4800, 2400, 230400, 460800, 2
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How the module is to be used."""
+    """How the modem is to be used."""
 
     #: ``"hex"``: safe for every byte, no prompt. ``"raw"``: half the bytes on the serial line.
     data_format: Literal["hex", "raw"] = "hex"
     #: Rate of the serial port; None tries them all.
     baudrate: int | None = None
-    #: Access point name, set in the module only when different; None leaves it alone.
+    #: Access point name, set in the modem only when different; None leaves it alone.
     apn: str | None = None
     #: Name and password for the access point; None: none are set.
     apn_user: str | None = None
@@ -34,7 +34,7 @@ class Settings:
     pin: SimPin | None = None
     #: Addresses of name servers, one or two, set only when different; none: they are left alone.
     dns: tuple[str, ...] = ()
-    #: ``"awake"``, or ``"psm"`` to let the module sleep when nothing needs it.
+    #: ``"awake"``, or ``"psm"`` to let the modem sleep when nothing needs it.
     power: Literal["awake", "psm"] = "awake"
     #: Seconds that calls which need the network wait for registration.
     attach_timeout: float = 180.0
@@ -42,11 +42,11 @@ class Settings:
     look_up_timeout: float = 60.0
     #: Seconds without acknowledgement until a TCP connection is given up (TCP_USER_TIMEOUT overrides it).
     ack_timeout: float = 120.0
-    #: Whether sockets that an earlier program left open in the module are closed.
+    #: Whether sockets that an earlier program left open in the modem are closed.
     close_orphans: bool = True
-    #: Seconds that a TCP connection waits for a socket of the module when all are in use; 0: it fails at once.
+    #: Seconds that a TCP connection waits for a socket of the modem when all are in use; 0: it fails at once.
     wait_for_socket: float = 0.0
-    #: Whether the sleep mode is left as it was found: for programs that only look at the module.
+    #: Whether the sleep mode is left as it was found: for programs that only look at the modem.
     restore_sleep: bool = False
 
     def __post_init__(self) -> None:

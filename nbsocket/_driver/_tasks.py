@@ -36,11 +36,11 @@ class _Task:
     attach_deadline: float
     script: Script[Any] | None = None
     is_in_flight: bool = False
-    #: The caller has been told that it failed; only the module's late outcome is still waited for.
+    #: The caller has been told that it failed; only the modem's late outcome is still waited for.
     is_abandoned: bool = False
 
     def waits_for_network(self, is_ready: bool) -> bool:
-        """Whether it cannot begin before the module is registered."""
+        """Whether it cannot begin before the modem is registered."""
         return self.script is None and self.request.needs_network and not is_ready
 
     @property
@@ -50,11 +50,11 @@ class _Task:
 
     @property
     def has_outcome_due(self) -> bool:
-        """Whether the module may have begun something for it whose outcome has not come."""
+        """Whether the modem may have begun something for it whose outcome has not come."""
         return self.script is not None and (self.is_in_flight or self._awaits_outcome)
 
     def may_be_forgotten(self) -> bool:
-        """Whether the module will say nothing more that the next of its kind must not take for its own."""
+        """Whether the modem will say nothing more that the next of its kind must not take for its own."""
         if self.script is None:
             return True
         return not self.is_in_flight and (self.request.turn is None or not self._awaits_outcome)
@@ -244,7 +244,7 @@ class Tasks:
                 self._fail(task, make_error(ETIMEDOUT, reason))
 
     def fail_all(self, error: OSError, only_started: bool) -> None:
-        """Fail every request, or (the module restarted: it will tell no more of them) those that have begun."""
+        """Fail every request, or (the modem restarted: it will tell no more of them) those that have begun."""
         for task in tuple(self.queue):
             if task.script is None and only_started:
                 continue

@@ -1,4 +1,4 @@
-"""What the module tells about itself: the values that ``Modem`` methods return."""
+"""What the modem tells about itself: the values that ``Modem`` methods return."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ __all__ = ["DnsServers", "ModuleInfo", "ModuleSettings", "NetworkStatus", "PingR
 
 @dataclass(frozen=True, slots=True)
 class ModuleInfo:
-    """Identity of the module. Source: answers to ATI, AT+CGMR and AT+CGSN=1."""
+    """Identity of the modem. Source: answers to ATI, AT+CGMR and AT+CGSN=1."""
 
     manufacturer: str
     model: str
     #: Firmware revision, for example ``"BC260YCNAAR01A03"``.
     revision: str
-    #: 15 digits, or ``""`` where the module gives none.
+    #: 15 digits, or ``""`` where the modem gives none.
     imei: str
 
 
 @dataclass(frozen=True, slots=True)
 class ModuleSettings:
-    """How the module is set.
+    """How the modem is set.
 
     Source: AT+QICFG (BC260Y-CN TCP/IP guide 1.1 §2.3.1), AT+QSCLK? (§4.1), AT+IPR?, AT+CPSMS? (TS 27.007 §7.38).
     """
@@ -33,11 +33,11 @@ class ModuleSettings:
     #: 0: never sleeps, 1: deep sleep when idle, 2: light sleep only; None where the firmware does not tell. As it was
     #: found at the start, where it is going to be put back (``restore_sleep``).
     sleep_mode: int | None
-    #: Rate at which the module is spoken to; behind ``socket://`` the one that it has stored, 0 if it tells none.
+    #: Rate at which the modem is spoken to; behind ``socket://`` the one that it has stored, 0 if it tells none.
     baudrate: int
-    #: Rate that the module has stored, 0 where it finds the rate by itself; None where the firmware does not tell.
+    #: Rate that the modem has stored, 0 where it finds the rate by itself; None where the firmware does not tell.
     stored_baudrate: int | None
-    #: The radio saves power: the network cannot reach the module some seconds after the last traffic. None where the
+    #: The radio saves power: the network cannot reach the modem some seconds after the last traffic. None where the
     #: firmware does not tell.
     saves_power: bool | None = None
 
@@ -49,9 +49,9 @@ class NetworkStatus:
     registered: bool
     #: In words: ``"registered, home network"``, ``"searching"`` ...
     registration: str
-    #: Received signal strength in dBm, or None when the module does not know it.
+    #: Received signal strength in dBm, or None when the modem does not know it.
     rssi: int | None
-    #: The module's IP address, or None before it has one.
+    #: The modem's IP address, or None before it has one.
     address: str | None
 
 
@@ -99,14 +99,14 @@ class PingResult:
 
 @dataclass(frozen=True, slots=True)
 class SocketState:
-    """One of the module's sockets. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.4."""
+    """One of the modem's sockets. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.4."""
 
     socket_id: int
     #: ``"TCP"`` or ``"UDP"``.
     service: str
     host: str
     remote_port: int
-    #: 0 where the module chose the port itself.
+    #: 0 where the modem chose the port itself.
     local_port: int
     #: 0 initial, 1 connecting, 2 connected, 3 closing, 4 closed by the peer.
     state: int

@@ -145,13 +145,13 @@ class Datagrams:
     # What the driver tells.
 
     def connected(self, event: Connected) -> None:
-        """The module has opened a peer's socket."""
+        """The modem has opened a peer's socket."""
         peer = self.peers.by_key[event.key]
         peer.is_open = True
         self.peers.announce(peer)
 
     def connect_failed(self, event: ConnectFailed) -> None:
-        """What waits for it is lost, unless it was the module that was lost."""
+        """What waits for it is lost, unless it was the modem that was lost."""
         self.peers.end(self.peers.by_key[event.key], event.error)
 
     def data_received(self, event: DataReceived) -> None:
@@ -169,14 +169,14 @@ class Datagrams:
         self.drops.note(event.number, f"to {peer.host} port {peer.port}: {event.reason}", monotonic())
 
     def reset(self, event: ConnectionReset) -> None:
-        """The module lost the socket."""
+        """The modem lost the socket."""
         peer = self.peers.by_key[event.key]
         if not peer.waiting:
             peer.socket.channel.set_error(event.error)
         self.peers.end(peer, event.error)
 
     def ended(self, event: ConnectionEnded) -> None:
-        """The module's socket is free."""
+        """The modem's socket is free."""
         self.peers.end(self.peers.by_key[event.key], make_error(errno.ECONNABORTED, "the modem closed the socket"))
 
     # What the application does.

@@ -76,7 +76,7 @@ class Engine:
         wire = WireLog(log_payload=log_payload)
         self._core = EngineCore(url, settings, wire, open_port, make_driver, _flush_at_exit)
         self._loop = self._core.loop
-        #: The largest datagram, and the bytes that one send of the module carries.
+        #: The largest datagram, and the bytes that one send of the modem carries.
         self.segment_size = self._core.driver.segment_size
         #: The thread that ends the interpreter, once it does.
         self._finalising: int | None = None
@@ -93,9 +93,9 @@ class Engine:
             channel: a new one.
             host: address text.
             port: 1 to 65535.
-            local_port: 0 to let the module choose.
+            local_port: 0 to let the modem choose.
         Returns:
-            None when connected, or the OSError that says why not (EMFILE: the module's five sockets are in use).
+            None when connected, or the OSError that says why not (EMFILE: the modem's five sockets are in use).
         """
         channel.prepare()
         channel.is_for_logs = is_in_handler()
@@ -112,7 +112,7 @@ class Engine:
     def connect_and_wait(
         self, channel: StreamChannel, host: str, port: int, local_port: int = 0, timeout: float | None = None
     ) -> None:
-        """Connect a channel and wait for the outcome; given up on any exception, so that the module's socket is freed.
+        """Connect a channel and wait for the outcome; given up on any exception, so that the modem's socket is freed.
 
         Raises:
             TimeoutError: not connected within ``timeout`` seconds.
@@ -137,7 +137,7 @@ class Engine:
         self.call(lambda: self._core.streams.interrupt(channel)).wait(STOP_TIMEOUT)
 
     def linger(self, channel: StreamChannel, timeout: float) -> None:
-        """Wait until a connection whose descriptor was just closed has ended in the module: all is acknowledged.
+        """Wait until a connection whose descriptor was just closed has ended in the modem: all is acknowledged.
 
         At most ``timeout`` seconds; not at all where somebody else has a descriptor of it, on the library's own
         threads, and when the modem is closed.
@@ -177,7 +177,7 @@ class Engine:
             self.call(lambda: self._core.set_option(channel, name, value))
 
     def own_address(self, timeout: float) -> str | None:
-        """Return the module's address; waits at most ``timeout`` seconds for it, None when it is not known then."""
+        """Return the modem's address; waits at most ``timeout`` seconds for it, None when it is not known then."""
         if self._core.driver.local_address is None and timeout > 0:
             with suppress(OSError):  # then it is not known
                 self.ask(WaitAttached(), timeout)
@@ -188,10 +188,10 @@ class Engine:
         self.call(lambda: None).wait(timeout)
 
     def get_unacked(self, channel: Channel, timeout: float = 10.0) -> int:
-        """Return how many bytes the peer has not acknowledged; waits for the module.
+        """Return how many bytes the peer has not acknowledged; waits for the modem.
 
         Raises:
-            OSError: ENOTCONN, or what the module says.
+            OSError: ENOTCONN, or what the modem says.
         """
         keys = result_of(self.call(lambda: self._core.keys_of(channel)), timeout)
         if not keys:
@@ -201,11 +201,11 @@ class Engine:
     # -- requests
 
     def request(self, request: Request, timeout: float | None) -> Outcome[Any]:
-        """Ask something of the module; it fails after ``timeout`` seconds."""
+        """Ask something of the modem; it fails after ``timeout`` seconds."""
         return self._submit(request, timeout).outcome
 
     def ask(self, request: Request, timeout: float | None, on_progress: Callable[[Any], object] | None = None) -> Any:
-        """Ask something of the module and wait for the answer; an interrupted wait withdraws the request.
+        """Ask something of the modem and wait for the answer; an interrupted wait withdraws the request.
 
         Args:
             request: what to ask.
@@ -287,7 +287,7 @@ class Engine:
         return stopped
 
     def begin_to_leave(self) -> Outcome[None] | None:
-        """The program is over: send what was written and close the module's sockets, but let no thread notice.
+        """The program is over: send what was written and close the modem's sockets, but let no thread notice.
 
         Returns:
             Settled when that is done; None when there is nothing to do.
@@ -301,7 +301,7 @@ class Engine:
 
     @property
     def unsent(self) -> int:
-        """Bytes that programs have written to streams and the module does not have yet, as far as is known."""
+        """Bytes that programs have written to streams and the modem does not have yet, as far as is known."""
         return self._core.streams.unsent()
 
     def release(self) -> None:
@@ -330,7 +330,7 @@ class Engine:
 
     @property
     def local_address(self) -> str | None:
-        """The module's own address as it was told last; None while it is not known."""
+        """The modem's own address as it was told last; None while it is not known."""
         return self._core.driver.local_address
 
     def stats(self) -> Stats:

@@ -25,7 +25,7 @@ __all__ = ["PeerTable"]
 #: Seconds that what was sent before close() may take to leave: an opening may have the line for itself for 65 of them.
 CLOSE_LINGER = 180.0
 
-#: Seconds for which every socket of the module may be held by others until what waits for one is dropped; and the most
+#: Seconds for which every socket of the modem may be held by others until what waits for one is dropped; and the most
 #: that a datagram waits for a socket, however things go on.
 SOCKET_WAIT = 15.0
 LONGEST_PARKING = 300.0
@@ -39,9 +39,9 @@ ANSWER_QUIET_TIME = 0.5
 #: Peers that are being opened at a time; connections wait behind them.
 MAX_OPENING = 5
 
-#: Times that a peer is opened again when the module has lost it.
+#: Times that a peer is opened again when the modem has lost it.
 REOPENINGS = 3
-#: What the driver says when the module has lost it.
+#: What the driver says when the modem has lost it.
 LOST_ERRORS = frozenset({errno.ECONNRESET, errno.ECONNABORTED})
 
 _order = count()
@@ -66,7 +66,7 @@ class PeerTable:
         #: Those that wait for one.
         self.parked: deque[Peer] = deque()
         self.backlog = Backlog()
-        #: Since when no socket of the module was to be had.
+        #: Since when no socket of the modem was to be had.
         self._stalled_at = 0.0
         #: Seconds that answers took lately, at the most.
         self._answer_time = 0.0
@@ -138,7 +138,7 @@ class PeerTable:
         return max(SOCKET_WAIT, self._context.driver.wait_for_socket)
 
     def _expire(self, now: float) -> None:
-        """Drop what has waited too long for a socket of the module."""
+        """Drop what has waited too long for a socket of the modem."""
         if not self._context.driver.table.is_full:
             self._stalled_at = now
         latest = now - (self._socket_timeout if now >= self._stalled_at + self._socket_timeout else LONGEST_PARKING)
@@ -180,7 +180,7 @@ class PeerTable:
     def _begin(self, peer: Peer) -> None:
         """Have the driver open it."""
         item = peer.socket
-        # One peer only can have the bound port: the module's sockets cannot share one.
+        # One peer only can have the bound port: the modem's sockets cannot share one.
         is_alone = not any(other.key is not None for other in item.peers.values())
         local_port = item.channel.local_port if is_alone else 0
         try:
@@ -188,7 +188,7 @@ class PeerTable:
         except OSError as error:
             if error.errno != errno.EADDRINUSE or not item.has_had_port:
                 raise
-            # The module keeps the port of an earlier socket busy for a while: better another one than none.
+            # The modem keeps the port of an earlier socket busy for a while: better another one than none.
             key = self._driver_open(peer, local_port := 0)
         item.has_had_port |= local_port != 0
         self.parked.remove(peer)
@@ -248,7 +248,7 @@ class PeerTable:
         return True
 
     def end(self, peer: Peer, error: OSError) -> None:
-        """The driver has it no more. What waits is sent by another socket, where the module lost this one."""
+        """The driver has it no more. What waits is sent by another socket, where the modem lost this one."""
         may_reopen = self._context.has_port and error.errno in LOST_ERRORS and peer.reopenings < REOPENINGS
         if not (peer.waiting and may_reopen) or peer.is_finished:
             self.lose(peer, error)

@@ -11,10 +11,10 @@ from nbsocket._runtime._clock import monotonic
 
 __all__ = ["DATAGRAM_COST", "MAX_WAITING", "MAX_WAITING_SIZE", "Backlog", "DatagramSocket", "Peer"]
 
-#: Datagrams of one socket that wait for the module's line, beyond the kernel's buffer.
+#: Datagrams of one socket that wait for the modem's line, beyond the kernel's buffer.
 MAX_WAITING = 16
 
-#: Bytes of one socket that wait for one of the module's sockets; then the kernel holds the application back.
+#: Bytes of one socket that wait for one of the modem's sockets; then the kernel holds the application back.
 MAX_WAITING_SIZE = 64 * 1024
 
 #: What a waiting datagram costs besides its bytes.
@@ -40,9 +40,9 @@ class DatagramSocket:
     peers: dict[tuple[str, int], Peer] = field(default_factory=dict)
     #: The application has closed it.
     is_over: bool = False
-    #: The module has had the port that it is bound to.
+    #: The modem has had the port that it is bound to.
     has_had_port: bool = False
-    #: Datagrams that wait for the line, and bytes of those that wait for a socket of the module.
+    #: Datagrams that wait for the line, and bytes of those that wait for a socket of the modem.
     ready_number: int = 0
     parked_size: int = 0
     #: Datagrams lost in the channel that are counted already.
@@ -61,7 +61,7 @@ class Peer:
     socket: DatagramSocket
     host: str
     port: int
-    #: The driver's key; None: it waits for one of the module's sockets.
+    #: The driver's key; None: it waits for one of the modem's sockets.
     key: int | None = None
     #: When each was written, and what.
     waiting: deque[tuple[float, bytes]] = field(default_factory=deque)
@@ -77,7 +77,7 @@ class Peer:
     #: When the last datagram went out and the last one came.
     sent_at: float = float("-inf")
     heard_at: float = float("-inf")
-    #: Datagrams that were too large for the module: the socket's methods refuse them, so they were written below.
+    #: Datagrams that were too large for the modem: the socket's methods refuse them, so they were written below.
     oversized: int = 0
     bytes_up: int = 0
     bytes_down: int = 0

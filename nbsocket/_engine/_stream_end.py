@@ -20,7 +20,7 @@ __all__ = ["DEFAULT_LINGER", "StreamEnd"]
 logger = EngineLog("nbsocket")
 
 #: Seconds after close() that data may wait for its acknowledgement, unless SO_LINGER says otherwise: the time that the
-#: network may be away from a moving module.
+#: network may be away from a moving modem.
 DEFAULT_LINGER = 60.0
 
 
@@ -98,7 +98,7 @@ class StreamEnd:
         return f"{self.channel.bytes_up} B up, {self.channel.bytes_down} B down"
 
     def deliver(self) -> bool:
-        """Hand over what came; too much that nobody reads ends the connection, for the module cannot be stopped.
+        """Hand over what came; too much that nobody reads ends the connection, for the modem cannot be stopped.
 
         Returns:
             False when the connection was given up.

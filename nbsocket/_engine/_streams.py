@@ -32,7 +32,7 @@ class Streams:
         #: By the driver's key.
         self.ends: dict[int, StreamEnd] = {}
         self._keys: dict[StreamChannel, int] = {}
-        #: The module has no such connection any more, but the application still has the descriptor.
+        #: The modem has no such connection any more, but the application still has the descriptor.
         self._ended: set[StreamEnd] = set()
 
     def __len__(self) -> int:
@@ -111,7 +111,7 @@ class Streams:
                 self._context.driver.end_of_data(end.key, linger, monotonic())
 
     def unsent(self) -> int:
-        """Bytes that applications have written and the module does not have yet. Thread: any, for information."""
+        """Bytes that applications have written and the modem does not have yet. Thread: any, for information."""
         total = 0
         for key, end in tuple(self.ends.items()):
             with suppress(OSError, ValueError):  # it may end meanwhile
@@ -208,7 +208,7 @@ class Streams:
             end.cut(event.error)
 
     def ended(self, event: ConnectionEnded) -> None:
-        """The module has no such connection any more."""
+        """The modem has no such connection any more."""
         end = self.ends[event.key]
         end.deliver()
         channel = end.channel

@@ -58,7 +58,7 @@ def _shown(line: bytes) -> str:
 
 
 class WireLog:
-    """Writes the logger ``nbsocket.at`` at DEBUG: ``>>`` what the host sent, ``<<`` what the module sent."""
+    """Writes the logger ``nbsocket.at`` at DEBUG: ``>>`` what the host sent, ``<<`` what the modem sent."""
 
     def __init__(self, *, log_payload: bool = False) -> None:
         """Note whether payload is to be shown."""
@@ -79,7 +79,7 @@ class WireLog:
         self._hidden = self._doubled = 0
         #: The rest of the line is hidden.
         self._is_line_hidden = False
-        #: Length of the payload that the module was told of; 0: without saying how long, None: none.
+        #: Length of the payload that the modem was told of; 0: without saying how long, None: none.
         self._announced: int | None = None
 
     # -- what the host sends
@@ -107,7 +107,7 @@ class WireLog:
             self._announced = int(found[1] or 0)
         return False
 
-    # -- what the module sends
+    # -- what the modem sends
 
     def received(self, data: bytes) -> None:
         """Log what was read."""
