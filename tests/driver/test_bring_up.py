@@ -20,7 +20,6 @@ from nbsocket._driver import (
     Stopped,
     WaitAttached,
 )
-from nbsocket._driver._insist import IGNORING_TIME
 from tests.driver.bench import ATTACH, BRING_UP, Bench, Pile
 
 #: Where in BRING_UP the data format, and the radio, are asked for.
@@ -180,38 +179,6 @@ def test_data_mode_that_an_earlier_program_left_is_escaped_from_at_every_rate() 
     bench.say("SEND OK")
     bench.advance(0.2)
     bench.dialog(("ATQ0", "OK"), *BRING_UP_LATE)
-
-
-def test_slow_module_is_not_taken_for_one_that_slept() -> None:
-    """Each OK is for the command before: the answer to the request must not be."""
-    bench = Bench(Settings(baudrate=115200, power="psm"))
-    bench.start()
-    bench.dialog(("AT+QSCLK=1", "OK"))
-    bench.driver.submit(RawCommand("AT+CSQ"), None, bench.now)
-    bench.expect("AT")
-    bench.advance(1.0)
-    bench.expect("AT")
-    bench.say("OK")
-    bench.advance(0.3)
-    bench.dialog(("AT+QSCLK=0", "OK"), ('AT+QICFG="dataformat"', "OK"))
-    bench.say("OK", '+QICFG: "dataformat",1,1', "OK")
-    bench.dialog(("AT+CSQ", "+CSQ: 20,0", "OK"))
-    assert bench.take(RequestDone).value == ["+CSQ: 20,0"]
-
-
-def test_module_whose_answer_is_lost_when_it_is_woken_is_woken_again() -> None:
-    bench = Bench(Settings(baudrate=115200, power="psm"))
-    bench.start()
-    bench.dialog(("AT+QSCLK=1", "OK"))
-    bench.driver.submit(RawCommand("AT+CSQ"), None, bench.now)
-    bench.dialog(("AT", "OK"))
-    bench.expect("AT+QSCLK=0")
-    bench.advance(5.1)
-    bench.dialog(("AT", "OK"))
-    bench.expect()
-    bench.advance(IGNORING_TIME)
-    bench.dialog(("AT+QSCLK=0", "OK"), ("AT+CSQ", "+CSQ: 20,0", "OK"))
-    assert bench.take(RequestDone).value == ["+CSQ: 20,0"]
 
 
 def test_rates_are_searched() -> None:
