@@ -100,6 +100,9 @@ MAX_RESPONSES = 128
 class State(Enum):
     """Where the conversation stands."""
 
+    # Enum's own is written in Python, and called at each look into TRANSITIONS.
+    __hash__ = object.__hash__
+
     #: No command is pending.
     IDLE = "IDLE"
     #: A command went out.
@@ -115,6 +118,8 @@ class State(Enum):
 
 
 class _Step(Enum):
+    __hash__ = object.__hash__
+
     COMMAND = "a command"
     PROMPT = "a prompt"
     PAYLOAD = "payload"
@@ -381,9 +386,11 @@ class Chat:
         pending = self.pending
         if self._echo.is_echo(line, pending):
             return Echo(line)
+        if line in FINAL_RESULTS:
+            return self._read_result(line)
         if has_run_into_urc(line):
             return Damaged(f"a line that has run into a URC: {len(line)} characters")
-        if line in FINAL_RESULTS or is_error(line):
+        if is_error(line):
             return self._read_result(line)
         prefix, text = split_line(line)
         if pending is not None and prefix in pending.prefixes and self._takes(InfoResponse(prefix, text)):
@@ -458,11 +465,12 @@ class Chat:
 
     def _end_command(self, line: str) -> FinalResult:
         assert self.pending is not None
+        ok = FINAL_RESULTS.get(line, False)
         result = FinalResult(
             command=self.pending,
-            ok=FINAL_RESULTS.get(line, False),
+            ok=ok,
             text=line,
-            code=error_code(line),
+            code=None if ok else error_code(line),
             responses=tuple(self._responses),
             is_misplaced=line not in SEND_OUTCOMES and self.state is State.AWAITING_OUTCOME,
             was_taken=self._is_taken,

@@ -156,9 +156,11 @@ class DamageWatch:
 
         A peer can write whatever it likes into its text, reports of other peers' data included.
         """
-        if isinstance(frame, Received) and self._framer.offset <= self.end:
+        if isinstance(frame, Damaged):
+            return self.noted(frame)
+        if self.end and self._framer.offset <= self.end:
             return Damaged("received data among damaged data", frame.socket_id, is_contained=True)
-        return self.noted(frame)
+        return frame
 
     def noted(self, event: E) -> E:
         """Take note of damage that may have freed text of its frame."""
