@@ -1,14 +1,29 @@
 """The AT codec, sans-IO: bytes and ``now`` in; bytes, events and a deadline out.
 
-The data path: ``_chat`` takes the bytes, ``_framing`` cuts them into lines and counted payloads, ``_tables`` says what
-a line means, ``_events`` is what comes out; ``_command`` and the two families of commands go the other way.
-``_queries`` and ``_network_timers``, for ``Modem.details()`` alone, are loaded when it is called.
+The data path: ``_framing`` cuts bytes into lines and counted payloads, ``_damage`` knows what is left of a damaged one,
+``_tables`` says what a line means, ``_events`` is what comes out of ``_chat``, which has one command in flight. The
+other way: ``_command`` is what a command is, ``_syntax`` writes and reads parameters, and the commands stand as rows in
+``_commands_module``, ``_commands_access`` and ``_commands_network``. ``_queries``, for ``Modem.details()`` alone, is
+loaded when that is called.
 """
 
 from __future__ import annotations
 
 from nbsocket._at._chat import Chat, State
-from nbsocket._at._command import MAX_COMMAND_SIZE, Command, InfoResponse, Raw
+from nbsocket._at._command import (
+    MAX_COMMAND_SIZE,
+    Acknowledgement,
+    Command,
+    DataFormat,
+    DnsConfig,
+    InfoResponse,
+    PdpAddress,
+    PdpContext,
+    Raw,
+    RegistrationStatus,
+    SignalQuality,
+    SocketStatus,
+)
 from nbsocket._at._commands_access import CGAUTH, CPIN, CGAUTHRead, CPINRRead, QPINCRead, check_pin
 from nbsocket._at._commands_module import (
     AT,
@@ -62,7 +77,6 @@ from nbsocket._at._commands_network import (
     QISTATEContext,
     QISTATERead,
 )
-from nbsocket._at._errors import LocalProtocolError, ProtocolError, RemoteProtocolError
 from nbsocket._at._events import (
     NEED_DATA,
     ClosedUrc,
@@ -89,17 +103,7 @@ from nbsocket._at._events import (
     StrayResult,
     UnknownLine,
 )
-from nbsocket._at._syntax import parse_time, quote
-from nbsocket._at._values import (
-    Acknowledgement,
-    DataFormat,
-    DnsConfig,
-    PdpAddress,
-    PdpContext,
-    RegistrationStatus,
-    SignalQuality,
-    SocketStatus,
-)
+from nbsocket._at._syntax import LocalProtocolError, ProtocolError, RemoteProtocolError, parse_time, quote
 
 __all__ = [
     "AT",

@@ -12,10 +12,7 @@ from enum import Enum
 from typing import Any, Literal
 
 from nbsocket._at._command import Command, InfoResponse
-from nbsocket._at._damage import has_run_into_urc, is_damaged, is_foreign_to_hex
-from nbsocket._at._damage_watch import DamageWatch
-from nbsocket._at._echo import EchoFilter
-from nbsocket._at._errors import LocalProtocolError
+from nbsocket._at._damage import DamageWatch, has_run_into_urc, is_damaged, is_foreign_to_hex
 from nbsocket._at._events import (
     NEED_DATA,
     CommandTimeout,
@@ -30,9 +27,54 @@ from nbsocket._at._events import (
     UnknownLine,
 )
 from nbsocket._at._framing import Framer, Mark
+from nbsocket._at._syntax import LocalProtocolError
 from nbsocket._at._tables import FINAL_RESULTS, SEND_OUTCOMES, error_code, is_error, read_urc, split_line
 
-__all__ = ["Chat", "State"]
+__all__ = ["Chat", "EchoFilter", "State"]
+
+#: Commands whose echo is known: it may come late, when the next command is out already.
+REMEMBERED_COMMANDS = 8
+
+#: What is written to end a data mode that somebody left open comes back, too, where echo is on.
+_ESCAPE = "\x1b"
+
+
+class EchoFilter:
+    """Knows the last commands, and tells their echo from other lines."""
+
+    def __init__(self) -> None:
+        self._sent_lines: deque[str] = deque(maxlen=REMEMBERED_COMMANDS)
+        #: What is missing of an echo that a report has come into, whose command it is of, and for how long it is
+        #: waited for: until the next command's result, because the report may have been taken for the command's own.
+        self._rest = ""
+        self._echoed: Command[Any] | None = None
+
+    def sent(self, command: Command[Any]) -> None:
+        """A command went out: its echo may come from now on."""
+        self._sent_lines.append(command.line.rstrip())
+
+    def forget(self, pending: Command[Any] | None) -> None:
+        """The pending command is over; what is missing of its own echo is waited for no more."""
+        if pending is None or pending is not self._echoed:
+            self._rest = ""
+
+    def is_echo(self, line: str, pending: Command[Any] | None) -> bool:
+        """Whether a command comes back, or a part of the pending one: a URC may have come into the middle of it."""
+        if self._rest:
+            begins = self._rest.startswith(line)
+            self._rest = self._rest[len(line) :] if begins else self._rest
+            if begins:
+                return True
+        if line == _ESCAPE:
+            return True
+        if line[:2] not in ("AT", "at", "At", "aT"):
+            return False
+        command = pending.line.rstrip() if pending is not None else ""
+        if command.startswith(line):
+            self._rest, self._echoed = command[len(line) :], pending
+            return True
+        return line in self._sent_lines
+
 
 #: A counted payload, or a line, that does not go on for so long has lost bytes: 1024 of them take 2.2 s in hex at 9600
 #: baud, all in all, and a pause within one is much shorter.
@@ -58,6 +100,9 @@ MAX_RESPONSES = 128
 class State(Enum):
     """Where the conversation stands."""
 
+    # Enum's own is written in Python, and called at each look into TRANSITIONS.
+    __hash__ = object.__hash__
+
     #: No command is pending.
     IDLE = "IDLE"
     #: A command went out.
@@ -73,6 +118,8 @@ class State(Enum):
 
 
 class _Step(Enum):
+    __hash__ = object.__hash__
+
     COMMAND = "a command"
     PROMPT = "a prompt"
     PAYLOAD = "payload"
@@ -339,9 +386,11 @@ class Chat:
         pending = self.pending
         if self._echo.is_echo(line, pending):
             return Echo(line)
+        if line in FINAL_RESULTS:
+            return self._read_result(line)
         if has_run_into_urc(line):
             return Damaged(f"a line that has run into a URC: {len(line)} characters")
-        if line in FINAL_RESULTS or is_error(line):
+        if is_error(line):
             return self._read_result(line)
         prefix, text = split_line(line)
         if pending is not None and prefix in pending.prefixes and self._takes(InfoResponse(prefix, text)):
@@ -416,11 +465,12 @@ class Chat:
 
     def _end_command(self, line: str) -> FinalResult:
         assert self.pending is not None
+        ok = FINAL_RESULTS.get(line, False)
         result = FinalResult(
             command=self.pending,
-            ok=FINAL_RESULTS.get(line, False),
+            ok=ok,
             text=line,
-            code=error_code(line),
+            code=None if ok else error_code(line),
             responses=tuple(self._responses),
             is_misplaced=line not in SEND_OUTCOMES and self.state is State.AWAITING_OUTCOME,
             was_taken=self._is_taken,

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from nbsocket._at._command import Command, InfoResponse, PlainCommand
-from nbsocket._at._errors import RemoteProtocolError
-from nbsocket._at._syntax import check_range, quote, read_int, read_text
+from nbsocket._at._syntax import RemoteProtocolError, check_range, quote, read_int, read_text
 from nbsocket._dataclass import dataclass, field
 from nbsocket._parameter import check_parameter
 

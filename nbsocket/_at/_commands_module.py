@@ -6,9 +6,18 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar
 
-from nbsocket._at._command import Command, InfoResponse, PlainCommand, last_fields
-from nbsocket._at._errors import RemoteProtocolError
+from nbsocket._at._command import (
+    Command,
+    InfoResponse,
+    PdpAddress,
+    PdpContext,
+    PlainCommand,
+    RegistrationStatus,
+    SignalQuality,
+    last_fields,
+)
 from nbsocket._at._syntax import (
+    RemoteProtocolError,
     check_range,
     format_time,
     parse_time,
@@ -18,7 +27,6 @@ from nbsocket._at._syntax import (
     read_reject_cause,
     read_text,
 )
-from nbsocket._at._values import PdpAddress, PdpContext, RegistrationStatus, SignalQuality
 from nbsocket._dataclass import dataclass
 from nbsocket._parameter import check_parameter
 

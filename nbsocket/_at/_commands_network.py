@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from nbsocket._at._command import Command, InfoResponse, PlainCommand, last_fields
-from nbsocket._at._errors import RemoteProtocolError
-from nbsocket._at._syntax import check_range, quote, read_int
-from nbsocket._at._values import Acknowledgement, DataFormat, DnsConfig, SocketStatus
+from nbsocket._at._command import (
+    Acknowledgement,
+    Command,
+    DataFormat,
+    DnsConfig,
+    InfoResponse,
+    PlainCommand,
+    SocketStatus,
+    last_fields,
+)
+from nbsocket._at._syntax import RemoteProtocolError, check_range, quote, read_int
 from nbsocket._dataclass import dataclass
 from nbsocket._parameter import check_host
 

@@ -6,8 +6,13 @@ If it does, payload bytes may be lost, and the streams can no longer be trusted;
 from __future__ import annotations
 
 import re
+from typing import TypeVar
+
+from nbsocket._at._events import Damaged, Received, UnknownLine
+from nbsocket._at._framing import MAX_PAYLOAD_SIZE, Framer
 
 __all__ = [
+    "DamageWatch",
     "has_run_into_urc",
     "has_tail_of_hex",
     "has_tail_of_payload",
@@ -133,3 +138,39 @@ def _distances(pattern: str, text: str) -> list[int]:
             best = min(row[index] + 1, row[index - 1] + 1, diagonal + (actual != expected))
             diagonal, row[index] = row[index], best
     return row
+
+
+E = TypeVar("E")
+
+
+class DamageWatch:
+    """Distrusts what comes in the same breath as text whose frame is lost."""
+
+    def __init__(self, framer: Framer) -> None:
+        self._framer = framer
+        #: Where such text ends at the latest, as an offset of the framer; 0 once the modem has paused.
+        self.end = 0
+
+    def checked(self, frame: Received | Damaged) -> Received | Damaged:
+        """Distrust what looks like received data among text whose frame is lost: it may be part of it.
+
+        A peer can write whatever it likes into its text, reports of other peers' data included.
+        """
+        if isinstance(frame, Damaged):
+            return self.noted(frame)
+        if self.end and self._framer.offset <= self.end:
+            return Damaged("received data among damaged data", frame.socket_id, is_contained=True)
+        return frame
+
+    def noted(self, event: E) -> E:
+        """Take note of damage that may have freed text of its frame."""
+        if isinstance(event, Damaged) and not (event.is_contained or self._framer.receives_hex):
+            self.end = self._framer.offset + MAX_PAYLOAD_SIZE
+        return event
+
+    def read_bare(self, line: str) -> Damaged | UnknownLine:
+        """Tell what a line without a prefix is that nobody knows."""
+        is_hex = self._framer.receives_hex is True
+        if has_tail_of_hex(line) if is_hex else has_tail_of_payload(line):
+            return Damaged(f"a line that may have been received data: {len(line)} characters")
+        return UnknownLine(line)

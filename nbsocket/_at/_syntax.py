@@ -1,4 +1,4 @@
-"""Text level of the AT syntax: quoting, parameter lists, times. The bytes level is in ``_framing``."""
+"""Text level of the AT syntax: errors, quoting, parameter lists, times. The bytes level is in ``_framing``."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import re
 from datetime import datetime, timedelta, timezone
 from ipaddress import IPv6Address, ip_address
 
-from nbsocket._at._errors import RemoteProtocolError
 from nbsocket._parameter import MAX_HOST_SIZE, check_parameter
 
 __all__ = [
+    "LocalProtocolError",
+    "ProtocolError",
+    "RemoteProtocolError",
     "check_range",
     "format_time",
     "parse_time",
@@ -20,6 +22,19 @@ __all__ = [
     "read_text",
     "split_fields",
 ]
+
+
+class ProtocolError(Exception):
+    """Base class of the codec's errors; never leaves a socket method."""
+
+
+class LocalProtocolError(ProtocolError):
+    """The caller did what the state does not allow, such as a second command while one is pending."""
+
+
+class RemoteProtocolError(ProtocolError):
+    """The modem's answer does not have the form that the manual gives it."""
+
 
 # yy/MM/dd,hh:mm:ss±zz with zz in quarters of an hour. §2.3.9 gives it so, but its example in §4.7 has one more ":35",
 # and some firmware gives the year four digits or leaves the zone out.

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from nbsocket._at._command import REGISTRATION_ANSWER_RE
 from nbsocket._at._commands_network import MAX_SOCKET_ID
 from nbsocket._at._damage import is_damaged_urc
-from nbsocket._at._errors import RemoteProtocolError
 from nbsocket._at._events import (
     ClosedUrc,
     CloseOk,
@@ -27,7 +26,7 @@ from nbsocket._at._events import (
     Sleep,
     UnknownLine,
 )
-from nbsocket._at._syntax import read_int, read_own_address, read_reject_cause, split_fields
+from nbsocket._at._syntax import RemoteProtocolError, read_int, read_own_address, read_reject_cause, split_fields
 
 __all__ = ["FINAL_RESULTS", "SEND_OUTCOMES", "error_code", "is_error", "read_urc", "split_line"]
 

@@ -26,14 +26,14 @@ from nbsocket._at import (
     RegistrationStatus,
     RemoteProtocolError,
 )
-from nbsocket._at._network_timers import (
+from nbsocket._at._queries import (
+    Query,
     is_deactivated,
     read_active_time,
     read_drx_cycle,
     read_paging_window,
     read_periodic_time,
 )
-from nbsocket._at._queries import Query
 from nbsocket._dataclass import dataclass
 from nbsocket._driver._detail_values import DiscontinuousReception, ModuleDetails, PowerSaving
 from nbsocket._driver._network import REGISTERED, SIM_ERRORS, SIM_STATES, NetworkState

@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 
 from nbsocket._at import Chat, FinalResult, RemoteProtocolError
-from nbsocket._at._network_timers import (
+from nbsocket._at._queries import (
+    QUERIES,
+    Query,
     is_deactivated,
     read_active_time,
     read_drx_cycle,
     read_paging_window,
     read_periodic_time,
 )
-from nbsocket._at._queries import QUERIES, Query
 from tests.at.feeding import drain, every_chunking
 
 CELL = {
