@@ -365,8 +365,8 @@ class Modem:
                 for an unknown name), or the network is not there.
         """
         host = check_ping(host, timeout, count, size)
-        patience = self._timeout(None, count * (timeout + 1.0) + OUTCOME_TIME)
-        return self._ask(Ping(host, timeout, count, size, bool(rai)), patience, PingResult, on_reply)
+        longest = self._timeout(None, count * (timeout + 1.0) + OUTCOME_TIME)
+        return self._ask(Ping(host, timeout, count, size, bool(rai)), longest, PingResult, on_reply)
 
     def ntp(self, server: str, port: int = 123, *, set_clock: bool = True) -> datetime:
         """Ask a time server. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.9.

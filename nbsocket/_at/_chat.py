@@ -87,7 +87,7 @@ MAX_POSTPONEMENT = 30.0
 
 #: Seconds that SEND OK may be late where nothing may be said in the meantime, because the modem might take it for
 #: payload. Real modems were seen to need 8 s and more.
-LATE_OUTCOME = 20.0
+LATE_SEND_OK = 20.0
 
 #: A line that is none of the modem's, while a command is out, may have been its result: seconds that the result is
 #: still waited for where the command has more, as AT+CFUN=1 has.
@@ -239,7 +239,7 @@ class Chat:
         self._deadline = now + self._timeout
         if self._was_accepted:
             # The OK came before the prompt: no other will tell that the payload has arrived whole.
-            self._deadline += LATE_OUTCOME
+            self._deadline += LATE_SEND_OK
         return self.pending.payload
 
     def receive_data(self, data: bytes, now: float) -> None:

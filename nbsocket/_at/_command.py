@@ -155,7 +155,8 @@ _RAW_SEND_PATTERN = r"\+QISEND\s*=\s*\d+\s*,\s*\d+\s*,"
 _RAW_PAYLOAD_PATTERN = r"AT\+QISEND\s*=\s*\d+\s*(?:,\s*0*([1-9]\d*)\s*)?"
 _CTRL_Z, _ESC = b"\x1a", b"\x1b"
 _MAX_RAW_PAYLOAD_SIZE = 1024
-_SLOWEST_RATE = 240  # bytes a second at 2400 baud
+#: Bytes a second at 2400 baud.
+SLOWEST_RATE = 240
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,7 +334,7 @@ class Raw(Command[list[str]]):
 
     @property
     def timeout(self) -> float:
-        return RESPONSE_TIMEOUT + len(self.data or b"") / _SLOWEST_RATE
+        return RESPONSE_TIMEOUT + len(self.data or b"") / SLOWEST_RATE
 
     @property
     def awaits_outcome(self) -> bool:

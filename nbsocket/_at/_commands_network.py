@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from nbsocket._at._command import (
+    SLOWEST_RATE,
     Acknowledgement,
     Command,
     DataFormat,
@@ -53,9 +54,6 @@ MAX_DATA_SEND_SIZE = 1024
 #: Longest <pridnsaddr> and <secdnsaddr>. §2.3.7.
 MAX_DNS_ADDRESS_SIZE = 64
 
-# Bytes a second at 2400 baud, the slowest rate of the modem: a full send takes that line 4.4 s before the modem's own
-# 5 s begin.
-_SLOWEST_RATE = 240
 
 # Seconds that an answer to a data-mode send may be late: without one its connection is lost, for what wakes the modem
 # may become payload.
@@ -265,7 +263,7 @@ class QISENDHex(PlainCommand):
 
     @property
     def timeout(self) -> float:
-        return 5.0 + 2 * len(self.data) / _SLOWEST_RATE
+        return 5.0 + 2 * len(self.data) / SLOWEST_RATE
 
     @property
     def awaits_outcome(self) -> bool:
@@ -279,7 +277,7 @@ class _DataModeSend(PlainCommand):
 
     @property
     def timeout(self) -> float:
-        return 5.0 + _DATA_MODE_MARGIN + len(self.data) / _SLOWEST_RATE
+        return 5.0 + _DATA_MODE_MARGIN + len(self.data) / SLOWEST_RATE
 
     @property
     def awaits_outcome(self) -> bool:

@@ -22,7 +22,7 @@ __all__ = ["SimPin", "enter_pin", "wanted_context", "wanted_credentials"]
 CARD_TIME = 2.0
 
 #: Times that a question is asked when its answer is garbled, or missing.
-QUESTION_TRIES = 2
+ATTEMPTS_TRIES = 2
 
 #: Attempts that are left to the user: the wrong one would block the card.
 KEPT_ATTEMPTS = 1
@@ -94,7 +94,7 @@ def _ask_attempts() -> Steps[int | None]:
     """
     trouble: Unanswered | RemoteProtocolError | None = None
     for command in (CPINRRead(), QPINCRead()):
-        for _ in range(QUESTION_TRIES):
+        for _ in range(ATTEMPTS_TRIES):
             try:
                 answer: FinalResult = yield command
                 if not answer.ok:

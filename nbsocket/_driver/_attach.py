@@ -44,7 +44,7 @@ CAUSE_MODES, CAUSE_MODE = (3, 5), 3
 NOT_SEARCHING, RADIO_OFF = 0, 0
 
 #: +CEREG states in which an address shows that the network is there all the same: not searching (0), unknown (4).
-DOUBTFUL = (0, 4)
+UNCERTAIN_STATES = (0, 4)
 
 
 class Attached(NamedTuple):
@@ -112,7 +112,7 @@ def _wait_for_network(network: NetworkState, pin: SimPin | None) -> Steps[str | 
                 if network.stat in REGISTERED:
                     return address
                 continue
-            if has_address or network.stat in (None, *DOUBTFUL):
+            if has_address or network.stat in (None, *UNCERTAIN_STATES):
                 _, address = yield from read_address()
                 if address is not None:
                     return address
@@ -122,7 +122,7 @@ def _wait_for_network(network: NetworkState, pin: SimPin | None) -> Steps[str | 
                 is_sim_ready = yield from look_at_sim(network)
                 if (yield from enter_pin(pin, network)):
                     continue
-            is_searching = interval == SECOND_QUERY and network.stat not in (None, DENIED, *DOUBTFUL)
+            is_searching = interval == SECOND_QUERY and network.stat not in (None, DENIED, *UNCERTAIN_STATES)
             if not (is_sim_ready or is_searching):
                 is_sim_ready = yield from look_at_sim(network)
                 yield from enter_pin(pin, network)

@@ -79,11 +79,11 @@ class Attachment:
         if is_news:
             core.log(INFO, f"network: {self.network.describe()}, address {self.address}")
 
-    def check_if_doubted(self, now: float) -> None:
+    def check_if_wanted(self, now: float) -> None:
         """Something failed as it does without a network: ask for registration and address."""
         shared = self._core.connections.shared
-        if shared.is_network_doubted:
-            shared.is_network_doubted = False
+        if shared.wants_network_check:
+            shared.wants_network_check = False
             if self.script is None:
                 self.network.is_attached = False
                 self.begin(now)

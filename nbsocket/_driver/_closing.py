@@ -18,6 +18,7 @@ from nbsocket._driver._answers import CLOSED_RESULTS, read_account, read_rows
 from nbsocket._driver._connection import Connection
 from nbsocket._driver._dispatch import Dispatch
 from nbsocket._driver._events import DataReceived
+from nbsocket._driver._log_limit import WARNING
 from nbsocket._driver._phase import Phase
 from nbsocket._driver._socket_ids import CLOSE_TIMEOUT, OPEN_TIMEOUT, QUIET_TIME
 from nbsocket._errors import make_error
@@ -45,8 +46,6 @@ VERIFY_TIMEOUT = OPEN_TIMEOUT + 15.0
 VERIFY_TRIES = 2
 #: State of QISTATE after an orderly end by the peer. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.4.
 STATE_REMOTE_CLOSING = 4
-
-WARNING = 30
 
 
 def end_delay(to: Transitions) -> float:

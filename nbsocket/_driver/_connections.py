@@ -21,6 +21,7 @@ from nbsocket._driver._answers import read_rows
 from nbsocket._driver._closing import Closing, end_delay
 from nbsocket._driver._connection import Connection, Source
 from nbsocket._driver._dispatch import Dispatch
+from nbsocket._driver._log_limit import INFO
 from nbsocket._driver._open import Open
 from nbsocket._driver._opening import Queued, open_command
 from nbsocket._driver._socket_ids import LONGEST_DETOUR, SOCKET_IDS
@@ -33,8 +34,6 @@ __all__ = ["Connections"]
 FAILED_RESULTS = frozenset({565, 566, 567, 569})
 #: Seconds that questions about the network take where it is there.
 CHECK_TIME = 10.0
-
-INFO = 20
 
 
 class Connections:

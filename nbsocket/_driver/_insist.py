@@ -13,7 +13,7 @@ from nbsocket._at import (
 )
 from nbsocket._dataclass import dataclass
 from nbsocket._driver._requests import BUSY_RESULTS, checked
-from nbsocket._driver._script import Pause, Steps, Unanswered
+from nbsocket._driver._script import QUESTION_TRIES, Pause, Steps, Unanswered
 
 T = TypeVar("T")
 
@@ -24,9 +24,6 @@ BUSY_TRIES, BUSY_PAUSE = 6, 1.0
 STARTING_RESULTS = frozenset({14})
 
 STARTING_TRIES = 21
-
-#: Times that a question is asked when its answer is garbled, or missing.
-QUESTION_TRIES = 3
 
 #: Seconds that the answer which ends those of many AT may take, and how often it is asked for. Not sooner: the second
 #: answer would be taken for that of the next command.

@@ -37,7 +37,6 @@ from nbsocket._driver._access import wanted_context, wanted_credentials
 from nbsocket._driver._insist import (
     BUSY_PAUSE,
     IGNORING_TIME,
-    QUESTION_TRIES,
     STARTING_RESULTS,
     LineState,
     ask,
@@ -57,7 +56,7 @@ from nbsocket._driver._probe import (
     probe,
 )
 from nbsocket._driver._requests import BUSY_RESULTS, checked
-from nbsocket._driver._script import Await, Pause, SetRate, Steps, Unanswered, Write
+from nbsocket._driver._script import QUESTION_TRIES, Await, Pause, SetRate, Steps, Unanswered, Write
 from nbsocket._driver._settings import COMMON_RATES, SEARCH_ORDER, Settings
 from nbsocket._errors import make_error
 

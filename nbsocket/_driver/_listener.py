@@ -21,7 +21,7 @@ DAMAGE_SIGN_INTERVAL = 10.0
 #: Damaged lines without sound received data between them, after which the data format is asked for.
 MOST_DAMAGED = 2
 #: How a modem asks for the payload of AT+QISEND. BC260Y-CN TCP/IP guide 1.1 §2.3.5.
-PROMPT = ">"
+PROMPT_LINE = ">"
 #: Final results as numbers, OK and ERROR. V.250 §5.7.1.
 NUMERIC_RESULTS = ("0", "4")
 
@@ -174,8 +174,8 @@ class Listener:
         core.connections.hint_at_outcome(now)
         lifecycle.line.strange_lines += 1
         lifecycle.line.is_numeric |= event.line in NUMERIC_RESULTS
-        if event.line == PROMPT and lifecycle.is_running:
-            core.connections.segments.doubt_counts(core.table.order, now)
+        if event.line == PROMPT_LINE and lifecycle.is_running:
+            core.connections.segments.verify_counts(core.table.order, now)
         core.trouble.strange(f"{SAID}{event.line!r}", now)
         self._see_sign(event.line, now)
 

@@ -15,7 +15,7 @@ DEBUG, INFO, WARNING = 10, 20, 30
 SAID = "the module said "
 
 #: Seconds in which so many lines are let through; those beyond are summed up when they are over.
-INTERVAL = 60.0
+LOG_INTERVAL = 60.0
 
 #: Lines of the log a minute about lost bytes, and about lines that nothing waits for.
 MOST_WARNINGS, MOST_STRANGE_LINES = 5, 20
@@ -31,7 +31,7 @@ class LogLimit:
 
     def admits(self, now: float) -> bool:
         """Whether one more line may be written now. Ask :meth:`take_left_out` first."""
-        if now >= self._begin + INTERVAL:
+        if now >= self._begin + LOG_INTERVAL:
             self._begin, self._count = now, 0
         self._count += 1
         return self._count <= self._most
@@ -39,7 +39,7 @@ class LogLimit:
     @property
     def deadline(self) -> float | None:
         """When the summary is due; None while nothing was left out."""
-        return self._begin + INTERVAL if self._count > self._most else None
+        return self._begin + LOG_INTERVAL if self._count > self._most else None
 
     def take_left_out(self, now: float) -> int:
         """How many lines were left out, once their minute is over; 0 before, and when it was told already."""

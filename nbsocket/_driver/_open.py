@@ -9,6 +9,7 @@ from nbsocket._at import FinalResult, QISENDQuery
 from nbsocket._driver._answers import CLOSED_RESULTS, read_account
 from nbsocket._driver._closing import end_delay, passes_on
 from nbsocket._driver._dispatch import Dispatch
+from nbsocket._driver._log_limit import WARNING
 from nbsocket._driver._phase import Phase
 from nbsocket._errors import make_error
 
@@ -23,8 +24,6 @@ COUNT_TIMEOUT = 15.0
 SECOND_LOOK = 2.0
 #: Seconds in which a datagram that is being sent at the end of the linger time is still waited for.
 SENDING_TIME = 5.0
-
-WARNING = 30
 
 
 class Open(Phase):

@@ -20,6 +20,7 @@ from nbsocket._driver._answers import CLOSED_RESULTS, PASSING_RESULTS, read_code
 from nbsocket._driver._connection import Connection
 from nbsocket._driver._dispatch import Dispatch
 from nbsocket._driver._events import Connected, DataReceived
+from nbsocket._driver._log_limit import INFO
 from nbsocket._driver._phase import Phase
 from nbsocket._driver._socket_ids import OPEN_TIMEOUT
 from nbsocket._errors import error_from_result, make_error
@@ -37,7 +38,7 @@ SETTLING_TIME = 30.0
 NAMELESS_TIME = 30.0
 #: Seconds until an opening is tried again; more than 1 s, for a command that follows the answer before it at once was
 #: seen to be ignored.
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 5.0
+FIRST_RETRY_PAUSE, LONGEST_RETRY_PAUSE = 1.0, 5.0
 #: Seconds until the modem is asked what has become of an opening; a connection takes up to 10 s from idle. Doubled.
 FIRST_LOOK = 8.0
 #: Seconds until it is asked again when it gave no answer that makes sense.
@@ -55,8 +56,6 @@ ABSENT_TIME = 20.0
 LONG_WAIT = 35.0
 #: Seconds that an opening waits for its outcome after "closed" has come: the two lines may have changed places.
 EARLY_CLOSE_TIME = 0.5
-
-INFO = 20
 
 
 class SocketFinding(Enum):
@@ -89,7 +88,7 @@ def open_command(link: Connection, socket_id: int) -> QIOPEN:
 
 def retry_pause(tries: int) -> float:
     """Seconds until the next try, after so many."""
-    return min(FIRST_PAUSE * 2.0 ** min(tries, 10), LONGEST_PAUSE)
+    return min(FIRST_RETRY_PAUSE * 2.0 ** min(tries, 10), LONGEST_RETRY_PAUSE)
 
 
 class Queued(Phase):
@@ -372,7 +371,7 @@ class Opening(Phase):
         is_network = result in NETWORK_RESULTS and is_new
         pause = retry_pause(link.open_tries)
         if (is_network or result in PASSING_RESULTS) and now + pause < link.open_deadline:
-            to.is_network_doubted |= is_network and link.open_tries in CHECKED_TRIES
+            to.wants_network_check |= is_network and link.open_tries in CHECKED_TRIES
             self._queue(now + pause, is_open=True)
         else:
             self._refused(result)
@@ -384,7 +383,7 @@ class Opening(Phase):
         pause = retry_pause(link.open_tries)
         if now + pause < link.open_deadline - OPEN_TIMEOUT + NAMELESS_TIME:
             to.wants_orphan_scan = True
-            to.is_network_doubted |= link.open_tries in CHECKED_TRIES
+            to.wants_network_check |= link.open_tries in CHECKED_TRIES
             self._queue(now + pause, is_open=True, is_half_open=True)
         else:
             self._refused(None)

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from nbsocket._at import CGMR, QPING, FinalResult, PingLine, PingSummary
 from nbsocket._dataclass import dataclass
+from nbsocket._driver._answers import TIMED_OUT
 from nbsocket._driver._requests import OUTCOME_TIMEOUT, Plain, RequestContext, asked_twice, checked
 from nbsocket._driver._script import Await, Report, Steps
 from nbsocket._driver._values import PingReply, PingResult
@@ -17,9 +18,6 @@ __all__ = ["Ping"]
 
 #: Largest ping of firmware before BC260YCNAAR01A03. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.8, note.
 OLD_SIZE_LIMIT = 200
-
-#: No reply in time: the others may still be answered.
-TIMED_OUT = 569
 
 #: Seconds that the summary may come after the last reply.
 SUMMARY_TIMEOUT = 5.0
@@ -57,11 +55,11 @@ class Ping(Plain):
         checked((yield from asked_twice(command, late, self.host, self.timeout + OUTCOME_TIMEOUT)))
         replies: list[PingReply] = []
         # The first may have to wait for a look-up and for the radio.
-        patience = self.timeout + OUTCOME_TIMEOUT
+        seconds = self.timeout + OUTCOME_TIMEOUT
         while len(replies) < self.count:
-            line: PingLine | PingSummary | None = yield Await((PingLine, PingSummary), patience)
+            line: PingLine | PingSummary | None = yield Await((PingLine, PingSummary), seconds)
             if line is None and not replies:
-                late.owe(self.host, patience)
+                late.owe(self.host, seconds)
                 raise make_error(ETIMEDOUT, f"no outcome of {command.line}", command=command.line)
             if line is None:
                 # Total failure is one line alone.
@@ -73,7 +71,7 @@ class Ping(Plain):
             rtt = None if line.time_ms is None else line.time_ms / 1000
             replies.append(PingReply(line.address, line.size, rtt, line.ttl, line.result))
             yield Report(replies[-1])
-            patience = self.timeout + SUMMARY_TIMEOUT
+            seconds = self.timeout + SUMMARY_TIMEOUT
         line = yield Await((PingLine, PingSummary), SUMMARY_TIMEOUT)
         while isinstance(line, PingLine) and late:
             # Of the other run, where the command was given twice and carried out twice.

@@ -26,6 +26,7 @@ from nbsocket._at import (
 from nbsocket._dataclass import dataclass
 from nbsocket._driver._requests import OUTCOME_TIMEOUT, RequestContext, carried_out, checked
 from nbsocket._driver._script import Await, Report, Steps
+from nbsocket._driver._socket_ids import CLOSE_TIMEOUT
 
 __all__ = ["RawCommand", "check_raw_command", "line_of"]
 
@@ -41,9 +42,6 @@ _NAME_RE = re.compile(r"AT(\+[A-Z]+)=[^?]", re.ASCII)
 
 #: The manual's defaults of AT+QPING. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.8.
 PING_TIMEOUT, PING_COUNT = 4, 4
-
-#: Seconds that CLOSE OK may take.
-CLOSE_TIMEOUT = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,16 +145,16 @@ def _wait_for_pings(text: str) -> Steps[list[object]]:
     timeout = int(match[1] or PING_TIMEOUT) if match else PING_TIMEOUT
     count = int(match[2] or PING_COUNT) if match else PING_COUNT
     events: list[object] = []
-    patience = timeout + OUTCOME_TIMEOUT
+    seconds = timeout + OUTCOME_TIMEOUT
     while len(events) <= count:
-        event: PingLine | PingSummary | None = yield Await((PingLine, PingSummary), patience)
+        event: PingLine | PingSummary | None = yield Await((PingLine, PingSummary), seconds)
         if event is None:
             break
         yield Report(line_of(event))
         events.append(event)
         if isinstance(event, PingSummary) or event.result not in (0, 569):
             break
-        patience = (timeout if len(events) < count else 0) + 5.0
+        seconds = (timeout if len(events) < count else 0) + 5.0
     return events
 
 

@@ -50,9 +50,9 @@ class DriverContext:
         """Why the network cannot be used, in words; None when nothing is known to be the matter."""
         return self._core.attachment.trouble
 
-    def doubt_network(self) -> None:
+    def check_network(self) -> None:
         """A command failed as it does without a network: have registration and address looked at."""
-        self._core.connections.shared.is_network_doubted = True
+        self._core.connections.shared.wants_network_check = True
 
     # -- sockets
 

@@ -107,7 +107,7 @@ class RequestContext(Protocol):
     def late_outcomes(self, turn: str) -> LateOutcomes:
         """The outcomes that a facility, by its turn, still owes to requests that are over."""
 
-    def doubt_network(self) -> None:
+    def check_network(self) -> None:
         """A command failed as it does without a network: have registration and address looked at."""
 
     @property

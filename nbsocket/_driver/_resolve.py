@@ -14,6 +14,7 @@ from typing import ClassVar, NamedTuple
 
 from nbsocket._at import QIDNSGIP, DnsAddress, DnsResult, FinalResult
 from nbsocket._dataclass import dataclass
+from nbsocket._driver._answers import TIMED_OUT
 from nbsocket._driver._late import LateOutcomes
 from nbsocket._driver._opening import CHECKED_TRIES, NETWORK_RESULTS
 from nbsocket._driver._requests import OUTCOME_TIMEOUT, Plain, RequestContext, carried_out
@@ -23,10 +24,10 @@ from nbsocket._errors import RESULT_CODES, gaierror_from_result
 __all__ = ["Resolve"]
 
 #: Results that say "not now" to a look-up; so do a bare ERROR and numbers that the modem's own table does not have.
-PASSING_RESULTS = NETWORK_RESULTS | {551, 564, 568}
+RETRIED_RESULTS = NETWORK_RESULTS | {551, 564, 568}
 #: Seconds after which it is tried again, and for which it is at the most.
 PAUSES = (1.0, 1.0, 2.0, 3.0, 5.0, 8.0)
-PATIENCE = sum(PAUSES)
+RETRY_TIME = sum(PAUSES)
 
 #: Seconds within which the addresses follow the first line of an outcome.
 ADDRESS_TIMEOUT = 5.0
@@ -34,9 +35,6 @@ ADDRESS_TIMEOUT = 5.0
 #: Questions beyond the fewest that can settle a doubtful answer: a name whose address changes with every answer is not
 #: settled by asking, but by waiting until nothing is owed.
 MORE_QUESTIONS = 2
-
-#: "Not now", for an outcome that is no address.
-TIMED_OUT = 569
 
 #: Results about the name itself.
 NAME_RESULTS = (552, 565)
@@ -54,7 +52,7 @@ class _Answer(NamedTuple):
     @property
     def is_last_word(self) -> bool:
         """Asking again would not change it."""
-        return self.result in RESULT_CODES and self.result not in PASSING_RESULTS
+        return self.result in RESULT_CODES and self.result not in RETRIED_RESULTS
 
     @property
     def may_lack_network(self) -> bool:
@@ -115,15 +113,15 @@ class Resolve(Plain):
                 answer = yield from self._ask(late)
             except Unanswered as error:
                 waited += error.command.timeout
-                if waited >= PATIENCE:
+                if waited >= RETRY_TIME:
                     raise
                 continue  # that was pause enough
             pause = PAUSES[min(tries, len(PAUSES) - 1)]
             waited += pause
-            if answer.is_last_word or waited > PATIENCE:
+            if answer.is_last_word or waited > RETRY_TIME:
                 return answer
             if tries in CHECKED_TRIES and answer.may_lack_network:
-                context.doubt_network()
+                context.check_network()
             # What comes meanwhile is the outcome of a command that was refused and carried out all the same.
             result: DnsResult | None = yield Pause(pause, (DnsResult,) if late else ())
             if result is not None:

@@ -99,8 +99,8 @@ class Scheduler:
             dispatch = self._lookout.next_command(now)
         if dispatch is not None:
             return dispatch
-        if connections.shared.is_network_doubted:
-            core.attachment.check_if_doubted(now)
+        if connections.shared.wants_network_check:
+            core.attachment.check_if_wanted(now)
         if self._tasks.queue and self._begin_exclusive(now):
             return self._choose(now)
         attach = core.attachment.script

@@ -1,8 +1,8 @@
 """Scripts: activities of several commands, written as generators.
 
-A script yields steps and gets their outcomes: a ``Command`` gives its ``FinalResult`` (of whatever kind: the script
-judges it), ``Pause`` and ``Await`` give the event or None when their time has passed, ``SetRate``, ``Write`` and
-``Report`` give None. When a command is not answered at all, :class:`Unanswered` is raised at the yield.
+A script yields steps and gets their outcomes: a ``Command`` gives its ``FinalResult`` (of whatever kind: the
+script decides what it means), ``Pause`` and ``Await`` give the event or None when their time has passed, ``SetRate``,
+``Write`` and ``Report`` give None. When a command is not answered at all, :class:`Unanswered` is raised at the yield.
 What the script returns is its value; an exception that leaves it is its failure, so that it ends in any case. A script
 owns no clock and sends nothing: the driver runs the steps when their turn comes.
 """
@@ -19,7 +19,19 @@ from nbsocket._at import Command, FinalResult
 from nbsocket._dataclass import dataclass
 from nbsocket._errors import make_error
 
-__all__ = ["Await", "Pause", "Report", "Script", "SetRate", "Step", "Steps", "Unanswered", "Write", "asked"]
+__all__ = [
+    "QUESTION_TRIES",
+    "Await",
+    "Pause",
+    "Report",
+    "Script",
+    "SetRate",
+    "Step",
+    "Steps",
+    "Unanswered",
+    "Write",
+    "asked",
+]
 
 T = TypeVar("T")
 

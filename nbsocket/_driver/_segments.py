@@ -275,7 +275,7 @@ class Segments:
             if link.segment is not None and link.segment.is_unconfirmed:
                 link.segment.is_heeded = True
 
-    def doubt_counts(self, links: Iterable[Connection], now: float) -> None:
+    def verify_counts(self, links: Iterable[Connection], now: float) -> None:
         """The modem has begun to wait for payload that nobody means for it: what it gets may be in any stream."""
         for link in links:
             if link.is_tcp and isinstance(link.phase, Open):

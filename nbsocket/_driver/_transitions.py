@@ -20,6 +20,7 @@ from nbsocket._driver._events import (
     Log,
     PeerClosed,
 )
+from nbsocket._driver._log_limit import INFO, WARNING
 from nbsocket._driver._open import Open
 from nbsocket._driver._opening import Opening, Queued
 from nbsocket._driver._phase import Phase
@@ -32,8 +33,6 @@ __all__ = ["Transitions"]
 
 #: Times in a row that a UDP socket is opened again before the datagram at hand is given up.
 REOPENINGS = 3
-
-WARNING, INFO = 30, 20
 
 
 class Gone(Phase):
@@ -79,7 +78,7 @@ class Transitions:
         #: An opening failed without a reason: sockets that nobody here has may be in the way.
         self.wants_orphan_scan = False
         #: An opening failed as it does without a network: the driver asks whether it is there, and takes this back.
-        self.is_network_doubted = False
+        self.wants_network_check = False
         #: When the network came.
         self.attached_at = float("-inf")
         #: The firmware tells by AT+QIGETERROR what a bare ERROR was for; None: not asked yet.

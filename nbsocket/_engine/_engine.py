@@ -40,7 +40,7 @@ T = TypeVar("T")
 SILENT_TIME = 0.5
 
 #: Seconds that the thread may take to end once everything is closed.
-STOP_TIMEOUT = 5.0
+THREAD_TIMEOUT = 5.0
 
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 
@@ -134,7 +134,7 @@ class Engine:
 
     def interrupt(self, channel: StreamChannel) -> None:
         """Give an attempt to connect up: it fails with ECONNRESET. Waits until that is so, a few seconds at most."""
-        self.call(lambda: self._core.streams.interrupt(channel)).wait(STOP_TIMEOUT)
+        self.call(lambda: self._core.streams.interrupt(channel)).wait(THREAD_TIMEOUT)
 
     def linger(self, channel: StreamChannel, timeout: float) -> None:
         """Wait until a connection whose descriptor was just closed has ended in the modem: all is acknowledged.
@@ -277,7 +277,7 @@ class Engine:
                 if not stopped.wait(timeout):
                     logger.log(logging.WARNING, "the modem at %s is closed before everything was sent", self.url)
                     self._loop.call(self._core.stop)
-                self._loop.join(STOP_TIMEOUT)
+                self._loop.join(THREAD_TIMEOUT)
             self._core.is_closed = True
 
     def _ask_to_stop(self, timeout: float) -> Outcome[None]:

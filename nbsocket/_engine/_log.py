@@ -32,10 +32,10 @@ from nbsocket._runtime import _child_mask, _exit, _threads
 from nbsocket._runtime._clock import monotonic
 from nbsocket._runtime._outcome import Outcome
 
-__all__ = ["QUEUE_LIMIT", "EngineLog", "deliver_now", "hush_while", "is_idle"]
+__all__ = ["MESSAGE_LIMIT", "EngineLog", "deliver_now", "hush_while", "is_idle"]
 
 #: Messages that wait for slow handlers; further ones are counted.
-QUEUE_LIMIT = 1000
+MESSAGE_LIMIT = 1000
 
 #: Seconds between warnings while the modem is busy with a handler's own traffic.
 WARNING_INTERVAL = 60.0
@@ -130,7 +130,7 @@ _post_office = _Post()
 
 def _post(message: _Message) -> None:
     office = _post_office
-    if len(office.waiting) >= QUEUE_LIMIT:
+    if len(office.waiting) >= MESSAGE_LIMIT:
         office.dropped += 1
         return
     office.waiting.append(message)

@@ -179,7 +179,7 @@ class Loop:
         return ended
 
     def _round(self) -> None:
-        self._serve(self._patience())
+        self._serve(self._timeout())
         self.wakeups += 1
         self._run_calls()
         self._after()
@@ -191,7 +191,7 @@ class Loop:
             if handler is not None:
                 handler(ready)
 
-    def _patience(self) -> float | None:
+    def _timeout(self) -> float | None:
         if self._calls:
             return 0.0
         deadline = self._next_deadline()

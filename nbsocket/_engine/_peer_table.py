@@ -40,7 +40,7 @@ ANSWER_QUIET_TIME = 0.5
 MAX_OPENING = 5
 
 #: Times that a peer is opened again when the modem has lost it.
-REOPENINGS = 3
+PEER_REOPENINGS = 3
 #: What the driver says when the modem has lost it.
 LOST_ERRORS = frozenset({errno.ECONNRESET, errno.ECONNABORTED})
 
@@ -249,7 +249,7 @@ class PeerTable:
 
     def end(self, peer: Peer, error: OSError) -> None:
         """The driver has it no more. What waits is sent by another socket, where the modem lost this one."""
-        may_reopen = self._context.has_port and error.errno in LOST_ERRORS and peer.reopenings < REOPENINGS
+        may_reopen = self._context.has_port and error.errno in LOST_ERRORS and peer.reopenings < PEER_REOPENINGS
         if not (peer.waiting and may_reopen) or peer.is_finished:
             self.lose(peer, error)
             return

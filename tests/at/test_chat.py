@@ -49,7 +49,7 @@ from nbsocket._at import (
     StrayResult,
     UnknownLine,
 )
-from nbsocket._at._chat import LATE_OUTCOME, MAX_POSTPONEMENT, MAX_RESPONSES, QUIET_TIME, TRANSITIONS
+from nbsocket._at._chat import LATE_SEND_OK, MAX_POSTPONEMENT, MAX_RESPONSES, QUIET_TIME, TRANSITIONS
 from tests.at.feeding import drain, every_chunking
 
 TRAILING = b'\r\n+QIURC: "closed",4\r\n'
@@ -519,7 +519,7 @@ def test_payload_whose_ok_came_before_the_prompt_may_be_confirmed_late() -> None
     chat.send(DATA, 0.0)
     drain(chat, [b"\r\nOK\r\n\r\n> "], now=1.0)
     chat.send_payload(2.0)
-    assert chat.next_deadline() == 2.0 + DATA.timeout + LATE_OUTCOME
+    assert chat.next_deadline() == 2.0 + DATA.timeout + LATE_SEND_OK
     assert drain(chat, [b"\r\nSEND OK\r\n"], now=21.0) == [done(DATA, "SEND OK")]
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from nbsocket import Modem
 from nbsocket._engine import _log
-from nbsocket._engine._log import QUEUE_LIMIT, EngineLog
+from nbsocket._engine._log import MESSAGE_LIMIT, EngineLog
 from nbsocket._runtime import _threads
 from nbsocket._runtime._outcome import Outcome
 from nbsocket.sim import Fault, Simulator
@@ -131,14 +131,14 @@ def test_too_many_messages_are_counted_and_told(handler: Collecting) -> None:
     assert at_work.wait(PATIENCE), "that one is being handed out"
 
     def say_too_much() -> None:
-        for number in range(1, QUEUE_LIMIT + 51):
+        for number in range(1, MESSAGE_LIMIT + 51):
             log.log(logging.INFO, "%d", number)
 
     on_a_thread_of_ours(say_too_much)
     handler.may_go.set()
     logs_delivered()
     messages = [record.getMessage() for record in handler.records]
-    assert messages[:-1] == [str(number) for number in range(QUEUE_LIMIT + 1)]
+    assert messages[:-1] == [str(number) for number in range(MESSAGE_LIMIT + 1)]
     assert messages[-1] == "50 messages were dropped: log handlers are too slow"
 
 

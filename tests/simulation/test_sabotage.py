@@ -166,7 +166,7 @@ def test_refused_look_up_taken_for_an_unknown_name(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.timeout(300)
 def test_refused_look_up_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_resolve, "PATIENCE", 0.0)
+    monkeypatch.setattr(_resolve, "RETRY_TIME", 0.0)
     assert first_failure({"lost"}, seen_at=514) < MOST_SEEDS
 
 
