@@ -360,8 +360,9 @@ def _unwrap(owner: Any, name: str, handle: object) -> None:
 
     for _ in range(UNWRAP_TRIES):
         # A handler has removed it between wrapt's look at the class and its own removal: the attribute is not there any
-        # more (AttributeError), or is taken for that of the base, a class of C that cannot be changed (TypeError).
-        with suppress(AttributeError, TypeError):
+        # more (AttributeError; KeyError between wrapt's look at vars() and its use of them), or is taken for that of
+        # the base, a class of C that cannot be changed (TypeError).
+        with suppress(AttributeError, KeyError, TypeError):
             if wrapt.unwrap_object(owner, name, handle, missing_ok=True) is None:
                 return
     wrapt.unwrap_object(owner, name, handle, missing_ok=True)
