@@ -49,9 +49,9 @@ class EchoFilter:
         self._rest = ""
         self._echoed: Command[Any] | None = None
 
-    def sent(self, command: Command[Any]) -> None:
-        """A command went out: its echo may come from now on."""
-        self._sent_lines.append(command.line.rstrip())
+    def sent(self, line: str) -> None:
+        """A command line went out: its echo may come from now on."""
+        self._sent_lines.append(line.rstrip())
 
     def forget(self, pending: Command[Any] | None) -> None:
         """The pending command is over; what is missing of its own echo is waited for no more."""
@@ -225,8 +225,9 @@ class Chat:
         self._deadline = now + self._timeout
         self._framer.drop_prompt()
         self._expects_prompt = command.payload is not None
-        self._echo.sent(command)
-        return command.encode()
+        line = command.line
+        self._echo.sent(line)
+        return line.encode("ascii") + b"\r"
 
     def send_payload(self, now: float) -> bytes:
         """Give the bytes that the modem waits for after :class:`Prompt`, and start the timeout again.
@@ -255,7 +256,7 @@ class Chat:
         """Give the next event, or NEED_DATA when the bytes so far hold no further one."""
         if self._events:
             return self._events.popleft()
-        if self._is_dry:
+        if self._is_dry or not (self._framer.has_more or self._disowned):
             return NEED_DATA
         event = self._parse()
         # Nothing has come since and nothing else has changed what it means: it need not be looked at again.
@@ -267,10 +268,8 @@ class Chat:
 
         Ask after :meth:`next_event` gave NEED_DATA, and again after every call.
         """
-        if self.pending is None and not self._framer.holds_any:
-            return None
-        deadline = self._command_deadline()
-        if self._framer.is_mid_payload or self._framer.is_mid_line:
+        deadline = None if self.pending is None else self._command_deadline()
+        if self._framer.is_mid_frame:
             stall = self._heard_at + STALL_TIMEOUT
             return stall if deadline is None else min(deadline, stall)
         return deadline
@@ -288,9 +287,7 @@ class Chat:
             self._parse_ahead()
         if self._has_prompt:
             return  # the payload that is asked for starts the timeout again
-        deadline = self._command_deadline()
-        if deadline is not None and now >= deadline:
-            assert self.pending is not None
+        if self.pending is not None and now >= self._command_deadline():
             self._events.append(CommandTimeout(self.pending, self._was_prompted, self._is_taken, self._was_garbled))
             self._advance(_Step.TIMEOUT)
             self._forget_command(State.ERROR)
@@ -333,9 +330,8 @@ class Chat:
             raise error
         self.state = state
 
-    def _command_deadline(self) -> float | None:
-        if self.pending is None:
-            return None
+    def _command_deadline(self) -> float:
+        """When the final result is overdue: later while the modem is talking."""
         return min(max(self._deadline, self._heard_at + QUIET_TIME), self._deadline + MAX_POSTPONEMENT)
 
     # -- bytes to events
@@ -361,8 +357,11 @@ class Chat:
                 return NEED_DATA
             if isinstance(frame, bytes):
                 event = self._read_line(frame)
-                if event is not None:
-                    return self._note_strange(event)
+                if event is None:
+                    continue
+                if isinstance(event, (Damaged, StrayResult, UnknownLine)):
+                    self._note_strange(event)
+                return event
             elif isinstance(frame, Mark):
                 assert self.pending is not None
                 self._advance(_Step.PROMPT)
@@ -371,14 +370,14 @@ class Chat:
             else:
                 return self._damage.checked(frame)
 
-    def _note_strange(self, event: Event) -> Event:
+    def _note_strange(self, event: Damaged | StrayResult | UnknownLine) -> None:
         """Take note of a line that is none of the modem's: it may have been the result that is waited for."""
-        if isinstance(event, (Damaged, UnknownLine)):
-            if self.pending is not None and not self.pending.awaits_outcome:
-                self._deadline = min(self._deadline, self._heard_at + TIMEOUT_AFTER_NOISE)
-            self._damage.noted(event)
-        self._was_garbled |= isinstance(event, (Damaged, StrayResult, UnknownLine))
-        return event
+        self._was_garbled = True
+        if isinstance(event, StrayResult):
+            return
+        if self.pending is not None and not self.pending.awaits_outcome:
+            self._deadline = min(self._deadline, self._heard_at + TIMEOUT_AFTER_NOISE)
+        self._damage.noted(event)
 
     def _read_line(self, data: bytes) -> Event | None:
         """Classify a line; None when it is part of the pending command's answer."""
@@ -459,9 +458,9 @@ class Chat:
     @property
     def _is_taken(self) -> bool:
         """The modem has said OK to all of the pending command, and only the outcome is to come."""
-        assert self.pending is not None
-        is_whole = self.pending.payload is None or self._was_prompted
-        return is_whole and self.state is State.AWAITING_OUTCOME
+        if self.pending is None or self.state is not State.AWAITING_OUTCOME:
+            return False
+        return self.pending.payload is None or self._was_prompted
 
     def _end_command(self, line: str) -> FinalResult:
         assert self.pending is not None
@@ -473,8 +472,8 @@ class Chat:
             code=None if ok else error_code(line),
             responses=tuple(self._responses),
             is_misplaced=line not in SEND_OUTCOMES and self.state is State.AWAITING_OUTCOME,
-            was_taken=self._is_taken,
+            was_taken=self.state is State.AWAITING_OUTCOME and self._is_taken,
         )
-        self._advance(_Step.RESULT)
+        # As every state in which a command is pending has it: see TRANSITIONS.
         self._forget_command(State.IDLE)
         return result

@@ -104,6 +104,7 @@ class Framer:
         "_size",
         "_socket_id",
         "allows_next_line",
+        "has_more",
         "learns_from",
         "receives_hex",
     )
@@ -115,11 +116,14 @@ class Framer:
         self.allows_next_line = False
         #: Stream offset (:attr:`offset`) from which quoting may be learned again; data before it is damaged.
         self.learns_from = 0
+        #: Bytes are held that have not been looked at; without any, :meth:`next_frame` gives None.
+        self.has_more = False
         self.clear()
 
     def clear(self) -> None:
         """Forget all bytes and the learned dialect."""
         self._buffer = bytearray()
+        self.has_more = False
         self._dropped = 0
         self._position = 0
         self._scanned = 0
@@ -132,9 +136,9 @@ class Framer:
         self._size = 0
 
     @property
-    def holds_any(self) -> bool:
-        """Bytes are held that no frame was made of, or a payload has begun."""
-        return self._position < len(self._buffer) or self._reader is not _Reader.LINE
+    def is_mid_frame(self) -> bool:
+        """A line or a counted payload has begun, and not enough of it has come. Ask when there is no further frame."""
+        return self._reader is _Reader.PAYLOAD or (self._reader is _Reader.LINE and self._position < len(self._buffer))
 
     @property
     def is_mid_payload(self) -> bool:
@@ -175,6 +179,7 @@ class Framer:
             self._scanned -= self._position
             self._position = 0
         self._buffer += data
+        self.has_more = True
 
     def next_frame(self, expects_prompt: bool) -> Frame | None:
         """Give the next frame, or None when more bytes are needed."""
@@ -217,6 +222,7 @@ class Framer:
         start = _BLANKS_RE.match(buffer, self._position).end()  # type: ignore[union-attr]  # it matches nothing, too
         self._position = start
         if start == len(buffer):
+            self.has_more = False
             return None
         if expects_prompt and buffer[start] == _PROMPT:
             self._position = start + 1
@@ -227,10 +233,6 @@ class Framer:
                 if self.allows_next_line and not header[3] and header.end() + 1 == len(buffer):
                     return None  # whether the line end has a second byte is not known yet
                 return self._begin_payload(header)
-        return self._read_to_line_end(start)
-
-    def _read_to_line_end(self, start: int) -> bytes | Damaged | None:
-        buffer = self._buffer
         limit = start + MAX_LINE_SIZE + 1
         scanned = max(self._scanned, start)
         end = buffer.find(b"\r", scanned, limit)
@@ -238,7 +240,9 @@ class Framer:
         if line_feed >= 0:
             end = line_feed
         if end >= 0:
-            self._position = end + 1
+            # CR LF is one end: where it is the last that has come, nothing is left to look at.
+            self._position = end + 2 if buffer.startswith(b"\r\n", end) else end + 1
+            self.has_more = self._position < len(buffer)
             return bytes(buffer[start:end])
         if len(buffer) >= limit:
             self._position = limit

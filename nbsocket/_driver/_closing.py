@@ -149,7 +149,7 @@ class Verifying(_AfterClosed):
         else:
             self.to.release(link, tells_end=True)
 
-    def add_deadlines(self, moments: list[float | None]) -> None:
+    def add_deadlines(self, moments: list[float | None], is_line_free: bool) -> None:
         moments += (self._due, self._look_at)
 
     def handle_timeout(self, now: float, is_attached: bool, why_not: Callable[[], str]) -> None:
@@ -257,7 +257,7 @@ class Closing(_AfterClosed):
         self.to.log(WARNING, f"the module never confirmed that socket {self.link.socket_id} is closed")
         self.to.gone(self.link, now)
 
-    def add_deadlines(self, moments: list[float | None]) -> None:
+    def add_deadlines(self, moments: list[float | None], is_line_free: bool) -> None:
         moments += (self._close_due, self.end_due, None if self.is_asked else self._look_at)
 
     def handle_timeout(self, now: float, is_attached: bool, why_not: Callable[[], str]) -> None:

@@ -182,11 +182,8 @@ class Connection:
     def __post_init__(self) -> None:
         #: What it is at; changed by ``Transitions`` alone, which sets the first one, too.
         self.phase: Phase
-
-    @property
-    def is_tcp(self) -> bool:
-        """A stream, with acknowledgement and an end."""
-        return self.service == "TCP"
+        #: A stream, with acknowledgement and an end.
+        self.is_tcp = self.service == "TCP"
 
     @property
     def is_deaf(self) -> bool:
@@ -201,7 +198,12 @@ class Connection:
     @property
     def is_busy(self) -> bool:
         """Whether anything is left to be sent, or the application's close to be carried out."""
-        return bool(self.available or self.segment is not None or self.lookahead is not None or self.is_finished)
+        return self.is_finished or self.is_busy_sending
+
+    @property
+    def is_busy_sending(self) -> bool:
+        """Whether anything is left to be sent, as far as that was told."""
+        return bool(self.available) or self.segment is not None or self.lookahead is not None
 
     @property
     def is_unconfirmed(self) -> bool:
@@ -227,8 +229,8 @@ class Connection:
 
     # -- sending
 
-    def data_available(self, size: int, segment_size: int, now: float) -> None:
-        """Note that the application has ``size`` bytes ready."""
+    def data_available(self, size: int, segment_size: int, now: float) -> bool:
+        """Note that the application has ``size`` bytes ready; return whether any may be taken now."""
         if self.segment is None:
             if not self.is_tcp or size >= segment_size:
                 self.ready_at = min(self.ready_at, now)
@@ -236,6 +238,7 @@ class Connection:
                 self.ready_at = now + (GATHER_TIME if self.nodelay else COALESCE_TIME)
         # Otherwise ready_at is that of the segment, and what comes now travels after it.
         self.available = size
+        return now >= self.ready_at
 
     def look_for_more(self, now: float) -> None:
         """See at once whether the application has written anything, as its close or SHUT_WR comes behind that."""

@@ -81,11 +81,10 @@ class Connections:
                 EADDRINUSE, f"the module keeps local port {local_port} busy for another {wait:.0f} s after its close"
             )
 
-    def data_available(self, key: int, size: int, now: float) -> None:
-        """The application has ``size`` bytes ready (of the next datagram)."""
+    def data_available(self, key: int, size: int, now: float) -> bool:
+        """The application has ``size`` bytes ready (of the next datagram); return whether any may go out now."""
         link = self.table.get(key)
-        if link is not None:
-            link.data_available(size, self.shared.segment_size, now)
+        return link is not None and link.data_available(size, self.shared.segment_size, now)
 
     def end_of_data(self, key: int, linger: float, now: float) -> None:
         """The application closed: flush, wait for acknowledgement within ``linger`` seconds, close."""
@@ -153,10 +152,6 @@ class Connections:
                 return phase.open(now) if may_open else None
         return None
 
-    def next_segment(self, now: float) -> Dispatch | None:
-        """The next segment."""
-        return self.segments.next_segment(self.table.order, now)
-
     def may_be_refused(self, now: float) -> bool:
         """The modem is at an opening that was given up, or the user's own, and may refuse what needs the network."""
         if self.ids.claims_opening and self.ids.is_claim_opening(now):
@@ -202,13 +197,13 @@ class Connections:
         else:
             link.phase.peer_closed(now)
 
-    def close_ok(self, now: float) -> None:
-        """``CLOSE OK`` came."""
+    def close_ok(self, now: float) -> bool:
+        """``CLOSE OK`` came; return whether it is that of one of these."""
         link = self.table.closing()
-        if link is not None:
-            self.shared.gone(link, now)
-        else:
-            self.ids.claim_closed()
+        if link is None:
+            return False
+        self.shared.gone(link, now)
+        return True
 
     def hint_at_outcome(self, now: float) -> None:
         """Something came that makes no sense: it may have been the outcome of an opening."""
@@ -251,12 +246,12 @@ class Connections:
         for link in tuple(self.table.order):
             link.phase.handle_timeout(now, is_attached, why_not)
 
-    def add_deadlines(self, moments: list[float | None]) -> None:
-        """Add when anything is due."""
+    def add_deadlines(self, moments: list[float | None], is_line_free: bool) -> None:
+        """Add when anything is due; without ``is_line_free`` not what waits for a command's end anyway."""
         is_closing = is_queued = False
         for link in self.table.order:
             phase = link.phase
-            phase.add_deadlines(moments)
+            phase.add_deadlines(moments, is_line_free)
             is_queued |= type(phase) is Queued
             is_closing |= type(phase) is Closing
         ids = self.ids

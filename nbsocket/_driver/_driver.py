@@ -7,6 +7,7 @@ what applications want of it; ``_core`` is what these share.
 
 from __future__ import annotations
 
+from nbsocket._at import State
 from nbsocket._driver._attachment import Attachment
 from nbsocket._driver._connection import Source
 from nbsocket._driver._connection_table import ConnectionTable
@@ -128,8 +129,8 @@ class Driver:
     def data_available(self, key: int, size: int, now: float) -> None:
         """The application has ``size`` bytes ready (of the next datagram); ``take`` will be called when it is their
         turn."""
-        self._core.connections.data_available(key, size, now)
-        self._scheduler.pump(now)
+        if self._core.connections.data_available(key, size, now):
+            self._scheduler.pump(now)
 
     def end_of_data(self, key: int, linger: float, now: float) -> None:
         """The application closed: flush, await acknowledgement for at most ``linger`` seconds, close."""
@@ -206,7 +207,11 @@ class Driver:
     def next_deadline(self) -> float | None:
         """When :meth:`handle_timeout` is due, which may be past; None: not before something else happens."""
         core, served_at = self._core, self._served_at
-        moments: list[float | None] = [core.chat.next_deadline(), core.pace.ready_at]
+        # While a command is out, what only wants to give the next one is not due: its end has everybody asked.
+        is_line_free = core.chat.state is State.IDLE
+        moments: list[float | None] = [core.chat.next_deadline()]
+        if is_line_free and core.pace.ready_at is not None:
+            moments.append(core.pace.ready_at)
         for script in (core.lifecycle.script, core.attachment.script):
             if script is not None:
                 moments.append(script.deadline)
@@ -217,7 +222,7 @@ class Driver:
             moments.extend(core.tasks.deadlines())
         if core.lookout.sign is not None or core.connections.shared.has_keepalive:
             moments.append(core.lookout.deadline())
-        core.connections.add_deadlines(moments)
+        core.connections.add_deadlines(moments, is_line_free)
         if core.trouble.has_left_out:
             moments.extend(core.trouble.deadlines())
         first: float | None = None
@@ -233,12 +238,15 @@ class Driver:
         chat_deadline = core.chat.next_deadline()
         if chat_deadline is not None and now >= chat_deadline:
             core.chat.handle_timeout(now)
-        for script in (core.lifecycle.script, core.attachment.script, *core.tasks.scripts()):
+        for script in (core.lifecycle.script, core.attachment.script):
             if script is not None:
+                script.handle_timeout(now)
+        if core.tasks.queue:
+            for script in core.tasks.scripts():
                 script.handle_timeout(now)
         is_ready = core.is_ready
         core.tasks.handle_timeout(now, is_ready, core.attachment.why_not)
-        core.connections.handle_timeout(now, core.is_ready, core.attachment.why_not)
+        core.connections.handle_timeout(now, is_ready, core.attachment.why_not)
         if core.attachment.script is not None:
             core.attachment.warn(now)
         if core.trouble.has_left_out:

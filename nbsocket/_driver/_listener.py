@@ -109,9 +109,10 @@ class Listener:
 
     def _on_close_ok(self, event: _at.CloseOk, now: float) -> None:
         core = self._core
-        is_taken = core.lifecycle.script is not None and core.lifecycle.script.offer(event, now)
-        if not is_taken and (core.connections.table.is_closing or not core.tasks.offer(event, now)):
-            core.connections.close_ok(now)
+        if core.lifecycle.script is not None and core.lifecycle.script.offer(event, now):
+            return
+        if not core.connections.close_ok(now) and not core.tasks.offer(event, now):
+            core.connections.ids.claim_closed()
 
     def _on_received(self, event: _at.Received, now: float) -> None:
         self._damaged_in_a_row = 0

@@ -41,11 +41,14 @@ class Open(Phase):
             return Dispatch(QISENDQuery(link.socket_id), self._acknowledged)
         return None
 
-    def add_deadlines(self, moments: list[float | None]) -> None:
+    def add_deadlines(self, moments: list[float | None], is_line_free: bool) -> None:
         link = self.link
+        if link.linger_deadline is not None:
+            moments.append(link.linger_deadline)
+        if not is_line_free:
+            return
         segment = link.segment
         moments.append(link.delivery.query_at)
-        moments.append(link.linger_deadline)
         if segment is not None or link.lookahead is not None or link.available:
             moments.append(link.ready_at)
         if segment is not None and segment.is_unconfirmed:
@@ -128,7 +131,10 @@ class Open(Phase):
     def flushed(self, now: float) -> None:
         """Nothing is left to send; if the application is gone too, end it once all is acknowledged."""
         link = self.link
-        if not link.is_finished or link.phase is not self or self.to.has_unsent(link):
+        if not link.is_finished or link.phase is not self:
+            return
+        # Otherwise nothing was left when it was looked for after the application's close: nothing was written since.
+        if link.is_busy_sending and self.to.has_unsent(link):
             return
         if link.is_tcp and not link.delivery.is_acked:
             link.delivery.ask_before_close(now)

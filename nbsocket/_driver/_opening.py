@@ -113,7 +113,7 @@ class Queued(Phase):
         #: When it may be tried.
         self.try_at = try_at
 
-    def add_deadlines(self, moments: list[float | None]) -> None:
+    def add_deadlines(self, moments: list[float | None], is_line_free: bool) -> None:
         moments += (self.attach_deadline, self.socket_deadline, self.try_at)
 
     def handle_timeout(self, now: float, is_attached: bool, why_not: Callable[[], str]) -> None:
@@ -206,7 +206,7 @@ class Opening(Phase):
         if self.is_accepted and self._look_interval == FIRST_LOOK:
             self._look_at = min(self._look_at, now + HINT_PAUSE)
 
-    def add_deadlines(self, moments: list[float | None]) -> None:
+    def add_deadlines(self, moments: list[float | None], is_line_free: bool) -> None:
         moments += (self.due, self._look_at)
 
     # -- the outcome

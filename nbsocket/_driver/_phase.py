@@ -42,8 +42,8 @@ class Phase:
         """The command that is due and must not wait behind other connections' segments."""
         return None
 
-    def add_deadlines(self, moments: list[float | None]) -> None:
-        """Add when anything of this phase is due."""
+    def add_deadlines(self, moments: list[float | None], is_line_free: bool) -> None:
+        """Add when anything of this phase is due; without ``is_line_free`` commands may be left out: see the driver."""
 
     def handle_timeout(self, now: float, is_attached: bool, why_not: Callable[[], str]) -> None:
         """Do what time demands; ``why_not``: why the network cannot be used, where ``is_attached`` is False."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from nbsocket._at import NEED_DATA, QSCLK, FinalResult
+from nbsocket._at import NEED_DATA, QSCLK, FinalResult, State
 from nbsocket._driver._core import Core
 from nbsocket._driver._dispatch import Dispatch
 from nbsocket._driver._events import Stopped
@@ -33,7 +33,7 @@ class Scheduler:
         self._handlers = Listener(core).handlers
         #: Openings, requests and segments; the front one has waited longest.
         self._pickers: deque[Callable[[float], Dispatch | None]] = deque(
-            [self._next_opening, self._next_of_requests, core.connections.next_segment]
+            [self._next_opening, self._next_of_requests, core.connections.segments.next_segment]
         )
         self._may_sleep_at_all = core.settings.power == "psm"
         #: Everything is to be finished, and nothing is to be begun.
@@ -51,19 +51,25 @@ class Scheduler:
             if core.lifecycle.script is not None or core.attachment.script is not None or self._tasks.queue:
                 self._reap(now)
                 core.lifecycle.step_port(now)
-            if not chat.is_idle or now < (core.pace.ready_at or now):
+            if chat.state is not State.IDLE or (core.pace.ready_at is not None and now < core.pace.ready_at):
                 return
             dispatch = self._choose(now)
-            if dispatch is None:
-                if self._reap(now) or core.lifecycle.step_port(now):
-                    continue
-                if self.is_stopping:
-                    self._stop_if_asked()
-                return
-            core.pending = dispatch
-            core.counters["commands"] += 1
-            core.pace.sent(now)
-            core.out.append(chat.send(dispatch.command, now))
+            if dispatch is not None:
+                core.pending = dispatch
+                core.counters["commands"] += 1
+                core.pace.sent(now)
+                core.out.append(chat.send(dispatch.command, now))
+            # All that has come was read before; only what was begun, or has ended, in the choice is left to do.
+            if self._has_scripts and (self._reap(now) or core.lifecycle.step_port(now)):
+                continue
+            if dispatch is None and self.is_stopping:
+                self._stop_if_asked()
+            return
+
+    @property
+    def _has_scripts(self) -> bool:
+        core = self._core
+        return core.lifecycle.script is not None or core.attachment.script is not None or bool(self._tasks.queue)
 
     def _reap(self, now: float) -> bool:
         """Deal with scripts that have come to their end; return whether there were any."""
@@ -121,6 +127,8 @@ class Scheduler:
         return script is not None
 
     def _next_in_turn(self, now: float) -> Dispatch | None:
+        if not self._core.table.order and not self._tasks.queue and not any(late.owed for late in self._late_outcomes):
+            return None
         for picker in tuple(self._pickers):
             dispatch = picker(now)
             if dispatch is not None:

@@ -93,11 +93,11 @@ class Segments:
 
     # -- what is said next
 
-    def next_segment(self, links: Iterable[Connection], now: float) -> Dispatch | None:
+    def next_segment(self, now: float) -> Dispatch | None:
         """The next segment: of the connection that was served least, so that a few bytes do not wait behind many."""
         waiting = [
             link
-            for link in links
+            for link in self._to.table.order
             # Only what has something is worth a call.
             if (link.available or link.segment is not None or link.lookahead is not None) and _wants_to_send(link, now)
         ]

@@ -50,11 +50,11 @@ def test_a_parser_that_scans_anew_shows(monkeypatch: pytest.MonkeyPatch) -> None
         return work.total
 
     assert work_of_a_line(800) < 3 * work_of_a_line(400)
-    read = Framer._read_to_line_end
+    read = Framer._read_line
 
-    def read_anew(framer: Framer, start: int) -> object:
+    def read_anew(framer: Framer, expects_prompt: bool) -> object:
         framer._scanned = 0
-        return read(framer, start)
+        return read(framer, expects_prompt)
 
-    monkeypatch.setattr(Framer, "_read_to_line_end", read_anew)
+    monkeypatch.setattr(Framer, "_read_line", read_anew)
     assert work_of_a_line(800) > 3.5 * work_of_a_line(400)
