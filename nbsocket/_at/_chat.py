@@ -37,6 +37,7 @@ REMEMBERED_COMMANDS = 8
 
 #: What is written to end a data mode that somebody left open comes back, too, where echo is on.
 _ESCAPE = "\x1b"
+_ECHO_STARTS = ("A", "a", _ESCAPE)
 
 
 class EchoFilter:
@@ -46,7 +47,7 @@ class EchoFilter:
         self._sent_lines: deque[str] = deque(maxlen=REMEMBERED_COMMANDS)
         #: What is missing of an echo that a report has come into, whose command it is of, and for how long it is
         #: waited for: until the next command's result, because the report may have been taken for the command's own.
-        self._rest = ""
+        self.rest = ""
         self._echoed: Command[Any] | None = None
 
     def sent(self, line: str) -> None:
@@ -56,13 +57,13 @@ class EchoFilter:
     def forget(self, pending: Command[Any] | None) -> None:
         """The pending command is over; what is missing of its own echo is waited for no more."""
         if pending is None or pending is not self._echoed:
-            self._rest = ""
+            self.rest = ""
 
     def is_echo(self, line: str, pending: Command[Any] | None) -> bool:
         """Whether a command comes back, or a part of the pending one: a URC may have come into the middle of it."""
-        if self._rest:
-            begins = self._rest.startswith(line)
-            self._rest = self._rest[len(line) :] if begins else self._rest
+        if self.rest:
+            begins = self.rest.startswith(line)
+            self.rest = self.rest[len(line) :] if begins else self.rest
             if begins:
                 return True
         if line == _ESCAPE:
@@ -71,7 +72,7 @@ class EchoFilter:
             return False
         command = pending.line.rstrip() if pending is not None else ""
         if command.startswith(line):
-            self._rest, self._echoed = command[len(line) :], pending
+            self.rest, self._echoed = command[len(line) :], pending
             return True
         return line in self._sent_lines
 
@@ -202,7 +203,7 @@ class Chat:
     @property
     def payload_due(self) -> int:
         """Bytes that a counted payload still wants at the least: before them nothing can happen. 0 outside of one."""
-        return self._framer.payload_due
+        return self._framer.payload_due if self._framer.has_more else 0
 
     def send(self, command: Command[Any], now: float, timeout: float | None = None) -> bytes:
         """Encode ``command``, make it the pending one and start its timeout.
@@ -223,7 +224,8 @@ class Chat:
         self.pending = command
         self._timeout = command.timeout if timeout is None else timeout
         self._deadline = now + self._timeout
-        self._framer.drop_prompt()
+        if self._framer.has_more:
+            self._framer.drop_prompt()
         self._expects_prompt = command.payload is not None
         line = command.line
         self._echo.sent(line)
@@ -269,7 +271,7 @@ class Chat:
         Ask after :meth:`next_event` gave NEED_DATA, and again after every call.
         """
         deadline = None if self.pending is None else self._command_deadline()
-        if self._framer.is_mid_frame:
+        if self._framer.has_more and self._framer.is_mid_frame:
             stall = self._heard_at + STALL_TIMEOUT
             return stall if deadline is None else min(deadline, stall)
         return deadline
@@ -310,7 +312,8 @@ class Chat:
     # -- state
 
     def _forget_command(self, state: State) -> None:
-        self._echo.forget(self.pending)
+        if self._echo.rest:
+            self._echo.forget(self.pending)
         self.state = state
         self._is_dry = False
         self.pending = None
@@ -362,13 +365,12 @@ class Chat:
                 if isinstance(event, (Damaged, StrayResult, UnknownLine)):
                     self._note_strange(event)
                 return event
-            elif isinstance(frame, Mark):
+            if isinstance(frame, Mark):
                 assert self.pending is not None
                 self._advance(_Step.PROMPT)
                 self._expects_prompt, self._was_prompted = False, True
                 return Prompt(self.pending)
-            else:
-                return self._damage.checked(frame)
+            return self._damage.checked(frame)
 
     def _note_strange(self, event: Damaged | StrayResult | UnknownLine) -> None:
         """Take note of a line that is none of the modem's: it may have been the result that is waited for."""
@@ -383,17 +385,19 @@ class Chat:
         """Classify a line; None when it is part of the pending command's answer."""
         line = data.decode("latin-1").rstrip()
         pending = self.pending
-        if self._echo.is_echo(line, pending):
+        # Most lines begin in another way: only what may be an echo is worth a call.
+        if (line[:1] in _ECHO_STARTS or self._echo.rest) and self._echo.is_echo(line, pending):
             return Echo(line)
         if line in FINAL_RESULTS:
             return self._read_result(line)
         if has_run_into_urc(line):
             return Damaged(f"a line that has run into a URC: {len(line)} characters")
-        if is_error(line):
+        if line.startswith("+CM") and is_error(line):
             return self._read_result(line)
         prefix, text = split_line(line)
         if pending is not None and prefix in pending.prefixes and self._takes(InfoResponse(prefix, text)):
-            self._disown_lines_before()
+            if len(self._responses) > 1:
+                self._disown_lines_before()
             return None
         event = read_urc(line, prefix, text) or self._read_unknown(line, prefix)
         if isinstance(event, Damaged) and self._framer.receives_hex and is_foreign_to_hex(line):

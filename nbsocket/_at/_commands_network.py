@@ -16,7 +16,7 @@ from nbsocket._at._command import (
     SocketStatus,
     last_fields,
 )
-from nbsocket._at._syntax import RemoteProtocolError, check_range, quote, read_int
+from nbsocket._at._syntax import RemoteProtocolError, check_range, check_ranges, quote, read_int
 from nbsocket._dataclass import dataclass
 from nbsocket._parameter import check_host
 
@@ -153,13 +153,15 @@ class QIOPEN(PlainCommand):
     states_access_mode: bool = False
 
     def __post_init__(self) -> None:
-        _check_socket_id(self.socket_id)
         if self.service not in ("TCP", "UDP"):
             raise ValueError(f"service must be TCP or UDP, not {self.service!r}")
         check_host(self.host)
-        check_range("remote_port", self.remote_port, 1, 65535)
-        check_range("local_port", self.local_port, 0, 65535)
-        check_range("context_id", self.context_id, 0, MAX_CONTEXT_ID)
+        check_ranges(
+            ("socket_id", self.socket_id, 0, MAX_SOCKET_ID),
+            ("remote_port", self.remote_port, 1, 65535),
+            ("local_port", self.local_port, 0, 65535),
+            ("context_id", self.context_id, 0, MAX_CONTEXT_ID),
+        )
 
     @property
     def line(self) -> str:
@@ -248,9 +250,11 @@ class QISENDHex(PlainCommand):
     is_extended: bool = False
 
     def __post_init__(self) -> None:
-        _check_socket_id(self.socket_id)
-        check_range("size of data", len(self.data), 1, MAX_HEX_SEND_SIZE)
-        check_range("rai", self.rai, 0, 2)
+        check_ranges(
+            ("socket_id", self.socket_id, 0, MAX_SOCKET_ID),
+            ("size of data", len(self.data), 1, MAX_HEX_SEND_SIZE),
+            ("rai", self.rai, 0, 2),
+        )
 
     @property
     def line(self) -> str:
@@ -292,8 +296,10 @@ class QISENDData(_DataModeSend):
     fails_early: bool = False
 
     def __post_init__(self) -> None:
-        _check_socket_id(self.socket_id)
-        check_range("size of data", len(self.data), 1, MAX_DATA_SEND_SIZE)
+        check_ranges(
+            ("socket_id", self.socket_id, 0, MAX_SOCKET_ID),
+            ("size of data", len(self.data), 1, MAX_DATA_SEND_SIZE),
+        )
 
     @property
     def line(self) -> str:
@@ -452,7 +458,3 @@ class QNTP(PlainCommand):
         if self.set_clock is not None:
             return f"{line},{self.port or 123},{int(self.set_clock)}"
         return f"{line},{self.port}" if self.port is not None else line
-
-
-def _check_socket_id(socket_id: int) -> None:
-    check_range("socket_id", socket_id, 0, MAX_SOCKET_ID)

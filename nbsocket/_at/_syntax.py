@@ -13,6 +13,7 @@ __all__ = [
     "ProtocolError",
     "RemoteProtocolError",
     "check_range",
+    "check_ranges",
     "format_time",
     "parse_time",
     "quote",
@@ -56,6 +57,13 @@ def check_range(name: str, value: int, lowest: int, highest: int) -> None:
         if lowest == highest:
             raise ValueError(f"{name} must be {lowest}, not {value!r}")
         raise ValueError(f"{name} must be {lowest} to {highest}, not {value!r}")
+
+
+def check_ranges(*ranges: tuple[str, int, int, int]) -> None:
+    """Do the same for several: name, value, lowest and highest of each."""
+    for name, value, lowest, highest in ranges:
+        if not isinstance(value, int) or not lowest <= value <= highest:
+            check_range(name, value, lowest, highest)
 
 
 def split_fields(text: str) -> list[str | None]:

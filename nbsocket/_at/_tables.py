@@ -88,7 +88,7 @@ Reader = Callable[[str, list["str | None"]], "Event | None"]
 
 def is_error(line: str) -> bool:
     """Whether the line is ``+CME ERROR: <number or text>``. TS 27.007 §9.2."""
-    return line.startswith("+CM") and _ERROR_RE.fullmatch(line) is not None
+    return _ERROR_RE.fullmatch(line) is not None
 
 
 def error_code(line: str) -> int | None:

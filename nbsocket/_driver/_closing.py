@@ -177,8 +177,7 @@ class Verifying(_AfterClosed):
         self.to.reset(self.link, error)
 
     def lost(self, error: OSError, now: float) -> None:
-        self.to.reset(self.link, error)
-        self.to.gone(self.link, now)
+        self.to.lost(self.link, error, now)
 
 
 class Closing(_AfterClosed):
@@ -224,7 +223,7 @@ class Closing(_AfterClosed):
 
     def _may_close(self, now: float) -> bool:
         """CLOSE OK names no socket, so there is one close at a time."""
-        return not (self.to.table.is_closing or self.to.ids.is_claim_closing(now))
+        return self.to.table.closing() is None and not self.to.ids.is_claim_closing(now)
 
     def _answered(self, result: FinalResult | None, now: float) -> None:
         link = self.link

@@ -40,7 +40,8 @@ class CommandPace:
         if self._came_soon:
             self._ignored, self._span = 0, FIRST_SPAN
         self._answered_at = now
-        self._find_moment()
+        if self.ready_at is not None or now < self._slow_until:
+            self._find_moment()
 
     def unanswered(self, now: float) -> None:
         """No answer came to the command in its time."""

@@ -71,8 +71,9 @@ class Delivery:
 
     def ask_before_close(self, now: float) -> None:
         """Plan the question whether everything was acknowledged, for when it can have been."""
-        self.query_interval = max(FIRST_CLOSE_QUERY, self._shortest_wait) / 2
-        moment = max(now, self.sent_at + self._shortest_wait)
+        shortest = self._shortest_wait
+        self.query_interval = max(FIRST_CLOSE_QUERY, shortest) / 2
+        moment = max(now, self.sent_at + shortest)
         self.query_at = moment if self.query_at is None else min(self.query_at, moment)
 
     @property
@@ -290,12 +291,6 @@ class Connection:
         if self.is_finished:
             # With RAI the end of the data is known before its last segment is sent; now it may be closed.
             self.available = max(self.available, 1)
-
-    def take_back(self) -> int:
-        """Forget what was taken and is not in the modem for certain; return how many datagrams those are."""
-        number = 0 if self.is_tcp else (self.segment is not None) + (self.lookahead is not None)
-        self.segment = self.lookahead = None
-        return number
 
     # -- receiving
 

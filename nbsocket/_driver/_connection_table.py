@@ -22,6 +22,8 @@ class ConnectionTable:
         self._by_key: dict[int, Connection] = {}
         #: Oldest first; also sockets of the modem that belong to nobody and are being closed, which have no key.
         self.order: deque[Connection] = deque()
+        #: How many of them wait to be opened.
+        self.queued = 0
 
     def __iter__(self) -> Iterator[Connection]:
         return iter(self.order)
@@ -32,6 +34,7 @@ class ConnectionTable:
     def add(self, link: Connection) -> None:
         """Put a connection behind all others."""
         self.order.append(link)
+        self.queued += isinstance(link.phase, Queued)
         if link.key:
             self._by_key[link.key] = link
 
@@ -113,11 +116,6 @@ class ConnectionTable:
     def has_work(self) -> bool:
         """Something will want the modem awake."""
         return any(type(link.phase) is not Open or link.is_busy for link in self.order)
-
-    @property
-    def is_closing(self) -> bool:
-        """A CLOSE OK is due for one of ours."""
-        return self.closing() is not None
 
     # -- one connection
 

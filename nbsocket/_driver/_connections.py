@@ -240,7 +240,8 @@ class Connections:
 
     def handle_timeout(self, now: float, is_attached: bool, why_not: Callable[[], str]) -> None:
         """Do what time demands; ``why_not``: why the network cannot be used, where ``is_attached`` is False."""
-        self.ids.handle_timeout(now)
+        if self.ids.resting or self.ids.claims_opening:
+            self.ids.handle_timeout(now)
         if self.shared.opening is not None:
             self.shared.opening.handle_timeout(now, is_attached, why_not)
         for link in tuple(self.table.order):

@@ -198,5 +198,4 @@ class Open(Phase):
             self.to.ids.give_back(link.socket_id)
             self.to.open_again(link, now)
             return
-        self.to.reset(link, error)
-        self.to.gone(link, now)
+        self.to.lost(link, error, now)

@@ -35,6 +35,7 @@ class Scheduler:
         self._pickers: deque[Callable[[float], Dispatch | None]] = deque(
             [self._next_opening, self._next_of_requests, core.connections.segments.next_segment]
         )
+        self._opening_picker, self._request_picker, _ = self._pickers
         self._may_sleep_at_all = core.settings.power == "psm"
         #: Everything is to be finished, and nothing is to be begun.
         self.is_stopping = False
@@ -127,9 +128,16 @@ class Scheduler:
         return script is not None
 
     def _next_in_turn(self, now: float) -> Dispatch | None:
-        if not self._core.table.order and not self._tasks.queue and not any(late.owed for late in self._late_outcomes):
-            return None
+        # Most of the time there is neither an opening nor a request: only what has something is worth a call.
+        has_openings = self._core.table.queued
+        has_requests = bool(self._tasks.queue)
+        for late in self._late_outcomes:
+            has_requests = has_requests or bool(late.owed)
         for picker in tuple(self._pickers):
+            if (picker is self._opening_picker and not has_openings) or (
+                picker is self._request_picker and not has_requests
+            ):
+                continue
             dispatch = picker(now)
             if dispatch is not None:
                 self._pickers.remove(picker)

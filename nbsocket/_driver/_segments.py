@@ -86,7 +86,7 @@ class Segments:
         self._late: list[_Late] = []
         #: The command that timed out last, until its send knows.
         self._timeout: CommandTimeout | None = None
-        #: A stream was found to have nothing more to send: a close, or a question, may be due.
+        #: One that the application has closed has nothing more to send: a close, or a question before it, may be due.
         self.has_flushed = False
         #: Whose count has just been seen not to have grown: its segment is the next command.
         self.cleared: Connection | None = None
@@ -110,9 +110,10 @@ class Segments:
         for link in waiting:
             segment = link.next_segment(self._size)
             if segment is None:
-                assert isinstance(link.phase, Open)
-                link.phase.flushed(now)
-                self.has_flushed = True
+                if link.is_finished:
+                    assert isinstance(link.phase, Open)
+                    link.phase.flushed(now)
+                    self.has_flushed = True
                 continue
             start = max(link.served, least)
             self._service = max(start, self._service)

@@ -231,7 +231,9 @@ class Tasks:
 
     def handle_timeout(self, now: float, is_ready: bool, why_not: Callable[[], str]) -> None:
         """Fail what has waited long enough."""
-        self.tick(now)
+        for late in self.late.values():
+            if late.owed:
+                late.tick(now)
         for task in tuple(self.queue):
             is_overdue = task.deadline is not None and now >= task.deadline
             if task.is_abandoned:

@@ -97,6 +97,7 @@ class Transitions:
     def move(self, link: Connection, phase: Phase) -> None:
         """Go to another phase."""
         assert type(phase).__name__ in type(link.phase).NEXT, f"{link.phase} -> {phase}"
+        self.table.queued += isinstance(phase, Queued) - isinstance(link.phase, Queued)
         link.phase = phase
 
     # -- to each phase
@@ -162,6 +163,20 @@ class Transitions:
 
     def reset(self, link: Connection, error: OSError) -> None:
         """Cut it off: tell the application, and close the socket."""
+        self._tell_reset(link, error)
+        self.has_lost_any |= link.is_missing
+        if isinstance(link.phase, Closing):
+            link.phase.end_due = None
+            link.phase.tells_end = False
+        else:
+            self.release(link)
+
+    def lost(self, link: Connection, error: OSError, now: float) -> None:
+        """The modem has no socket for it any more: cut it off, and there is nothing to close."""
+        self._tell_reset(link, error)
+        self.gone(link, now)
+
+    def _tell_reset(self, link: Connection, error: OSError) -> None:
         if not link.is_released:
             self.counters["resets"] += 1
             if link.is_finished:
@@ -169,12 +184,6 @@ class Transitions:
             else:
                 self.emit(ConnectionReset(link.key, error))
         link.is_released = True
-        self.has_lost_any |= link.is_missing
-        if isinstance(link.phase, Closing):
-            link.phase.end_due = None
-            link.phase.tells_end = False
-        else:
-            self.release(link)
 
     def release(self, link: Connection, tells_end: bool = False) -> None:
         """QICLOSE is due; ``tells_end``: its answer makes the end of file certain, which the application is told."""
@@ -267,14 +276,16 @@ class Transitions:
     # -- datagrams
 
     def drop_datagrams(self, link: Connection, reason: str) -> None:
-        """Give up the datagrams that were taken from the application and are not in the modem for certain."""
-        self.count_lost(link, link.take_back(), reason)
+        """Forget what was taken from the application and is not in the modem for certain; datagrams are counted."""
+        number = 0 if link.is_tcp else (link.segment is not None) + (link.lookahead is not None)
+        link.segment = link.lookahead = None
+        if number:
+            self.count_lost(link, number, reason)
 
     def count_lost(self, link: Connection, number: int, why: str) -> None:
         """Count datagrams that are given up, and tell of them."""
-        if number:
-            self.counters["dropped_datagrams"] += number
-            self.emit(DatagramsLost(link.key, number, why))
+        self.counters["dropped_datagrams"] += number
+        self.emit(DatagramsLost(link.key, number, why))
 
 
 class _Nothing:
