@@ -93,6 +93,8 @@ class Scheduler:
             lifecycle.wake(now)
             return self._choose(now)
         opening = connections.shared.opening
+        if connections.shared.doubts_format:
+            connections.shared.doubts_format, lifecycle.wants_look = False, True
         if lifecycle.wants_look and opening is None:
             lifecycle.look(now)
             return self._choose(now)

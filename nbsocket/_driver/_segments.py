@@ -54,6 +54,9 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.25, 5.0
 LATE_OUTCOME = 20.0
 #: The same where the modem did not even say OK, and nothing came that may have been one: the command was lost.
 LOST_COMMAND = 2.0
+#: Refusals in a row of one segment after which the modem is asked whether its data format is as it was set: "invalid
+#: parameters" hardly means anything else, while an error without a number is mostly a full buffer, which takes long.
+FORMAT_CHECKS = {"+CME ERROR: 552": 1, "ERROR": 8}
 #: Times in a row that the count is asked for when it is garbled or refused; then QISTATE tells whether the socket is
 #: still there.
 LOOKS = 2
@@ -294,6 +297,9 @@ class Segments:
         segment.refused_at = now
         segment.retry_at = now + min(FIRST_PAUSE * 2 ** min(segment.tries, 10), LONGEST_PAUSE)
         segment.tries += 1
+        if segment.tries == FORMAT_CHECKS.get(segment.refusal):
+            # In text format the modem takes hex digits for a payload of the wrong length.
+            self._to.doubts_format = True
 
     # -- what the modem's count says
 

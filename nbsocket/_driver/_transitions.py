@@ -79,6 +79,8 @@ class Transitions:
         self.wants_orphan_scan = False
         #: An opening failed as it does without a network: the driver asks whether it is there, and takes this back.
         self.wants_network_check = False
+        #: Segments are refused as they are where the modem has another data format than it was told.
+        self.doubts_format = False
         #: When the network came.
         self.attached_at = float("-inf")
         #: The firmware tells by AT+QIGETERROR what a bare ERROR was for; None: not asked yet.

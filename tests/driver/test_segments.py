@@ -26,6 +26,8 @@ ONE = 'AT+QISEND=0,3,"6F6E65"'
 COUNT = "AT+QISEND=0,0"
 MARKER = ('AT+QICFG="dataformat"', '+QICFG: "dataformat",1,1', "OK")
 ROW = '+QISTATE: 0,"TCP","10.0.0.9",80,0,2,0,1'
+#: What a modem answers that is set as it was left.
+SETTINGS = {command: answer for command, *answer in [*BRING_UP, *ATTACH]}
 
 
 @pytest.fixture
@@ -60,14 +62,14 @@ class Buffer:
         end = self.bench.now + seconds
         while True:
             while line := self.bench.sent().decode():
-                self._answer(line.removesuffix("\r"))
+                self.answer(line.removesuffix("\r"))
             if self.bench.now >= end or self.bench.events:
                 return
             deadline = self.bench.driver.next_deadline()
             moment = end if deadline is None else max(self.bench.now, min(deadline, end))
             self.bench.advance(moment - self.bench.now)
 
-    def _answer(self, line: str) -> None:
+    def answer(self, line: str) -> None:
         self.lines.append(line)
         if line == COUNT:
             acked = self.count if self.acked is None else self.acked
@@ -83,11 +85,37 @@ class Buffer:
                 self.bench.say("OK", "SEND OK")
         elif line.startswith("AT+QISTATE"):
             self.bench.say(ROW.replace("TCP", "UDP"), "OK")
+        elif line in SETTINGS:
+            self.bench.say(*SETTINGS[line])
         else:
             self.bench.say("OK", "CLOSE OK")
 
 
 REFUSALS = [("OK", "SEND FAIL"), ("SEND FAIL",), ("ERROR",), ("+CME ERROR: 568",), ("+CME ERROR: 553",)]
+
+
+@pytest.mark.parametrize(("refusal", "seconds"), [("+CME ERROR: 552", 1.0), ("ERROR", 40.0)])
+def test_refused_segment_shows_that_the_modem_is_in_text_format(bench: Bench, refusal: str, seconds: float) -> None:
+    """A stray OK in bring-up, or a silent restart, left it so: it counts the hex digits as payload."""
+    source, buffer = Pile(), Buffer(bench, refusal)
+    key = bench.open(source)
+    bench.write(key, source, b"one")
+    answer = {"text": ('+QICFG: "dataformat",0,0', "OK")}
+    began = bench.now
+    while not buffer.got and bench.now < began + seconds:
+        line = bench.sent().decode().removesuffix("\r")
+        if line == MARKER[0]:
+            bench.say(*answer.get("text", MARKER[1:]))
+        elif line == 'AT+QICFG="dataformat",1,1':
+            answer.clear()
+            buffer.is_full = False
+            bench.say("OK")
+        elif line:
+            buffer.answer(line)
+        else:
+            bench.advance(0.05)
+    assert buffer.got == b"one"
+    bench.no_events()
 
 
 # -- a full send buffer
@@ -380,7 +408,8 @@ def test_last_datagram_with_rai_is_followed_by_the_close(bench: Bench, answer: t
         while bench.driver.counters["dropped_datagrams"] == 0:
             line = bench.sent().decode().removesuffix("\r")
             if line:
-                bench.say(*next((said for start, said in lines.items() if line.startswith(start)), ["ERROR"]))
+                found = next((said for start, said in lines.items() if line.startswith(start)), ["ERROR"])
+                bench.say(*SETTINGS.get(line, found))
             bench.advance(0.25)
     bench.dialog(("AT+QICLOSE=0", "OK", "CLOSE OK"))
     assert isinstance(bench.events[-1], ConnectionEnded)
