@@ -16,6 +16,9 @@ __all__ = ["Connection", "Delivery", "Source"]
 #: two writes in a row, as of a request's headers and body. Another segment costs more than that on any serial line.
 COALESCE_TIME = 0.010
 GATHER_TIME = 0.0003
+#: Times in a row that the latter was in vain, after which this program is taken for one that writes in one piece: it is
+#: answered at once, until it does write twice in a row, which costs one more segment.
+MOST_VAIN_WAITS = 8
 
 #: Seconds after a send until the acknowledgement is asked for the first time; doubled each time.
 FIRST_ACK_QUERY = 5.0
@@ -148,6 +151,9 @@ class Connection:
     #: Bytes that the application has ready, as last told; and when they may be taken.
     available: int = 0
     ready_at: float = 0.0
+    #: With TCP_NODELAY: what was there when a second write began to be waited for, and how often none came.
+    gathering: int = 0
+    vain_waits: int = 0
     #: Taken and not known to be in the modem: it goes out, or its fate is found out, before anything else.
     segment: Segment | None = None
     #: The following segment, taken early to know whether ``segment`` ends the burst (RAI only).
@@ -235,8 +241,13 @@ class Connection:
         if self.segment is None:
             if not self.is_tcp or size >= segment_size:
                 self.ready_at = min(self.ready_at, now)
+            elif not self.available and not self.nodelay:
+                self.ready_at = now + COALESCE_TIME
             elif not self.available:
-                self.ready_at = now + (GATHER_TIME if self.nodelay else COALESCE_TIME)
+                self.gathering = size if self.vain_waits < MOST_VAIN_WAITS else 0
+                self.ready_at = now + GATHER_TIME if self.gathering else now
+        elif now < self.ready_at + GATHER_TIME:
+            self.vain_waits = 0  # a second write, which came too late
         # Otherwise ready_at is that of the segment, and what comes now travels after it.
         self.available = size
         return now >= self.ready_at
@@ -256,6 +267,9 @@ class Connection:
             data, self.lookahead = self.lookahead, None
             if data is None:
                 data = self._take(size)
+                if self.gathering and data is not None:
+                    self.vain_waits = self.vain_waits + 1 if len(data) == self.gathering else 0
+                    self.gathering = 0
             if data is not None:
                 self.segment = Segment(data)
                 if self.rai:

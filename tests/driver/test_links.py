@@ -20,6 +20,7 @@ from nbsocket._driver import (
     Settings,
 )
 from nbsocket._driver._closing import CLOSE_RETRY_TIME, END_DELAY, END_TIMEOUT, LONG_END_DELAY
+from nbsocket._driver._connection import GATHER_TIME, MOST_VAIN_WAITS
 from nbsocket._driver._open import COUNT_TIMEOUT
 from nbsocket._driver._socket_ids import CLOSE_TIMEOUT, ID_REST, LONGEST_DETOUR, QUIET_TIME
 from tests.driver.bench import ATTACH, Bench, Pile
@@ -288,6 +289,37 @@ def test_small_writes_are_held_back_for_10_ms_and_with_nodelay_for_a_moment(benc
     source.chunks.append(b"d")
     bench.advance(0.0003)
     bench.expect('AT+QISEND=0,2,"6364"')
+
+
+def test_program_that_writes_in_one_piece_is_not_held_back_with_nodelay(bench: Bench) -> None:
+    """Until it writes twice in a row: that second write costs a segment, and is waited for from then on."""
+    source = Pile()
+    key = bench.open(source)
+    bench.driver.set_option(key, "nodelay", True)
+
+    def write(data: bytes) -> None:
+        source.chunks.append(data)
+        bench.driver.data_available(key, 1, bench.now)
+
+    for _ in range(MOST_VAIN_WAITS):
+        write(b"a")
+        bench.expect()
+        bench.advance(GATHER_TIME)
+        bench.dialog(('AT+QISEND=0,1,"61"', "OK", "SEND OK"))
+        bench.advance(1.0)
+    write(b"a")
+    bench.expect('AT+QISEND=0,1,"61"')
+    bench.advance(GATHER_TIME / 2)
+    write(b"b")
+    bench.say("OK", "SEND OK")
+    bench.dialog(('AT+QISEND=0,1,"62"', "OK", "SEND OK"))
+    bench.advance(1.0)
+    write(b"a")
+    bench.advance(GATHER_TIME / 2)
+    write(b"b")
+    bench.expect()
+    bench.advance(GATHER_TIME)
+    bench.expect('AT+QISEND=0,2,"6162"')
 
 
 def test_a_whole_segment_is_not_held_back(bench: Bench) -> None:
