@@ -34,7 +34,7 @@ from benchmarks._servers import pattern
 #: Most bytes of payload in one AT+QISEND with hex digits. BC260Y-CN TCP/IP guide 1.1 §2.3.5.
 HEX_SEGMENT = 512
 
-_RECV_RE = re.compile(rb'\+QIURC: "recv",\d,(\d+),"([0-9A-F]*)"')
+_RECV_RE = re.compile(rb'\+QIURC: "recv",\d,(\d+),"([0-9A-Fa-f]*)"')
 
 
 class Unavailable(Exception):

@@ -42,7 +42,7 @@ class Transcript:
             counted = _SEND_RE.fullmatch(line)
             if counted is not None:
                 rest = rest[int(counted[1]) :]
-            found.append(re.sub(rb'"[0-9A-F]{2,}"', b"...", line).decode("latin-1"))
+            found.append(re.sub(rb'"[0-9A-Fa-f]{2,}"', b"...", line).decode("latin-1"))
         return found
 
     def reports(self, is_hex: bool) -> list[int]:

@@ -36,7 +36,7 @@ WORK_TARGET = 3.0
 URC_SIZES = (1024, 512, 64, 10)
 WORK_STREAM_SIZE = 65536
 
-_RECV_RE = re.compile(rb'\+QIURC: "recv",(\d),(\d+),"([0-9A-F]*)"')
+_RECV_RE = re.compile(rb'\+QIURC: "recv",(\d),(\d+),"([0-9A-Fa-f]*)"')
 
 Consumer = Callable[[Sequence[bytes]], int]
 
