@@ -97,6 +97,7 @@ class Modem:
         *,
         baudrate: int | None = None,
         data_format: Literal["hex", "raw"] = "hex",
+        model: str = "auto",
         apn: str | None = None,
         apn_user: str | None = None,
         apn_password: str | None = None,
@@ -120,6 +121,8 @@ class Modem:
             port: a device or any pyserial URL: ``/dev/ttyUSB0``, ``sim://``, ``socket://host:4001``,
                 ``rfc2217://host:4001``.
             baudrate: rate of the serial line; None tries 115200, 9600 and then the rest.
+            model: which commands it takes: ``"bc260y"``, ``"bc660k"`` (also BC950K-GL), ``"bc66"`` (also BC26, BC25);
+                ``"auto"`` asks it (ATI) and takes what is not known for a BC260Y-CN.
             data_format: ``"hex"`` is safe and documented; ``"raw"`` needs half the bytes on the serial line.
             apn: access point name, set in the modem only when it has another one; None leaves it alone.
             apn_user: user name for the access point (AT+CGAUTH of 3GPP TS 27.007 §10.1.31).
@@ -158,6 +161,7 @@ class Modem:
             raise ValueError(f"dns_cache must be 0 or more seconds, not {dns_cache!r}")
         settings = Settings(
             data_format=data_format,
+            model=model,
             baudrate=baudrate,
             apn=apn,
             apn_user=apn_user,

@@ -14,6 +14,7 @@ from typing import Any, Literal, TypedDict
 
 from nbsocket._dataclass import dataclass
 from nbsocket._errors import make_error
+from nbsocket._models import PROFILES
 
 __all__ = ["OPTIONS", "SECRET_FILES", "ModemOptions", "Option", "closest", "complete", "read_secret"]
 
@@ -29,6 +30,7 @@ class ModemOptions(TypedDict, total=False):
 
     baudrate: int | None
     data_format: Literal["hex", "raw"]
+    model: str
     apn: str | None
     apn_user: str | None
     apn_password: str | None
@@ -85,6 +87,7 @@ class Option:
 #: ``attach_timeout``, the environment ``NBSOCKET_ATTACH_TIMEOUT``.
 OPTIONS: dict[str, Option] = {
     "baudrate": Option("speed of the port (else found out)", _read_whole, "RATE"),
+    "model": Option("which commands the module takes (else found out)", choices=("auto", *PROFILES)),
     "data_format": Option("how payload crosses the serial line (else hex)", choices=("hex", "raw")),
     "apn": Option("access point name, set in the module when it has another one", metavar="NAME"),
     "apn_user": Option("user name for the access point", metavar="NAME"),

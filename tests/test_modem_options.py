@@ -21,6 +21,7 @@ from tests.helpers import run_isolated, sim_url
 #: A text for each option, and what it stands for.
 TEXTS: dict[str, tuple[str, Any]] = {
     "baudrate": ("9600", 9600),
+    "model": ("bc66", "bc66"),
     "data_format": ("raw", "raw"),
     "apn": ("iot", "iot"),
     "apn_user": ("me", "me"),

@@ -10,11 +10,9 @@ from typing import NamedTuple
 
 from nbsocket._at import (
     CEREG,
-    QIDNSCFG,
     CFUNRead,
     FinalResult,
     IpAssigned,
-    QIDNSCFGRead,
     Registration,
     RegistrationStatus,
     RemoteProtocolError,
@@ -23,6 +21,7 @@ from nbsocket._driver._access import SimPin, enter_pin
 from nbsocket._driver._network import DENIED, REGISTERED, NetworkState, RadioOn, ask_registration, look_at_sim
 from nbsocket._driver._requests import BUSY_RESULTS, checked, read_address
 from nbsocket._driver._script import Await, Pause, Steps, Unanswered
+from nbsocket._models import Profile
 
 __all__ = ["Attached", "attach"]
 
@@ -56,19 +55,22 @@ class Attached(NamedTuple):
     server_trouble: str | None
 
 
-def attach(network: NetworkState, pin: SimPin | None = None, servers: tuple[str, ...] = ()) -> Steps[Attached]:
+def attach(
+    network: NetworkState, profile: Profile, pin: SimPin | None = None, servers: tuple[str, ...] = ()
+) -> Steps[Attached]:
     """Wait until the network can be used.
 
     Args:
         network: where what is heard is noted.
+        profile: how the model takes commands.
         pin: for a SIM card that wants it.
         servers: the addresses of the name servers that the modem is to have; none: it keeps its own.
     """
     address = yield from _wait_for_network(network, pin)
-    return Attached(address, (yield from _set_name_servers(servers)) if servers else None)
+    return Attached(address, (yield from _set_name_servers(profile, servers)) if servers else None)
 
 
-def _set_name_servers(servers: tuple[str, ...]) -> Steps[str | None]:
+def _set_name_servers(profile: Profile, servers: tuple[str, ...]) -> Steps[str | None]:
     """Set them where they differ, and give what was in the way; they can be set only when there is an address.
 
     Source: BC260Y-CN TCP/IP guide 1.1 §2.3.7.
@@ -76,11 +78,11 @@ def _set_name_servers(servers: tuple[str, ...]) -> Steps[str | None]:
     trouble = ""
     for pause in (*SERVER_PAUSES, None):
         try:
-            answer: FinalResult = yield QIDNSCFGRead()
+            answer: FinalResult = yield profile.ask_name_servers()
             with suppress(OSError):
                 if set(servers) <= set(checked(answer)):
                     return None
-            answer = yield QIDNSCFG(servers[0], servers[1] if len(servers) > 1 else None)
+            answer = yield profile.set_name_servers(*servers)
             checked(answer)
             return None
         except Unanswered as error:

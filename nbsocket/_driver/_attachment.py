@@ -45,7 +45,7 @@ class Attachment:
     def begin(self, now: float) -> None:
         """Wait for registration and address."""
         self._began = now
-        steps = attach(self.network, self._core.settings.pin, self._core.settings.dns)
+        steps = attach(self.network, self._core.firmware.profile, self._core.settings.pin, self._core.settings.dns)
         self.script = Script(steps, (Registration, IpAssigned))
         self.script.start(now)
 

@@ -126,6 +126,8 @@ class Connection:
     source: Source
     #: The modem's number of its socket, None while it has none.
     socket_id: int | None = None
+    #: What the look-up of ``host`` gave, for a modem that opens by address only.
+    address: str | None = None
 
     # -- what the application asked for
 

@@ -23,7 +23,7 @@ from nbsocket._driver._connection import Connection, Source
 from nbsocket._driver._dispatch import Dispatch
 from nbsocket._driver._log_limit import INFO
 from nbsocket._driver._open import Open
-from nbsocket._driver._opening import Queued, open_command
+from nbsocket._driver._opening import Queued
 from nbsocket._driver._socket_ids import LONGEST_DETOUR, SOCKET_IDS
 from nbsocket._driver._transitions import Transitions
 from nbsocket._errors import error_from_result, make_error
@@ -148,6 +148,10 @@ class Connections:
         for link in self.table.order:
             phase = link.phase
             if type(phase) is Queued and now >= phase.try_at:
+                if phase.wants_address:
+                    if phase.look_up(now):
+                        return self.next_opening(now)
+                    continue
                 may_open = self.ids.rested(now) is not None and not self.may_be_refused(now)
                 return phase.open(now) if may_open else None
         return None
@@ -173,7 +177,7 @@ class Connections:
         link = self.table.by_id(socket_id)
         if result in FAILED_RESULTS and link is not None and link.is_tcp and isinstance(link.phase, Open):
             # What was taken for its outcome was not, or this is the late one of an earlier connection: it is asked.
-            link.opening_error = error_from_result(result, open_command(link, socket_id).line)
+            link.opening_error = error_from_result(result, self.shared.open_command(link, socket_id).line)
             self.shared.has_lost_any = True
         self._unexpected(socket_id)
 

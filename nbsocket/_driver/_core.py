@@ -10,6 +10,7 @@ from nbsocket._driver._command_pace import CommandPace
 from nbsocket._driver._connections import Connections
 from nbsocket._driver._dispatch import Dispatch
 from nbsocket._driver._events import Event, Log
+from nbsocket._driver._firmware import Firmware
 from nbsocket._driver._log_limit import WireTrouble
 from nbsocket._driver._settings import Settings
 from nbsocket._driver._socket_ids import LineActivity
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from nbsocket._driver._tasks import Tasks
 
 __all__ = ["Core"]
-
-#: Bytes of payload a segment. Source: BC260Y-CN TCP/IP guide 1.1 §2.3.5.
-HEX_SEGMENT, RAW_SEGMENT = 512, 1024
 
 COUNTERS = (
     "commands",
@@ -51,8 +49,7 @@ class Core:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        #: Largest segment or datagram in bytes.
-        self.segment_size = HEX_SEGMENT if settings.is_hex else RAW_SEGMENT
+        self.firmware = Firmware(settings.model)
         #: Running totals, by name.
         self.counters: dict[str, int] = dict.fromkeys(COUNTERS, 0)
         self.events: deque[Event] = deque()
@@ -65,13 +62,19 @@ class Core:
         self.line = LineActivity(lambda: self.chat.is_mid_report)
         self.trouble = WireTrouble(self.events.append)
         self.connections = Connections(
-            Transitions(self.events.append, self.counters, self.segment_size, settings, self.line)
+            Transitions(self.events.append, self.counters, self.firmware, settings, self.line)
         )
         self.table = self.connections.table
+        self.model_known()
 
     def log(self, level: int, message: str) -> None:
         """Have a line logged."""
         self.events.append(Log(level, message))
+
+    def model_known(self) -> None:
+        """Adapt to the model, when nothing is on its way."""
+        self.chat.allows_next_line = self.firmware.profile.allows_next_line
+        self.connections.shared.segment_size = self.firmware.profile.send_size(self.settings.is_hex)
 
     @property
     def is_ready(self) -> bool:

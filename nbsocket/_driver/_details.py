@@ -21,7 +21,6 @@ from nbsocket._at import (
     IPRRead,
     PdpAddress,
     QICFGRead,
-    QIDNSCFGRead,
     QSCLKRead,
     RegistrationStatus,
     RemoteProtocolError,
@@ -36,6 +35,7 @@ from nbsocket._at._queries import (
 )
 from nbsocket._dataclass import dataclass
 from nbsocket._driver._detail_values import DiscontinuousReception, ModuleDetails, PowerSaving
+from nbsocket._driver._firmware import Firmware
 from nbsocket._driver._network import REGISTERED, SIM_ERRORS, SIM_STATES, NetworkState
 from nbsocket._driver._requests import Plain, RequestContext
 from nbsocket._driver._script import Steps, Unanswered
@@ -43,10 +43,6 @@ from nbsocket._driver._script import Steps, Unanswered
 __all__ = ["GetDetails"]
 
 T = TypeVar("T")
-
-#: Errors that say that the firmware lacks a command: operation not supported, unknown (TS 27.007 §9.2), and operation
-#: not supported by BC260Y-CN TCP/IP guide 1.1 §3.
-LACKING = frozenset({4, 100, 555})
 
 #: Times that a question is asked whose answer makes no sense, or does not come; and how many may stay unanswered until
 #: the modem is taken for silent.
@@ -71,14 +67,14 @@ TIMER_LEVELS = (4, 5)
 class _Interview:
     """Asks, and keeps what was told."""
 
-    def __init__(self, lacking: set[str]) -> None:
+    def __init__(self, firmware: Firmware) -> None:
         #: What is told, by name.
         self.facts: dict[str, Any] = {}
         #: The number of the last error.
         self.error: int | None = None
         #: The modem has a network, so that a bare ERROR is no "not now".
         self.is_settled = False
-        self._lacking = lacking
+        self._firmware = firmware
         self._unanswered = 0
 
     def ask(self, command: Command[T]) -> Steps[T | None]:
@@ -88,7 +84,7 @@ class _Interview:
             Unanswered: the modem says nothing any more.
         """
         self.error = None
-        if command.line in self._lacking:
+        if self._firmware.lacks(command):
             return None
         for _ in range(TRIES):
             try:
@@ -100,8 +96,7 @@ class _Interview:
                 continue
             if not answer.ok:
                 self.error = answer.code
-                if answer.code in LACKING or (answer.code is None and self.is_settled):
-                    self._lacking.add(command.line)
+                self._firmware.note(answer, self.is_settled)
                 return None
             try:
                 value: T = answer.command.parse(answer.responses)
@@ -122,7 +117,7 @@ class GetDetails(Plain):
     """Gives :class:`ModuleDetails`; does not wait for the network."""
 
     def steps(self, context: RequestContext) -> Steps[ModuleDetails]:
-        interview = _Interview(context.lacking_commands)
+        interview = _Interview(context.firmware)
         identity = yield from interview.ask(ATI())
         revision = yield from interview.ask(CGMR())
         imei = yield from interview.ask(CGSN())
@@ -139,7 +134,7 @@ class GetDetails(Plain):
         yield from interview.ask_for("QCCID", "CIMI", "COPS", "CSQ", "QENG", "CESQ", "QBAND", "CSCON", "CGDCONT")
         servers = None
         if address is not None:
-            servers = yield from interview.ask(QIDNSCFGRead())
+            servers = yield from interview.ask(context.firmware.profile.ask_name_servers())
         yield from interview.ask_for("CPSMS", "CEDRXS", "CEDRXRDP", "CBC")
         formats = yield from interview.ask(QICFGRead())
         sleep_mode = context.found_sleep_mode
@@ -168,7 +163,7 @@ class GetDetails(Plain):
             baudrate=context.baudrate or stored,
             stored_baudrate=stored,
             corrected=context.corrected,
-            lacking_commands=tuple(sorted(context.lacking_commands)),
+            lacking_commands=tuple(sorted(context.firmware.lacking)),
             **{name: facts.get(name) for name in _TOLD_AS_THEY_ARE},
         )
 

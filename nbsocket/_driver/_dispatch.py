@@ -7,7 +7,10 @@ from typing import Any, NamedTuple
 
 from nbsocket._at import Command, FinalResult
 
-__all__ = ["Dispatch"]
+__all__ = ["Dispatch", "Taker"]
+
+#: Takes the addresses that a look-up gave, or why it gave none.
+Taker = Callable[[list[str] | None, OSError | None], None]
 
 
 class Dispatch(NamedTuple):

@@ -34,11 +34,10 @@ class Driver:
         core.attachment = Attachment(core)
         core.lookout = Lookout(core.table, core.lifecycle.restarted)
         core.tasks = Tasks(core.events.append, DriverContext(core), settings.attach_timeout)
+        core.connections.shared.look_up = core.tasks.look_up
         self._scheduler = Scheduler(core)
         #: When handle_timeout was called last: what was due then is dealt with, or waits for the modem to be free.
         self._served_at = float("-inf")
-        #: Largest segment or datagram in bytes.
-        self.segment_size = core.segment_size
         #: Running totals, by name.
         self.counters = core.counters
         #: Whether :meth:`data_to_send` and :meth:`next_event` may have anything: for whoever asks often.
@@ -47,6 +46,11 @@ class Driver:
         self.table: ConnectionTable = core.table
 
     # -- what can be asked
+
+    @property
+    def segment_size(self) -> int:
+        """Largest segment or datagram in bytes."""
+        return self._core.connections.shared.segment_size
 
     @property
     def is_ready(self) -> bool:

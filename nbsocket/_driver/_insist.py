@@ -55,6 +55,9 @@ class LineState:
     #: What another program, or a restart, has left otherwise than this driver needs it, in words; it was put right.
     corrected: tuple[str, ...] = ()
 
+    #: The answer to ATI, where it names none of the models that are known.
+    unknown_model: str | None = None
+
     def correct(self, what: str) -> None:
         """Note what is put right, once."""
         if what not in self.corrected:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
-from errno import EIO, ENODEV
+from errno import EIO, ENODEV, ENOTSUP
 from typing import Any, NamedTuple
 
 from nbsocket._at import (
     AT,
     ATE0,
+    ATI,
     CEREG,
     CFUN,
     CMEE,
@@ -28,12 +29,14 @@ from nbsocket._at import (
     DataFormat,
     FinalResult,
     QICFGRead,
+    QICFGViewRead,
     QISTATERead,
     QSCLKRead,
     RegistrationStatus,
     SocketStatus,
 )
 from nbsocket._driver._access import wanted_context, wanted_credentials
+from nbsocket._driver._firmware import Firmware
 from nbsocket._driver._insist import (
     BUSY_PAUSE,
     IGNORING_TIME,
@@ -85,23 +88,32 @@ ESCAPE = b"\x1b" + b"\r" * 1024
 
 
 def bring_up(
-    settings: Settings, baudrate: int | None, refused: AbstractSet[int], line: LineState, is_again: bool
+    settings: Settings,
+    firmware: Firmware,
+    baudrate: int | None,
+    refused: AbstractSet[int],
+    line: LineState,
+    is_again: bool,
 ) -> Steps[frozenset[int]]:
     """Find the modem and configure it; return the sockets that an earlier program's are left to.
 
     Args:
+        settings: how it is to be used.
+        firmware: what is known of it.
         baudrate: where it was found last, None when it was not.
         refused: the rates that the port turns out to be unable to do.
+        line: what is noticed on the line.
         is_again: an answer was missing, and may still come.
     """
     line.has_echo = line.echo_stays = False
     tries = yield from _find(settings, baudrate, refused, line)
     marker = (yield from insist_on_marker()) if is_again or tries > 1 else None
     yield from _end_echo(line)
+    yield from _identify(firmware, line)
     yield from _choose_errors(line)
-    yield from _choose_sleep(settings, line)
-    yield from _set_data_format(settings, line, marker)
-    yield from _switch_radio_on(line)
+    yield from _choose_sleep(settings, firmware, line)
+    yield from _set_data_format(settings, firmware, line, marker)
+    yield from _switch_radio_on(line, firmware)
     yield from _set_access_point(settings, line)
     left = yield from _close_orphans(settings.close_orphans, line)
     yield from _accept_echo(settings, line)
@@ -117,7 +129,7 @@ class Found(NamedTuple):
     rows: list[SocketStatus] | None
 
 
-def configure_again(settings: Settings, line: LineState, has_restarted: bool) -> Steps[Found]:
+def configure_again(settings: Settings, firmware: Firmware, line: LineState, has_restarted: bool) -> Steps[Found]:
     """Put right what the user's own commands, or a restart that was not told, have changed.
 
     ``has_restarted``: it may have been a restart, so that the sockets are asked for.
@@ -126,7 +138,7 @@ def configure_again(settings: Settings, line: LineState, has_restarted: bool) ->
         raise make_error(ENODEV, "the module has stopped answering", command="AT")
     yield from _end_echo(line)
     yield from _choose_errors(line)
-    yield from _set_data_format(settings, line, None)
+    yield from _set_data_format(settings, firmware, line, None)
     registration = yield from ask(CEREGRead(), line)
     if registration is not None and registration.n == 0:
         yield from _carry_out(CEREG(1))
@@ -175,6 +187,15 @@ def _accept_echo(settings: Settings, line: LineState) -> Steps[None]:
         )
 
 
+def _identify(firmware: Firmware, line: LineState) -> Steps[None]:
+    """Ask which model it is, where that is not known. A bare ERROR is believed: there are emulators without ATI."""
+    if firmware.is_known:
+        return
+    lines = yield from ask(ATI(), line, BUSY_RESULTS - {None})
+    if lines is not None and firmware.identify(lines):
+        line.unknown_model = " ".join(lines) or "no name"
+
+
 def _choose_errors(line: LineState) -> Steps[None]:
     level = yield from ask(CMEERead(), line)
     if level != 1:  # it is stored, so that it is not written for nothing
@@ -183,7 +204,12 @@ def _choose_errors(line: LineState) -> Steps[None]:
         yield from _carry_out(CMEE(1))
 
 
-def _choose_sleep(settings: Settings, line: LineState) -> Steps[None]:
+def _choose_sleep(settings: Settings, firmware: Firmware, line: LineState) -> Steps[None]:
+    if settings.power == "psm" and not firmware.profile.wakes_by_uart:
+        raise make_error(
+            ENOTSUP,
+            f"power='psm' cannot be used with a {firmware.profile.models[0]}: only a pin wakes it",
+        )
     if settings.restore_sleep and line.sleep_mode is None:
         line.sleep_mode = yield from ask(QSCLKRead(), line)
     yield from _carry_out(QSCLK(0))
@@ -192,14 +218,14 @@ def _choose_sleep(settings: Settings, line: LineState) -> Steps[None]:
         yield from _carry_out(CPSMS(0))
 
 
-def _switch_radio_on(line: LineState) -> Steps[None]:
+def _switch_radio_on(line: LineState, firmware: Firmware) -> Steps[None]:
     mode = yield from ask(CFUNRead(), line)
     if mode == 1:
         return
     if mode is not None:
         line.correct(f"the radio was off (AT+CFUN={mode})")
     answer: FinalResult | None = None
-    for command in (CFUN(1), RadioOn(1, 25.0)):
+    for command in (CFUN(1), RadioOn(1, firmware.profile.radio_timeout)):
         with suppress(Unanswered):
             answer = yield from insist(command)
             break
@@ -271,17 +297,43 @@ def way_back(refused: AbstractSet[int]) -> str:
     )
 
 
-def _set_data_format(settings: Settings, line: LineState, marker: FinalResult | None) -> Steps[None]:
-    """Write the formats when they are different; ``marker`` is an answer that tells them already."""
+def _set_data_format(
+    settings: Settings, firmware: Firmware, line: LineState, marker: FinalResult | None
+) -> Steps[None]:
+    """Write the formats, and how received data is shown, where they are different.
+
+    ``marker`` is an answer that tells the formats already.
+    """
+    profile = firmware.profile
     have: DataFormat | None = None
     if marker is not None and marker.ok:
         with suppress(OSError):
             have = checked(marker)
     if have is None:
         have = yield from _ask_data_format(line)
-    if (have.send_hex, have.receive_hex) != (settings.is_hex, settings.is_hex):
+    wanted = profile.data_format(settings.is_hex)
+    if have != wanted:
         line.correct(f'the data format was another (AT+QICFG="dataformat",{have.send_hex:d},{have.receive_hex:d})')
-        checked((yield from _carry_out(QICFG(settings.is_hex, settings.is_hex))))
+        checked((yield from _carry_out(QICFG(wanted.send_hex, wanted.receive_hex))))
+    for view in profile.view_settings:
+        if firmware.lacks(view.read) and firmware.lacks(view.write):
+            continue
+        value = yield from _ask_view(view.read, firmware, line)
+        if value != view.value:
+            if value is not None:
+                line.correct(f'how received data is shown was another (AT+QICFG="{view.setting}",{value})')
+            # Refused where the firmware has no such setting: then data comes in a shape that is understood as well.
+            firmware.note((yield from _carry_out(view.write, BUSY_RESULTS - {None})), is_settled=True)
+
+
+def _ask_view(command: QICFGViewRead, firmware: Firmware, line: LineState) -> Steps[int | None]:
+    """None: it is not told."""
+    if firmware.lacks(command):
+        return None
+    value = yield from ask(command, line, BUSY_RESULTS - {None})
+    if value is None:
+        firmware.lacking.add(command.line)
+    return value
 
 
 def _ask_data_format(line: LineState) -> Steps[DataFormat]:
@@ -350,7 +402,7 @@ def _close_orphan(socket_id: int) -> Steps[bool]:
     return False
 
 
-def come_back(wants_hex: bool, line: LineState) -> Steps[bool]:
+def come_back(wanted: DataFormat, line: LineState) -> Steps[bool]:
     """Get back in step after a missing answer; False: the modem has forgotten its configuration.
 
     The modem may be waiting for payload, whatever it did not answer: it may have said ERROR to a data-mode send and
@@ -368,8 +420,7 @@ def come_back(wants_hex: bool, line: LineState) -> Steps[bool]:
     marker = yield from insist_on_marker(is_quick, None)
     if not marker.ok:
         return False
-    have = checked(marker)
-    return (have.send_hex, have.receive_hex) == (wants_hex, wants_hex)
+    return bool(checked(marker) == wanted)
 
 
 def wake(line: LineState) -> Steps[None]:

@@ -101,6 +101,7 @@ class Lifecycle:
     def port_opened(self, now: float, has_baudrate: bool) -> None:
         """The port is open: begin bring-up."""
         self._has_baudrate = has_baudrate
+        self._core.firmware.ask_again()
         self.refused_baudrates.clear()
         self._core.chat.clear()
         self._core.pace = CommandPace()
@@ -187,7 +188,7 @@ class Lifecycle:
         core.chat.receives_hex = None
         found = self._baudrate if self.is_rate_proven else None
         is_again = self._bring_up_tries > 1
-        steps = bring_up(core.settings, found, self.refused_baudrates, self.line, is_again=is_again)
+        steps = bring_up(core.settings, core.firmware, found, self.refused_baudrates, self.line, is_again=is_again)
         self.run(Script(steps, (CloseOk,)), self._brought_up, now)
 
     def _brought_up(self, script: Script[Any], now: float) -> None:
@@ -201,6 +202,7 @@ class Lifecycle:
                 self.line.has_orphans = False
                 core.connections.segments.expect_late_outcome(now)
             core.chat.receives_hex = core.settings.is_hex
+            core.model_known()
             self._tell_of_line()
             core.tasks.module_is_up()
             core.attachment.begin(now)
@@ -215,13 +217,18 @@ class Lifecycle:
             self._core.log(INFO, f"put right: {', '.join(self.line.corrected)}")
             self.corrected = tuple(dict.fromkeys((*self.corrected, *self.line.corrected)))
             self.line.corrected = ()
+        if self.line.unknown_model is not None:
+            self._core.log(WARNING, f"unknown model ({self.line.unknown_model}): it is used as a BC260Y-CN")
+            self.line.unknown_model = None
         if self.line.echo_stays:
             self._core.log(INFO, "whatever is sent to the module comes back (echo), and ATE0 does not end it")
 
     def look(self, now: float) -> None:
         """Put the modem's settings right, which may have changed, and see whether it still has its sockets."""
         self.wants_look = False
-        steps = configure_again(self._core.settings, self.line, has_restarted=self._suspicion is not None)
+        steps = configure_again(
+            self._core.settings, self._core.firmware, self.line, has_restarted=self._suspicion is not None
+        )
         self.run(Script(steps), self._looked, now)
 
     def _looked(self, script: Script[Any], now: float) -> None:
@@ -258,7 +265,8 @@ class Lifecycle:
 
     def resynchronise(self, now: float) -> None:
         """A command was not answered: speak to the modem until it answers in step again."""
-        self.run(Script(come_back(self._core.settings.is_hex, self.line)), self._back, now)
+        wanted = self._core.firmware.profile.data_format(self._core.settings.is_hex)
+        self.run(Script(come_back(wanted, self.line)), self._back, now)
 
     def _back(self, script: Script[Any], now: float) -> None:
         if script.error is not None:

@@ -13,22 +13,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from errno import ECONNREFUSED, ECONNRESET, EMFILE, ENETDOWN, ETIMEDOUT
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from nbsocket._at import QIGETERROR, QIOPEN, QISTATE, FinalResult, QISTATERead, SocketStatus
+from nbsocket._at import QIGETERROR, QISTATE, FinalResult, QISTATERead, SocketStatus
 from nbsocket._driver._answers import CLOSED_RESULTS, PASSING_RESULTS, read_code, read_rows
 from nbsocket._driver._connection import Connection
 from nbsocket._driver._dispatch import Dispatch
 from nbsocket._driver._events import Connected, DataReceived
 from nbsocket._driver._log_limit import INFO
 from nbsocket._driver._phase import Phase
-from nbsocket._driver._socket_ids import OPEN_TIMEOUT
 from nbsocket._errors import error_from_result, make_error
 
 if TYPE_CHECKING:
     from nbsocket._driver._transitions import Transitions
 
-__all__ = ["FIRST_LOOK", "Opening", "Queued", "open_command"]
+__all__ = ["FIRST_LOOK", "Opening", "Queued"]
 
 #: Results that say that there is no network: just after registration the modem has no address yet.
 NETWORK_RESULTS = frozenset({561, 570, 572})
@@ -81,9 +81,13 @@ _FINDINGS = {
 }
 
 
-def open_command(link: Connection, socket_id: int) -> QIOPEN:
-    """The command that opens it."""
-    return QIOPEN(socket_id, link.service, link.host, link.port, link.local_port)
+def is_address(host: str) -> bool:
+    """Whether it is an IP address, and no name."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def retry_pause(tries: int) -> float:
@@ -112,6 +116,8 @@ class Queued(Phase):
         self.socket_deadline = socket_deadline
         #: When it may be tried.
         self.try_at = try_at
+        self._is_looking_up = False
+        self._failure: OSError | None = None
 
     def add_deadlines(self, moments: list[float | None], is_line_free: bool) -> None:
         moments += (self.attach_deadline, self.socket_deadline, self.try_at)
@@ -133,19 +139,39 @@ class Queued(Phase):
             self.link.open_deadline += waited
             self.try_at = max(self.try_at, now)
 
+    @property
+    def wants_address(self) -> bool:
+        """Its name must be looked up first."""
+        link = self.link
+        return not (self.to.firmware.profile.opens_by_name or link.address or is_address(link.host))
+
+    def look_up(self, now: float) -> bool:
+        """Have the name looked up, once; return whether it was and there is no such name: it is given up."""
+        if self._failure is not None:
+            self.to.refuse(self.link, self._failure, now)
+        elif not self._is_looking_up:
+            self._is_looking_up = True
+            self.to.look_up(self.link.host, self._looked_up, now)
+        return self._failure is not None
+
+    def _looked_up(self, addresses: list[str] | None, error: OSError | None) -> None:
+        self._failure = error
+        if addresses:
+            self.link.address = addresses[0]
+
     def open(self, now: float) -> Dispatch:
         """Begin the opening."""
         link, to = self.link, self.to
         link.socket_id = to.ids.take(now)
         if link.open_deadline is None:
-            link.open_deadline = now + OPEN_TIMEOUT
+            link.open_deadline = now + to.firmware.profile.open_timeout
         elif now > self.try_at + LONG_WAIT:
             link.open_deadline += now - self.try_at  # another opening had the line
         opening = Opening(link, to, self.attach_deadline, now)
         to.move(link, opening)
         to.opening = opening
         to.counters["opens"] += 1
-        return Dispatch(open_command(link, link.socket_id), opening.answered)
+        return Dispatch(to.open_command(link, link.socket_id), opening.answered)
 
     def end_of_data(self, linger: float, now: float) -> None:
         if self.link.is_tcp:
@@ -171,7 +197,7 @@ class Opening(Phase):
         self._attach_deadline = attach_deadline
         #: When QIOPEN went out, and until when its outcome is waited for.
         self.began = now
-        self.due = now + OPEN_TIMEOUT
+        self.due = now + to.firmware.profile.open_timeout
         #: The modem has said OK to QIOPEN: what it says of this socket_id is about this connection.
         self.is_accepted = False
         #: It said ERROR to QIOPEN, and is to be asked why.
@@ -381,7 +407,7 @@ class Opening(Phase):
         link, to = self.link, self.to
         assert link.open_deadline is not None
         pause = retry_pause(link.open_tries)
-        if now + pause < link.open_deadline - OPEN_TIMEOUT + NAMELESS_TIME:
+        if now + pause < link.open_deadline - to.firmware.profile.open_timeout + NAMELESS_TIME:
             to.wants_orphan_scan = True
             to.wants_network_check |= link.open_tries in CHECKED_TRIES
             self._queue(now + pause, is_open=True, is_half_open=True)
@@ -392,7 +418,7 @@ class Opening(Phase):
         link = self.link
         assert link.socket_id is not None
         self.to.opening = None  # its outcome is there
-        error = error_from_result(result, open_command(link, link.socket_id).line, otherwise=ECONNREFUSED)
+        error = error_from_result(result, self.to.open_command(link, link.socket_id).line, otherwise=ECONNREFUSED)
         self.to.fail(link, error)
 
     # -- what else happens meanwhile

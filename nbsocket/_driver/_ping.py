@@ -42,13 +42,15 @@ class Ping(Plain):
     listens: ClassVar[tuple[type, ...]] = (PingLine, PingSummary)
 
     def __post_init__(self) -> None:
-        self._command()  # refuses at the call what must not reach the wire
-
-    def _command(self) -> QPING:
-        return QPING(self.host, self.timeout, self.count, self.size, int(self.rai))
+        QPING(
+            self.host, self.timeout, self.count, self.size, int(self.rai)
+        )  # refuses at the call what must not reach the wire
 
     def steps(self, context: RequestContext) -> Steps[PingResult]:
-        command = self._command()
+        profile = context.firmware.profile
+        if self.size > profile.max_ping_size:
+            raise make_error(EINVAL, f"size must be 32 to {profile.max_ping_size} with this module, not {self.size}")
+        command = profile.ping(self.host, self.timeout, self.count, self.size, int(self.rai))
         late = context.late_outcomes("ping")
         if self.size > OLD_SIZE_LIMIT:
             yield from self._check_size()

@@ -15,8 +15,8 @@ class DriverContext:
 
     def __init__(self, core: Core) -> None:
         self._core = core
-        #: Command lines that the firmware was found to lack: they are not asked again.
-        self.lacking_commands: set[str] = set()
+        #: How the model takes commands, and what it was found to lack.
+        self.firmware = core.firmware
 
     @property
     def local_address(self) -> str | None:

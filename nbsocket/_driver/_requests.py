@@ -28,8 +28,6 @@ from nbsocket._at import (
     IPRRead,
     NtpResult,
     QICFGRead,
-    QIDNSCFGRead,
-    QISENDQuery,
     QISTATEContext,
     QISTATERead,
     QSCLKRead,
@@ -37,6 +35,7 @@ from nbsocket._at import (
     parse_time,
 )
 from nbsocket._dataclass import dataclass
+from nbsocket._driver._firmware import Firmware
 from nbsocket._driver._late import LateOutcomes
 from nbsocket._driver._network import REGISTERED, NetworkState, ask_registration, look_at_sim
 from nbsocket._driver._script import Await, Steps, Unanswered, asked
@@ -68,6 +67,9 @@ __all__ = [
 
 #: Results that say "not now", as firmware without error numbers does with ERROR alone (None).
 BUSY_RESULTS = frozenset({None, 551, 564, 568})
+
+#: How models that count only after a send answer before it: 572, where errors have numbers at all.
+NOTHING_SENT_RESULTS = frozenset({None, 572})
 
 #: The modem gives an outcome within 60 s of QIOPEN; look-ups and clock requests are given the same.
 OUTCOME_TIMEOUT = 60.0
@@ -115,8 +117,8 @@ class RequestContext(Protocol):
         """Why the network cannot be used, in words; None when nothing is known to be the matter."""
 
     @property
-    def lacking_commands(self) -> set[str]:
-        """The command lines that the firmware was found to lack; whoever finds another adds it."""
+    def firmware(self) -> Firmware:
+        """How the model takes commands, and what it was found to lack; whoever finds more notes it."""
 
     @property
     def found_sleep_mode(self) -> int | None:
@@ -313,7 +315,7 @@ class GetDnsServers(Plain):
     needs_network: ClassVar[bool] = True
 
     def steps(self, context: RequestContext) -> Steps[DnsServers]:
-        return DnsServers(*checked((yield from asked(QIDNSCFGRead()))))
+        return DnsServers(*checked((yield from asked(context.firmware.profile.ask_name_servers()))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,7 +330,7 @@ class SetDnsServers(Plain):
         QIDNSCFG(self.primary, self.secondary)  # refuses at the call what must not reach the wire
 
     def steps(self, context: RequestContext) -> Steps[None]:
-        checked((yield QIDNSCFG(self.primary, self.secondary)))
+        checked((yield context.firmware.profile.set_name_servers(self.primary, self.secondary)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,11 +349,12 @@ class SyncTime(Plain):
 
     def steps(self, context: RequestContext) -> Steps[datetime]:
         late = context.late_outcomes("ntp")
-        command: Command[Any] = QNTP(self.server, self.port, self.set_clock)
+        profile = context.firmware.profile
+        command: Command[Any] = profile.ask_time(self.server, self.port, self.set_clock)
         answer = yield from asked_twice(command, late, self.server, OWED_TIME_TIMEOUT)
         if not answer.ok and answer.code is None:
             # The heading of §2.3.9 spells it QNTPT, its example QNTP: firmware may know either.
-            command = QNTP(self.server, self.port, self.set_clock, spelling="QNTPT")
+            command = profile.ask_time(self.server, self.port, self.set_clock, spelling="QNTPT")
             answer = yield from asked_twice(command, late, self.server, OWED_TIME_TIMEOUT)
         checked(answer)
         outcome: NtpResult | None = yield Await((NtpResult,), OUTCOME_TIMEOUT)
@@ -419,4 +422,7 @@ class GetUnacked(Plain):
         socket_id = context.socket_id_of(self.key)
         if socket_id is None:
             raise make_error(EINVAL, "the connection is not open in the module")
-        return int(checked((yield from asked(QISENDQuery(socket_id)))).unacked)
+        answer = yield from asked(context.firmware.profile.count(socket_id))
+        if not answer.ok and answer.code in NOTHING_SENT_RESULTS and context.firmware.profile.counts_only_after_send:
+            return 0
+        return int(checked(answer).unacked)

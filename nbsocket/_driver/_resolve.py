@@ -101,7 +101,7 @@ class Resolve(Plain):
 
     def _failure(self, result: int | None, context: RequestContext) -> gaierror:
         trouble = None if result in NAME_RESULTS else context.network_trouble
-        return gaierror_from_result(result, self.name, QIDNSGIP(self.name).line, trouble)
+        return gaierror_from_result(result, self.name, context.firmware.profile.resolve(self.name).line, trouble)
 
     def _patient_answer(self, context: RequestContext, late: LateOutcomes) -> Steps[_Answer]:
         """Ask until the answer says something of the name."""
@@ -110,7 +110,7 @@ class Resolve(Plain):
         while True:
             tries += 1
             try:
-                answer = yield from self._ask(late)
+                answer = yield from self._ask(context, late)
             except Unanswered as error:
                 waited += error.command.timeout
                 if waited >= RETRY_TIME:
@@ -131,8 +131,10 @@ class Resolve(Plain):
                 if is_own and answer.is_last_word:
                     return answer
 
-    def _ask(self, late: LateOutcomes) -> Steps[_Answer]:
-        answer: FinalResult = yield from carried_out(QIDNSGIP(self.name), late, self.name, OUTCOME_TIMEOUT)
+    def _ask(self, context: RequestContext, late: LateOutcomes) -> Steps[_Answer]:
+        answer: FinalResult = yield from carried_out(
+            context.firmware.profile.resolve(self.name), late, self.name, OUTCOME_TIMEOUT
+        )
         if not answer.ok:
             return _Answer(answer.code, is_refusal=True)
         late.asked(self.name)

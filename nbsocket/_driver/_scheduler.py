@@ -140,7 +140,10 @@ class Scheduler:
                 picker is self._request_picker and not has_requests
             ):
                 continue
+            requests = len(self._tasks.queue)
             dispatch = picker(now)
+            if dispatch is None and len(self._tasks.queue) > requests:
+                dispatch = self._request_picker(now)  # an opening has a name to be looked up first
             if dispatch is not None:
                 self._pickers.remove(picker)
                 self._pickers.append(picker)

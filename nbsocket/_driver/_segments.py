@@ -62,6 +62,8 @@ FORMAT_CHECKS = {"+CME ERROR: 552": 1, "ERROR": 8}
 LOOKS = 2
 #: States of QISTATE in which a UDP socket can send; some firmware may call one without a connection "connecting".
 USABLE_STATES = frozenset({1, 2})
+#: The count of a socket that has sent nothing.
+NOTHING_SENT = Acknowledgement(0, 0, 0)
 #: Seconds for which a datagram is tried again: longer than the 65 s in which a modem that is at an opening may refuse
 #: everything. What it carries is stale then, and others wait behind it.
 DATAGRAM_TIMEOUT = 90.0
@@ -81,7 +83,7 @@ class Segments:
     def __init__(self, to: Transitions) -> None:
         """Take what all connections share."""
         self._to = to
-        self._size = to.segment_size
+        self._firmware = to.firmware
         self._is_hex = to.settings.is_hex
         #: Service, in bytes, at which the last segment was begun: see :meth:`next_segment`.
         self._service = 0
@@ -107,11 +109,11 @@ class Segments:
         if not waiting:
             return None
         # Start-time fair queueing. Who was idle, or writes little, has no more than one segment saved up.
-        least = self._service - self._size - SEND_COST
+        least = self._service - self._to.segment_size - SEND_COST
         if len(waiting) > 1:
             waiting.sort(key=lambda link: max(link.served, least))
         for link in waiting:
-            segment = link.next_segment(self._size)
+            segment = link.next_segment(self._to.segment_size)
             if segment is None:
                 if link.is_finished:
                     assert isinstance(link.phase, Open)
@@ -161,9 +163,9 @@ class Segments:
 
     def _command(self, link: Connection, segment: Segment) -> Command[Any]:
         assert link.socket_id is not None
-        if self._is_hex:
-            return QISENDHex(link.socket_id, segment.data, link.segment_rai)
-        return QISENDData(link.socket_id, segment.data, fails_early=not self._late)
+        return self._firmware.profile.send(
+            link.socket_id, segment.data, self._is_hex, link.segment_rai, fails_early=not self._late
+        )
 
     # -- what the modem said to a send
 
@@ -379,6 +381,9 @@ class Segments:
             pass  # it is asked for all of them at once
         elif segment.state_refusals and not link.is_tcp and _is_nameless(result):
             self._to.reopen(link, now)
+        elif row is not None and row.state in USABLE_STATES and self._counts_nothing_yet(link):
+            segment.looks = 0
+            self._not_there(link, segment, NOTHING_SENT, now)
         elif rows is None or row is not None:
             segment.looks, segment.unlisted = 0, 0
             if not link.is_tcp:  # its count was refused just now
@@ -393,6 +398,10 @@ class Segments:
             self._give_up(link, None, "the module does not have the socket any more")
         else:
             segment.unlisted += 1  # the line may have been hurt: it is asked once more
+
+    def _counts_nothing_yet(self, link: Connection) -> bool:
+        """Whether a count that is refused again and again, of a socket that is there, says that nothing was sent."""
+        return self._firmware.profile.counts_only_after_send and not link.delivery.sent
 
     # -- giving up
 

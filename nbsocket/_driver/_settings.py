@@ -7,6 +7,7 @@ from typing import Literal
 from nbsocket._at import CGAUTH, CGDCONT, QIDNSCFG
 from nbsocket._dataclass import dataclass, field
 from nbsocket._driver._access import SimPin
+from nbsocket._models import PROFILES
 
 __all__ = ["COMMON_RATES", "SEARCH_ORDER", "Settings"]
 
@@ -19,6 +20,8 @@ SEARCH_ORDER = (115200, 9600, 57600, 38400, 19200, 4800, 2400, 230400, 460800, 2
 class Settings:
     """How the modem is to be used."""
 
+    #: A profile's name, or "auto": the one that the modem's answer to ATI names.
+    model: str = "bc260y"
     #: ``"hex"``: safe for every byte, no prompt. ``"raw"``: half the bytes on the serial line.
     data_format: Literal["hex", "raw"] = "hex"
     #: Rate of the serial port; None tries them all.
@@ -50,6 +53,8 @@ class Settings:
     restore_sleep: bool = False
 
     def __post_init__(self) -> None:
+        if self.model != "auto" and self.model not in PROFILES:
+            raise ValueError(f"model must be auto, {' or '.join(PROFILES)}, not {self.model!r}")
         if self.data_format not in ("hex", "raw"):
             raise ValueError(f"data_format must be 'hex' or 'raw', not {self.data_format!r}")
         if self.baudrate is not None and self.baudrate not in SEARCH_ORDER:

@@ -12,7 +12,7 @@ from typing import Any
 
 from nbsocket._at import DnsAddress, DnsResult, FinalResult, NtpResult, PingLine, PingSummary
 from nbsocket._dataclass import dataclass
-from nbsocket._driver._dispatch import Dispatch
+from nbsocket._driver._dispatch import Dispatch, Taker
 from nbsocket._driver._events import Event, RequestDone, RequestFailed, RequestProgress
 from nbsocket._driver._late import LateOutcomes
 from nbsocket._driver._requests import OUTCOME_TIMEOUT, Request, RequestContext, WaitUp
@@ -38,6 +38,8 @@ class _Task:
     is_in_flight: bool = False
     #: The caller has been told that it failed; only the modem's late outcome is still waited for.
     is_abandoned: bool = False
+    #: Who takes the outcome in place of the application.
+    taker: Taker | None = None
 
     def waits_for_network(self, is_ready: bool) -> bool:
         """Whether it cannot begin before the modem is registered."""
@@ -94,6 +96,11 @@ class Tasks:
         task = _Task(next(self._request_ids), request, deadline, now + self._attach_timeout)
         self.queue.append(task)
         return task.request_id
+
+    def look_up(self, name: str, taker: Taker, now: float) -> None:
+        """Look a name up for an opening of the driver's own; a restart has it begin anew."""
+        self.submit(Resolve(name), None, now)
+        self.queue[-1].taker = taker
 
     def module_is_up(self) -> None:
         """End what waits for nothing else, without waiting for a turn on the line."""
@@ -212,7 +219,7 @@ class Tasks:
         for task in done:
             self.queue.remove(task)
             if not task.is_abandoned:
-                self._emit(_outcome(task))
+                self._tell(task, _outcome(task))
             if isinstance(task.request, Resolve):
                 self._share(task)
         return bool(done)
@@ -222,7 +229,7 @@ class Tasks:
         for task in tuple(self.queue):
             if task.script is None and task.request == done.request:
                 self.queue.remove(task)
-                self._emit(_outcome(done, task.request_id))
+                self._tell(task, _outcome(done, task.request_id))
 
     @property
     def waits_for_network(self) -> bool:
@@ -250,18 +257,30 @@ class Tasks:
         for task in tuple(self.queue):
             if task.script is None and only_started:
                 continue
+            if task.taker is not None and only_started:
+                task.script, task.is_in_flight = None, False
+                continue
             if task.request.turn in self.late and task.has_outcome_due:
                 self.late[task.request.turn].owe("", OUTCOME_TIMEOUT)
             self.queue.remove(task)
             if not task.is_abandoned:
-                self._emit(RequestFailed(task.request_id, _as_failure_of(task.request, error)))
+                self._tell(task, RequestFailed(task.request_id, _as_failure_of(task.request, error)))
         if only_started:
             for late in self.late.values():
                 late.clear()
 
     def _fail(self, task: _Task, error: OSError) -> None:
-        self._emit(RequestFailed(task.request_id, _as_failure_of(task.request, error)))
+        self._tell(task, RequestFailed(task.request_id, _as_failure_of(task.request, error)))
         self._abandon(task)
+
+    def _tell(self, task: _Task, event: RequestDone | RequestFailed) -> None:
+        if task.taker is None:
+            self._emit(event)
+        elif isinstance(event, RequestDone):
+            assert isinstance(event.value, list)
+            task.taker(event.value, None)
+        else:
+            task.taker(None, event.error)
 
     def _abandon(self, task: _Task) -> None:
         task.is_abandoned = True
@@ -269,7 +288,7 @@ class Tasks:
             self.queue.remove(task)
 
 
-def _outcome(task: _Task, request_id: int | None = None) -> Event:
+def _outcome(task: _Task, request_id: int | None = None) -> RequestDone | RequestFailed:
     """The outcome of a task, for its own request or for one that shares it."""
     assert task.script is not None
     request_id = task.request_id if request_id is None else request_id

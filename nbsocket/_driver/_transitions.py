@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from errno import ECONNRESET
 
+from nbsocket._at import QIOPEN
 from nbsocket._driver._closing import Closing, Verifying
 from nbsocket._driver._connection import Connection
 from nbsocket._driver._connection_table import ConnectionTable
+from nbsocket._driver._dispatch import Taker
 from nbsocket._driver._events import (
     ConnectFailed,
     ConnectionEnded,
@@ -20,6 +22,7 @@ from nbsocket._driver._events import (
     Log,
     PeerClosed,
 )
+from nbsocket._driver._firmware import Firmware
 from nbsocket._driver._log_limit import INFO, WARNING
 from nbsocket._driver._open import Open
 from nbsocket._driver._opening import Opening, Queued
@@ -49,7 +52,7 @@ class Transitions:
         self,
         emit: Callable[[Event], None],
         counters: dict[str, int],
-        segment_size: int,
+        firmware: Firmware,
         settings: Settings,
         line: LineActivity,
     ) -> None:
@@ -58,17 +61,21 @@ class Transitions:
         Args:
             emit: takes events.
             counters: running totals, by name.
-            segment_size: most bytes a segment or datagram.
+            firmware: how the model takes commands.
             settings: how the modem is to be used.
             line: what is known of the serial line.
         """
         self.emit = emit
         self.counters = counters
-        self.segment_size = segment_size
+        self.firmware = firmware
+        #: Most bytes of a segment or datagram.
+        self.segment_size = firmware.profile.send_size(settings.is_hex)
         self.settings = settings
         self.line = line
         self.ids = SocketIds(line)
         self.table = ConnectionTable(self.ids)
+        #: Looks a name up; then the taker gets its addresses, or why there are none.
+        self.look_up: Callable[[str, Taker, float], None] = _look_nothing_up
         #: The one whose QIOPEN has the line for itself.
         self.opening: Opening | None = None
         #: Some connection has, or had, SO_KEEPALIVE on.
@@ -91,6 +98,11 @@ class Transitions:
     def log(self, level: int, message: str) -> None:
         """Have a line logged."""
         self.emit(Log(level, message))
+
+    def open_command(self, link: Connection, socket_id: int) -> QIOPEN:
+        """The command that opens it."""
+        host = link.address or link.host
+        return self.firmware.profile.open(socket_id, link.service, host, link.port, link.local_port)
 
     def has_unsent(self, link: Connection) -> bool:
         """Whether anything that the application wrote is not in the modem for certain."""
@@ -288,6 +300,10 @@ class Transitions:
         """Count datagrams that are given up, and tell of them."""
         self.counters["dropped_datagrams"] += number
         self.emit(DatagramsLost(link.key, number, why))
+
+
+def _look_nothing_up(name: str, taker: Taker, now: float) -> None:
+    raise AssertionError("the driver has no requests yet")
 
 
 class _Nothing:

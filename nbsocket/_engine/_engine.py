@@ -76,7 +76,7 @@ class Engine:
         wire = WireLog(log_payload=log_payload)
         self._core = EngineCore(url, settings, wire, open_port, make_driver, _flush_at_exit)
         self._loop = self._core.loop
-        #: The largest datagram, and the bytes that one send of the modem carries.
+        #: The largest datagram, and the bytes that one send of the modem carries: as many of every model.
         self.segment_size = self._core.driver.segment_size
         #: The thread that ends the interpreter, once it does.
         self._finalising: int | None = None

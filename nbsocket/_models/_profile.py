@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from nbsocket._at import (
     QICLOSE,
@@ -13,7 +13,6 @@ from nbsocket._at import (
     QNTP,
     QPING,
     QSCLK,
-    Command,
     DataFormat,
     QICFGView,
     QICFGViewRead,
@@ -135,11 +134,13 @@ class Profile:
         """Open a connection; then the event OpenResult."""
         return QIOPEN(socket_id, service, host, port, local_port, self.context_id, self.states_access_mode)
 
-    def send(self, socket_id: int, data: bytes, is_hex: bool, rai: int = 0) -> Command[Any]:
-        """Send up to :meth:`send_size` bytes; ``rai`` in hex only."""
+    def send(
+        self, socket_id: int, data: bytes, is_hex: bool, rai: int = 0, fails_early: bool = False
+    ) -> QISENDHex | QISENDData:
+        """Send up to :meth:`send_size` bytes; ``rai`` in hex only, ``fails_early`` (see the command) in data mode."""
         if is_hex:
             return QISENDHex(socket_id, data, rai, self.sends_extended)
-        return QISENDData(socket_id, data)
+        return QISENDData(socket_id, data, fails_early)
 
     def count(self, socket_id: int) -> QISENDQuery:
         """Ask for the bytes sent and acknowledged."""
@@ -175,9 +176,11 @@ class Profile:
             raise ValueError(f"size must be at most {self.max_ping_size}, not {size}")
         return QPING(host, timeout, count, size, rai, self.context_id)
 
-    def ask_time(self, server: str, port: int | None = None, set_clock: bool | None = None) -> QNTP:
-        """Ask a time server; then the event NtpResult."""
-        return QNTP(server, port, set_clock, context_id=self.context_id)
+    def ask_time(
+        self, server: str, port: int | None = None, set_clock: bool | None = None, spelling: str = "QNTP"
+    ) -> QNTP:
+        """Ask a time server; then the event NtpResult. The guide spells it QNTP and QNTPT."""
+        return QNTP(server, port, set_clock, spelling, self.context_id)
 
     def sleep(self, mode: int) -> QSCLK:
         """Set whether the modem may sleep: 0 never, 1 deep sleep, 2 light sleep only."""

@@ -78,7 +78,8 @@ class Bench:
 
     def expect(self, *lines: str) -> None:
         """The driver has sent exactly these command lines."""
-        assert self.sent() == b"".join(line.encode() + b"\r" for line in lines)
+        sent = self.sent()
+        assert sent == b"".join(line.encode() + b"\r" for line in lines), sent
 
     def say(self, *lines: str) -> None:
         """The module says these lines."""

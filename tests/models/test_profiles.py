@@ -45,6 +45,12 @@ IDENTITIES: list[tuple[list[str], Profile | None]] = [
 ]
 
 
+def test_every_model_takes_sends_of_the_same_size() -> None:
+    """The engine's limit of a datagram is known before the model is."""
+    sizes = {(profile.send_size(is_hex=True), profile.send_size(is_hex=False)) for profile in PROFILES.values()}
+    assert len(sizes) == 1
+
+
 @pytest.mark.parametrize(("lines", "profile"), IDENTITIES, ids=lambda value: str(value)[:40])
 def test_model_by_its_identity(lines: list[str], profile: Profile | None) -> None:
     assert profile_for(lines) is profile
