@@ -191,9 +191,23 @@ def _identify(firmware: Firmware, line: LineState) -> Steps[None]:
     """Ask which model it is, where that is not known. A bare ERROR is believed: there are emulators without ATI."""
     if firmware.is_known:
         return
-    lines = yield from ask(ATI(), line, BUSY_RESULTS - {None})
-    if lines is not None and firmware.identify(lines):
-        line.unknown_model = " ".join(lines) or "no name"
+    for _ in range(QUESTION_TRIES):
+        strange_lines = line.strange_lines
+        try:
+            answer = yield from insist(ATI(), BUSY_RESULTS - {None})
+        except Unanswered:
+            # It may ignore what comes soon after an answer.
+            yield from insist_on_marker()
+            yield Pause(IGNORING_TIME)
+            continue
+        lines: list[str] = checked(answer) if answer.ok else []
+        if lines and line.strange_lines == strange_lines:
+            if firmware.identify(lines):
+                line.unknown_model = " ".join(lines)
+            return
+        if not answer.ok:
+            break
+    line.unknown_model = "no answer to ATI"
 
 
 def _choose_errors(line: LineState) -> Steps[None]:

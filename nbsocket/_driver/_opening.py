@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from errno import ECONNREFUSED, ECONNRESET, EMFILE, ENETDOWN, ETIMEDOUT
 from ipaddress import ip_address
+from socket import EAI_AGAIN
 from typing import TYPE_CHECKING
 
 from nbsocket._at import QIGETERROR, QISTATE, FinalResult, QISTATERead, SocketStatus
@@ -118,6 +119,9 @@ class Queued(Phase):
         self.try_at = try_at
         self._is_looking_up = False
         self._failure: OSError | None = None
+        #: Failed look-ups, and until when another one is tried.
+        self._look_ups = 0
+        self._look_up_until: float | None = None
 
     def add_deadlines(self, moments: list[float | None], is_line_free: bool) -> None:
         moments += (self.attach_deadline, self.socket_deadline, self.try_at)
@@ -147,12 +151,19 @@ class Queued(Phase):
 
     def look_up(self, now: float) -> bool:
         """Have the name looked up, once; return whether it was and there is no such name: it is given up."""
-        if self._failure is not None:
+        if self._look_up_until is None:
+            self._look_up_until = now + self.to.firmware.profile.open_timeout
+        pause = retry_pause(self._look_ups)
+        if self._failure is not None and self._failure.errno == EAI_AGAIN and now + pause < self._look_up_until:
+            self.try_at, self._look_ups = now + pause, self._look_ups + 1
+            self._failure, self._is_looking_up = None, False
+        elif self._failure is not None:
             self.to.refuse(self.link, self._failure, now)
+            return True
         elif not self._is_looking_up:
             self._is_looking_up = True
             self.to.look_up(self.link.host, self._looked_up, now)
-        return self._failure is not None
+        return False
 
     def _looked_up(self, addresses: list[str] | None, error: OSError | None) -> None:
         self._failure = error

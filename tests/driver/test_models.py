@@ -216,6 +216,20 @@ def test_bc66_name_that_is_unknown() -> None:
     assert isinstance(failed.error, gaierror)
 
 
+def test_bc66_look_up_that_says_not_now_is_tried_again() -> None:
+    bench = ready_bc66()
+    key = bench.driver.open("TCP", "host.example", 80, 0, Pile(), bench.now)
+    bench.dialog(('AT+QIDNSGIP=1,"host.example"', "OK"))
+    bench.say('+QIURC: "dnsgip",0,1,0', '+QIURC: "dnsgip","::1::"')  # no address
+    bench.expect()
+    bench.advance(1.0)
+    bench.dialog(('AT+QIDNSGIP=1,"host.example"', "OK"))
+    bench.say('+QIURC: "dnsgip",0,1,0', '+QIURC: "dnsgip","192.0.2.7"')
+    bench.dialog(('AT+QIOPEN=1,0,"TCP","192.0.2.7",80,0,1', "OK"))
+    bench.say("+QIOPEN: 0,0")
+    assert bench.take(Connected).key == key
+
+
 def test_bc66_look_up_begins_anew_after_a_restart() -> None:
     bench = ready_bc66()
     key = bench.driver.open("TCP", "host.example", 80, 0, Pile(), bench.now)

@@ -12,6 +12,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+from nbsocket._models import PROFILES
 from tests.simulation.runner import Totals, WorkerDied, as_data, figures, run_seeds, story
 
 #: Failing seeds whose story is told.
@@ -24,6 +25,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=1000, help="how many (default: 1000)")
     parser.add_argument("--start", type=int, default=0, help="the first one (default: 0)")
     parser.add_argument("--jobs", type=int, default=1, help="processes (default: 1)")
+    parser.add_argument("--model", choices=tuple(PROFILES), default="bc260y", help="of the modem (default: bc260y)")
     parser.add_argument("--minutes", type=float, default=None, help="stop after so many minutes")
     parser.add_argument("--json", type=Path, default=None, metavar="FILE", help="write the totals there, too")
     options = parser.parse_args()
@@ -41,13 +43,13 @@ def main() -> int:
     if options.json is not None:
         options.json.write_text(json.dumps(as_data(totals, seconds), indent=2) + "\n", encoding="utf-8")
     for seed, _, _ in totals.failures[: 0 if status else MOST_STORIES]:
-        print(f"\n{'=' * 40}\n{story(seed)}")
+        print(f"\n{'=' * 40}\n{story(seed, options.model)}")
     return status or (1 if totals.failures else 0)
 
 
 def _run(totals: Totals, options: argparse.Namespace) -> None:
     begin, told = time.monotonic(), 0.0
-    with closing(run_seeds(range(options.start, options.start + options.seeds), options.jobs)) as runs:
+    with closing(run_seeds(range(options.start, options.start + options.seeds), options.jobs, options.model)) as runs:
         for one in runs:
             totals.add(one)
             for seed, _, sentence in one.failures:

@@ -22,7 +22,7 @@ LASTING = 45.0
 OPENING_LASTING = 75.0
 
 #: Commands of one connection.
-OWNED_RE = re.compile(r"AT\+(?:QISEND|QICLOSE)=(\d)|AT\+QISTATE=1,(\d)|AT\+QIOPEN=0,(\d)")
+OWNED_RE = re.compile(r"AT\+(?:QISEND(?:EX)?|QICLOSE)=(\d)|AT\+QISTATE=1,(\d)|AT\+QIOPEN=[01],(\d)")
 #: Commands whose wrong or missing answer is no connection's business.
 HARMLESS_RE = re.compile(r"AT\+(QIDNSGIP|QPING|QNTP|CSQ|CGMR|CCLK|CGSN|CEREG|CGPADDR|QISTATE\?|IPR)|ATI")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
 from nbsocket._driver import Settings
 from nbsocket.sim import Options
@@ -226,6 +226,18 @@ def make_plan(seed: int) -> Plan:
     plan = _with_refused_look_ups(plan, Random(seed ^ 0xD2EF))
     plan = replace(plan, options=plan.options | random_starts(Random(seed ^ 0x57A7), plan.settings))
     return _without_deafness(_with_settings(plan, Random(seed ^ 0x5E77)))
+
+
+def with_model(plan: Plan, model: str) -> Plan:
+    """The same with a modem of another model, which the driver has to find out."""
+    if model == "bc260y":
+        return plan
+    # Only a pin wakes a BC66: the driver refuses to let it sleep.
+    power: Literal["awake", "psm"] = "awake" if model == "bc66" else plan.settings.power
+    # A BC660K-GL has no name server until one is set (docs/siblings.md §2).
+    dns = ("192.0.2.53",) if model == "bc660k" and not plan.settings.dns else plan.settings.dns
+    settings = replace(plan.settings, model="auto", power=power, dns=dns)
+    return replace(plan, settings=settings, options=plan.options | {"model": model})
 
 
 def _without_deafness(plan: Plan) -> Plan:

@@ -51,6 +51,10 @@ OF_NOBODY = frozenset(
 )
 
 
+#: What the name of the firmware begins with, by model.
+FIRMWARE = {"bc260y": "BC260YCNAAR01", "bc660k": "BC660KGLAAR01", "bc66": "BC66NBR01"}
+
+
 @dataclass
 class _Asked:
     kind: str
@@ -160,7 +164,9 @@ class Requests:
             self._check_ping(kind, value)
         if kind == "csq":
             self._check_signal(value)
-        if kind == "info" and (value.imei not in (options.imei, "") or not value.revision.startswith("BC260YCNAAR01")):
+        if kind == "info" and (
+            value.imei not in (options.imei, "") or not value.revision.startswith(FIRMWARE[options.model])
+        ):
             raise Violation("answer", f"info gave {value}")
         if kind in ("clock", "time"):
             right = world.module.life.true_time(world.now)

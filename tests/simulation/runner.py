@@ -15,7 +15,7 @@ from statistics import median
 from typing import Any
 
 from tests.simulation.connections import Violation
-from tests.simulation.plan import make_plan
+from tests.simulation.plan import make_plan, with_model
 from tests.simulation.shrink import failure_of, shrink
 from tests.simulation.world import World
 
@@ -57,9 +57,9 @@ class Totals:
             self.recoveries.setdefault(kind, []).extend(times)
 
 
-def run_seed(seed: int) -> Totals:
-    """Run one seed."""
-    plan = make_plan(seed)
+def run_seed(seed: int, model: str = "bc260y") -> Totals:
+    """Run one seed with a modem of the model."""
+    plan = with_model(make_plan(seed), model)
     totals = Totals(schedules=1, calm=int(plan.is_calm))
     world = World(plan)
     try:
@@ -85,14 +85,14 @@ class WorkerDied(Exception):
     """A process of several has died, and what it was at is not known any better than the message says."""
 
 
-def run_seeds(seeds: Iterable[int], jobs: int = 1) -> Generator[Totals, None, None]:
+def run_seeds(seeds: Iterable[int], jobs: int = 1, model: str = "bc260y") -> Generator[Totals, None, None]:
     """Run them all; gives the totals of a seed, or with several processes of a few, as they end.
 
     Raises:
         WorkerDied: a process died; what it did not finish is lost.
     """
     if jobs == 1:
-        yield from map(run_seed, seeds)
+        yield from (run_seed(seed, model) for seed in seeds)
         return
     left = iter(seeds)
     at_work: dict[Future[Totals], list[int]] = {}
@@ -102,7 +102,7 @@ def run_seeds(seeds: Iterable[int], jobs: int = 1) -> Generator[Totals, None, No
         while True:
             interrupts.check()
             while len(at_work) < 2 * jobs and (chunk := list(islice(left, CHUNK_SIZE))):
-                at_work[pool.submit(_run_chunk, chunk)] = chunk
+                at_work[pool.submit(_run_chunk, chunk, model)] = chunk
             if not at_work:
                 return
             for done in wait(at_work, timeout=INTERRUPT_INTERVAL, return_when=FIRST_COMPLETED).done:
@@ -141,16 +141,16 @@ def _leave_interrupts_to_the_parent() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _run_chunk(seeds: list[int]) -> Totals:
+def _run_chunk(seeds: list[int], model: str) -> Totals:
     totals = Totals()
     for seed in seeds:
-        totals.add(run_seed(seed))
+        totals.add(run_seed(seed, model))
     return totals
 
 
-def story(seed: int) -> str:
+def story(seed: int, model: str = "bc260y") -> str:
     """Run a failing seed again, shortened, and tell what happens."""
-    plan = make_plan(seed)
+    plan = with_model(make_plan(seed), model)
     failure = failure_of(plan)
     if failure is None:
         return f"seed {seed} does not fail"
@@ -162,7 +162,16 @@ def story(seed: int) -> str:
         World(plan).run()
     except Exception as error:
         end = str(error) or repr(error)
-    lines = [str(plan), "", *_told(world), "", end, "", f"replay: python -m tests.simulation --seeds 1 --start {seed}"]
+    option = "" if model == "bc260y" else f" --model {model}"
+    lines = [
+        str(plan),
+        "",
+        *_told(world),
+        "",
+        end,
+        "",
+        f"replay: python -m tests.simulation --seeds 1 --start {seed}{option}",
+    ]
     return "\n".join(lines)
 
 

@@ -54,6 +54,7 @@ def _candidates(plan: Plan) -> Iterator[Plan]:
         yield replace(plan, options={key: value for key, value in plan.options.items() if key != name})
     if plan.cut != "whole":
         yield replace(plan, cut="whole")
-    plain = Settings(data_format=plan.settings.data_format)
+    settings = plan.settings
+    plain = Settings(data_format=settings.data_format, model=settings.model, dns=settings.dns)
     if plan.settings != plain:
         yield replace(plan, settings=plain)

@@ -23,7 +23,7 @@ from tests.simulation import runner
 from tests.simulation.__main__ import main
 
 run_seed = runner.run_seed
-runner.run_seed = lambda seed: os._exit(9) if seed == 45 else run_seed(seed)
+runner.run_seed = lambda seed, model: os._exit(9) if seed == 45 else run_seed(seed, model)
 raise SystemExit(main())
 """
 
@@ -56,7 +56,7 @@ def test_interrupt_ends_it_with_the_figures_so_far(tmp_path: Path, jobs: str) ->
     script = (
         "from tests.simulation import runner, __main__\n"
         "from tests.simulation.runner import Totals\n"
-        "runner.run_seed = lambda seed: Totals(schedules=1, failures=[(seed, 'x', 'fails')])\n"
+        "runner.run_seed = lambda seed, model: Totals(schedules=1, failures=[(seed, 'x', 'fails')])\n"
         "raise SystemExit(__main__.main())"
     )
     process = start("-c", script, "--seeds", MANY, "--jobs", jobs)

@@ -57,7 +57,7 @@ MOST_BUFFERED = 90_000
 _RESULT_RE = re.compile(
     rb"\r\n(?:OK|ERROR|SEND OK|SEND FAIL|CLOSE OK|\+CME ERROR: \d+|\+QIOPEN: \d,\d+)\r\n\Z",
 )
-_OPEN_RE = re.compile(r'AT\+QIOPEN=0,(\d),"(?:TCP|UDP)","[^"]*",(\d+)')
+_OPEN_RE = re.compile(r'AT\+QIOPEN=[01],(\d),"(?:TCP|UDP)","[^"]*",(\d+)')
 
 
 @dataclass
@@ -589,7 +589,7 @@ class World:
             return True
         # SEND OK names no socket. While the module owes one, because it gave none to another connection's send, that of
         # this one may be the other's; and with "closed" the count is gone that would tell.
-        is_owed = self.causes.has(r"^(silence|late)\w* at AT\+QISEND=\d,[1-9]", self.now)
+        is_owed = self.causes.has(r"^(silence|late)\w* at AT\+QISEND(EX)?=\d,[1-9]", self.now)
         if "data on its way" in str(error) and (is_owed or self.now <= self._owed_at + LASTING):
             return True
         # A slow radio that has more to send than goes through in the time that the application gives it; and the news
@@ -1097,7 +1097,8 @@ class World:
 
     def do_raw_open(self, socket_id: int, service: str) -> None:
         """The user opens a socket by a command of their own."""
-        command = f'AT+QIOPEN=0,{socket_id},"{service}","10.0.0.50",{RAW_PORT}'
+        context = int(self.module.options.model == "bc66")
+        command = f'AT+QIOPEN={context},{socket_id},"{service}","10.0.0.50",{RAW_PORT}'
         self.requests.ask(_driver.RawCommand(command, wants_outcome=True), "raw_open")
         self._try_port()
 
