@@ -83,7 +83,7 @@ _SECRETS = ("pin", "apn_password")
 
 
 class Modem:
-    """A Quectel BC260Y-CN module on a serial port.
+    """A Quectel BC260Y-CN on a serial port, or one of its siblings: see ``model``.
 
     Nothing happens before the first call that needs the modem, or :meth:`open`. A context manager: it is opened at
     the beginning and closed at the end of the block. Several modems may be open at a time.

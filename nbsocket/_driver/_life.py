@@ -188,7 +188,7 @@ def _accept_echo(settings: Settings, line: LineState) -> Steps[None]:
 
 
 def _identify(firmware: Firmware, line: LineState) -> Steps[None]:
-    """Ask which model it is, where that is not known. A bare ERROR is believed: there are emulators without ATI."""
+    """Ask which model it is, where that is not known. Without an answer it is asked again at the next bring-up."""
     if firmware.is_known:
         return
     for _ in range(QUESTION_TRIES):
@@ -205,8 +205,7 @@ def _identify(firmware: Firmware, line: LineState) -> Steps[None]:
             if firmware.identify(lines):
                 line.unknown_model = " ".join(lines)
             return
-        if not answer.ok:
-            break
+        # Garbled, or refused: the command may have been hurt on the line.
     line.unknown_model = "no answer to ATI"
 
 

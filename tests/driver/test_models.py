@@ -170,7 +170,7 @@ def test_unknown_model_is_taken_for_a_bc260y() -> None:
 def test_without_identity_it_is_asked_for_at_the_next_start() -> None:
     bench = bench_of("auto")
     bench.driver.port_opened(bench.now)
-    bench.dialog(("AT", "OK"), ("ATI", "ERROR"))
+    bench.dialog(("AT", "OK"), ("ATI", "ERROR"), ("ATI", "+CME ERROR: 100"), ("ATI", "ERROR"))
     bench.expect("AT+CMEE?")
     bench.say("RDY")
     bench.dialog(

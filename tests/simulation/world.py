@@ -386,7 +386,9 @@ class World:
         if self.plan.module_options.strict and fault.action == "error" and fault.is_carried_out:
             self._left_behind += 2  # taken for free, it refuses every close for a while
         if OWNED_RE.search(line) is None:
-            if not HARMLESS_RE.search(line):
+            # A BC66 opens by address: what happens to a look-up happens to an opening by name.
+            is_opening = "QIDNSGIP" in line and self.module.options.model == "bc66"
+            if is_opening or not HARMLESS_RE.search(line):
                 self.causes.add(moment, text)
             return
         owner = self._owner(line)
