@@ -137,6 +137,7 @@ def configure_again(settings: Settings, firmware: Firmware, line: LineState, has
     if not (yield from probe(PROBES_FIXED, line=line)):
         raise make_error(ENODEV, "the module has stopped answering", command="AT")
     yield from _end_echo(line)
+    yield from _identify(firmware, line)
     yield from _choose_errors(line)
     yield from _set_data_format(settings, firmware, line, None)
     registration = yield from ask(CEREGRead(), line)

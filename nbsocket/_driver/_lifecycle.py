@@ -203,6 +203,8 @@ class Lifecycle:
                 core.connections.segments.expect_late_outcome(now)
             core.chat.receives_hex = core.settings.is_hex
             core.model_known()
+            # Once more, when it has settled: without the model nothing else may be taken.
+            self.wants_look = not core.firmware.is_known
             self._tell_of_line()
             core.tasks.module_is_up()
             core.attachment.begin(now)
@@ -242,6 +244,7 @@ class Lifecycle:
             self.resynchronise(now)
             return
         self._failed_looks = 0
+        core.model_known()
         core.chat.receives_hex = core.settings.is_hex
         self._tell_of_line()
         why, self._suspicion = self._suspicion, None

@@ -429,6 +429,7 @@ class Opening(Phase):
         link = self.link
         assert link.socket_id is not None
         self.to.opening = None  # its outcome is there
+        self.to.doubts_format |= not self.to.firmware.is_known
         error = error_from_result(result, self.to.open_command(link, link.socket_id).line, otherwise=ECONNREFUSED)
         self.to.fail(link, error)
 

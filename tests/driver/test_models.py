@@ -188,6 +188,32 @@ def test_without_identity_it_is_asked_for_at_the_next_start() -> None:
     bench.expect('AT+QIOPEN=0,0,"TCP","192.0.2.7",80,0,1')
 
 
+def test_model_that_was_not_told_is_asked_for_again() -> None:
+    """Once after bring-up; and when an opening was refused, for it may have been in another model's words."""
+    bench = bench_of("auto")
+    bench.driver.port_opened(bench.now)
+    errors = [("ATI", "ERROR")] * 3
+    settled = [
+        ("AT+CMEE?", "+CMEE: 1", "OK"),
+        ("AT+QSCLK=0", "OK"),
+        ("AT+CPSMS?", "+CPSMS: 0", "OK"),
+        ('AT+QICFG="dataformat"', '+QICFG: "dataformat",1,1', "OK"),
+        ("AT+CFUN?", "+CFUN: 1", "OK"),
+        ("AT+QISTATE?", "OK"),
+    ]
+    again = [
+        ("AT+CMEE?", "+CMEE: 1", "OK"),
+        ('AT+QICFG="dataformat"', '+QICFG: "dataformat",1,1', "OK"),
+        ("AT+CEREG?", "+CEREG: 1,1", "OK"),
+    ]
+    bench.dialog(("AT", "OK"), *errors, *settled, ("AT", "OK"), *errors, *again, *ATTACH)
+    bench.driver.open("TCP", "192.0.2.7", 80, 0, Pile(), bench.now)
+    bench.dialog(('AT+QIOPEN=0,0,"TCP","192.0.2.7",80', "+CME ERROR: 552"))
+    bench.dialog(("AT", "OK"), ("ATI", *ATI["bc660k"], "OK"), *again, ("AT+QICLOSE=0", "+CME ERROR: 567"))
+    bench.driver.open("TCP", "192.0.2.7", 80, 0, Pile(), bench.now)
+    assert bench.sent().startswith(b"AT+QIOPEN=0,") and bench.driver.is_ready
+
+
 def test_bc66_looks_a_name_up_before_it_opens() -> None:
     bench = ready_bc66()
     key = bench.driver.open("TCP", "host.example", 80, 0, Pile(), bench.now)
