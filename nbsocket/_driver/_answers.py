@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from nbsocket._at import Acknowledgement, FinalResult, RemoteProtocolError, SocketStatus
 
-__all__ = ["CLOSED_RESULTS", "PASSING_RESULTS", "TIMED_OUT", "read_account", "read_code", "read_rows"]
+__all__ = [
+    "CLOSED_RESULTS",
+    "NOTHING_SENT_RESULTS",
+    "PASSING_RESULTS",
+    "TIMED_OUT",
+    "read_account",
+    "read_code",
+    "read_rows",
+]
 
 #: The result of what had no answer in time. BC260Y-CN TCP/IP guide 1.1 §3.
 TIMED_OUT = 569
 #: Results that say that the socket is closed. BC260Y-CN TCP/IP guide 1.1 §3.
 CLOSED_RESULTS = frozenset({567})
+#: How models that count only after a send answer before it: 572, where errors have numbers at all.
+NOTHING_SENT_RESULTS = frozenset({None, 572})
 #: Results that say "not now": blocked, an id that is still in use, busy. The same.
 PASSING_RESULTS = frozenset({551, 563, 564, 568})
 

@@ -332,7 +332,7 @@ def _set_data_format(
     for view in profile.view_settings:
         if firmware.lacks(view.read) and firmware.lacks(view.write):
             continue
-        value = yield from _ask_view(view.read, firmware, line)
+        value = yield from _ask_view(view.read, firmware)
         if value != view.value:
             if value is not None:
                 line.correct(f'how received data is shown was another (AT+QICFG="{view.setting}",{value})')
@@ -340,14 +340,20 @@ def _set_data_format(
             firmware.note((yield from _carry_out(view.write, BUSY_RESULTS - {None})), is_settled=True)
 
 
-def _ask_view(command: QICFGViewRead, firmware: Firmware, line: LineState) -> Steps[int | None]:
+def _ask_view(command: QICFGViewRead, firmware: Firmware) -> Steps[int | None]:
     """None: it is not told."""
     if firmware.lacks(command):
         return None
-    value = yield from ask(command, line, BUSY_RESULTS - {None})
-    if value is None:
-        firmware.lacking.add(command.line)
-    return value
+    try:
+        answer = yield from insist(command, BUSY_RESULTS - {None})
+    except Unanswered:
+        yield from insist_on_marker()
+        return None
+    firmware.note(answer, is_settled=True)
+    with suppress(OSError):
+        value: int = checked(answer)
+        return value
+    return None
 
 
 def _ask_data_format(line: LineState) -> Steps[DataFormat]:

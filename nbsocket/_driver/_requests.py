@@ -35,6 +35,7 @@ from nbsocket._at import (
     parse_time,
 )
 from nbsocket._dataclass import dataclass
+from nbsocket._driver._answers import NOTHING_SENT_RESULTS
 from nbsocket._driver._firmware import Firmware
 from nbsocket._driver._late import LateOutcomes
 from nbsocket._driver._network import REGISTERED, NetworkState, ask_registration, look_at_sim
@@ -67,9 +68,6 @@ __all__ = [
 
 #: Results that say "not now", as firmware without error numbers does with ERROR alone (None).
 BUSY_RESULTS = frozenset({None, 551, 564, 568})
-
-#: How models that count only after a send answer before it: 572, where errors have numbers at all.
-NOTHING_SENT_RESULTS = frozenset({None, 572})
 
 #: The modem gives an outcome within 60 s of QIOPEN; look-ups and clock requests are given the same.
 OUTCOME_TIMEOUT = 60.0

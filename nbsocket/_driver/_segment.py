@@ -39,6 +39,9 @@ class Segment:
     look_interval: float = LOOK_INTERVAL
     #: Answers of QISTATE in a row that do not list the socket.
     unlisted: int = 0
+    #: The last answer to the question for its count was an error; QISTATE has listed the socket since.
+    is_count_refused: bool = False
+    is_listed: bool = False
 
     # -- over all its tries
 
@@ -59,7 +62,7 @@ class Segment:
     def unconfirm(self, now: float) -> None:
         """There was no sound outcome: whether the modem has it has to be found out."""
         self.is_unconfirmed, self.awaits_outcome, self.outcome_due = True, False, None
-        self.has_late_ok = self.is_taken = self.is_heeded = False
+        self.has_late_ok = self.is_taken = self.is_heeded = self.is_count_refused = self.is_listed = False
         self.looks, self.look_at, self.look_interval, self.unlisted = 0, now, LOOK_INTERVAL, 0
         if self.stalled_at is None:
             self.stalled_at = now

@@ -32,7 +32,13 @@ from nbsocket._at import (
     QISENDQuery,
     QISTATERead,
 )
-from nbsocket._driver._answers import CLOSED_RESULTS, PASSING_RESULTS, read_account, read_rows
+from nbsocket._driver._answers import (
+    CLOSED_RESULTS,
+    NOTHING_SENT_RESULTS,
+    PASSING_RESULTS,
+    read_account,
+    read_rows,
+)
 from nbsocket._driver._closing import Verifying
 from nbsocket._driver._connection import Connection
 from nbsocket._driver._dispatch import Dispatch
@@ -353,6 +359,11 @@ class Segments:
             self._give_up(link, None, "the module took no more data", is_time_out=True)
             return
         is_garbled = result is None or result.ok
+        segment.is_count_refused = result is not None and not result.ok and result.code in NOTHING_SENT_RESULTS
+        if segment.is_listed and segment.is_count_refused:
+            self._not_there(link, segment, NOTHING_SENT, now)
+            return
+        segment.is_listed = False
         if not link.is_tcp and not is_garbled and not segment.is_sought:
             _seek(segment, now)
             assert result is not None
@@ -381,9 +392,9 @@ class Segments:
             pass  # it is asked for all of them at once
         elif segment.state_refusals and not link.is_tcp and _is_nameless(result):
             self._to.reopen(link, now)
-        elif row is not None and row.state in USABLE_STATES and self._counts_nothing_yet(link):
-            segment.looks = 0
-            self._not_there(link, segment, NOTHING_SENT, now)
+        elif row is not None and segment.is_count_refused and self._counts_nothing_yet(link):
+            # A busy modem may have refused: only a refusal after this answer, too, says that nothing was sent.
+            segment.is_listed, segment.looks, segment.unlisted = True, 0, 0
         elif rows is None or row is not None:
             segment.looks, segment.unlisted = 0, 0
             if not link.is_tcp:  # its count was refused just now
@@ -400,7 +411,7 @@ class Segments:
             segment.unlisted += 1  # the line may have been hurt: it is asked once more
 
     def _counts_nothing_yet(self, link: Connection) -> bool:
-        """Whether a count that is refused again and again, of a socket that is there, says that nothing was sent."""
+        """Whether the modem refuses the count of this socket because nothing was sent on it."""
         return self._firmware.profile.counts_only_after_send and not link.delivery.sent
 
     # -- giving up

@@ -331,6 +331,30 @@ def test_bc66_count_is_refused_until_something_was_sent() -> None:
     bench.no_events()
 
 
+def test_bc66_garbled_count_does_not_say_that_nothing_was_sent() -> None:
+    """Only refusals before and after AT+QISTATE do: a busy modem refuses, too, and the segment may be there."""
+    bench = ready_bc66()
+    key = bench.driver.open("TCP", "192.0.2.7", 80, 0, source := Pile(), bench.now)
+    bench.dialog(('AT+QIOPEN=1,0,"TCP","192.0.2.7",80,0,1', "OK"))
+    bench.say("+QIOPEN: 0,0")
+    source.chunks.append(b"data")
+    bench.driver.data_available(key, 4, bench.now)
+    bench.advance(0.5)
+    bench.dialog(("AT+QISENDEX=0,4,64617461", "ERROR"))
+    answers = [("+QISEND: 4,x", "OK")] * 3 + [("ERROR",), ("+QISEND: 4,4,0", "OK")]
+    while answers:
+        sent = bench.sent().decode()
+        assert not sent.startswith("AT+QISENDEX")
+        if sent == "AT+QISEND=0,0\r":
+            bench.say(*answers.pop(0))
+        elif sent:
+            bench.say('+QISTATE: 0,"TCP","192.0.2.7",80,0,2,1,1', "OK")
+        else:
+            bench.advance(0.25)
+    bench.driver.end_of_data(key, 5.0, bench.now)
+    bench.dialog(("AT+QISEND=0,0", "+QISEND: 4,4,0", "OK"), ("AT+QICLOSE=0", "OK", "CLOSE OK"))
+
+
 def test_bc66_unacked_before_anything_was_sent() -> None:
     bench = ready_bc66()
     key = bench.driver.open("TCP", "192.0.2.7", 80, 0, Pile(), bench.now)
