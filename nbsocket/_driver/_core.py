@@ -72,7 +72,7 @@ class Core:
         self.events.append(Log(level, message))
 
     def model_known(self) -> None:
-        """Adapt to the model, when nothing is on its way."""
+        """Adapt to the model, which may be another than was assumed."""
         self.chat.allows_next_line = self.firmware.profile.allows_next_line
         self.connections.shared.segment_size = self.firmware.profile.send_size(self.settings.is_hex)
 

@@ -7,10 +7,7 @@ from typing import Any, NamedTuple
 
 from nbsocket._at import Command, FinalResult
 
-__all__ = ["Dispatch", "Taker"]
-
-#: Takes the addresses that a look-up gave, or why it gave none.
-Taker = Callable[[list[str] | None, OSError | None], None]
+__all__ = ["Dispatch"]
 
 
 class Dispatch(NamedTuple):

@@ -34,7 +34,7 @@ class Driver:
         core.attachment = Attachment(core)
         core.lookout = Lookout(core.table, core.lifecycle.restarted)
         core.tasks = Tasks(core.events.append, DriverContext(core), settings.attach_timeout)
-        core.connections.shared.look_up = core.tasks.look_up
+        core.connections.shared.tasks = core.tasks
         self._scheduler = Scheduler(core)
         #: When handle_timeout was called last: what was due then is dealt with, or waits for the modem to be free.
         self._served_at = float("-inf")

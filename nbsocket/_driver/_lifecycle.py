@@ -74,6 +74,8 @@ class Lifecycle:
         self.may_sleep = False
         #: What was found otherwise than needed since the driver began, in words; it was put right.
         self.corrected: tuple[str, ...] = ()
+        #: The answer to ATI that the user was last told to be of no known model.
+        self._told_model: str | None = None
         self._bring_up_tries = 0
         self._echo_looks = self._failed_looks = 0
         self._restarted_at = float("-inf")
@@ -203,8 +205,8 @@ class Lifecycle:
                 core.connections.segments.expect_late_outcome(now)
             core.chat.receives_hex = core.settings.is_hex
             core.model_known()
-            # Once more, when it has settled: without the model nothing else may be taken.
-            self.wants_look = not core.firmware.is_known
+            # It is asked once more for its model when it has settled: in another model's words nothing may work.
+            self.wants_look |= not core.firmware.is_known
             self._tell_of_line()
             core.tasks.module_is_up()
             core.attachment.begin(now)
@@ -220,8 +222,9 @@ class Lifecycle:
             self.corrected = tuple(dict.fromkeys((*self.corrected, *self.line.corrected)))
             self.line.corrected = ()
         if self.line.unknown_model is not None:
-            self._core.log(WARNING, f"unknown model ({self.line.unknown_model}): it is used as a BC260Y-CN")
-            self.line.unknown_model = None
+            if self.line.unknown_model != self._told_model:
+                self._core.log(WARNING, f"unknown model ({self.line.unknown_model}): it is used as a BC260Y-CN")
+            self._told_model, self.line.unknown_model = self.line.unknown_model, None
         if self.line.echo_stays:
             self._core.log(INFO, "whatever is sent to the module comes back (echo), and ATE0 does not end it")
 

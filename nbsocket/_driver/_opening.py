@@ -117,7 +117,8 @@ class Queued(Phase):
         self.socket_deadline = socket_deadline
         #: When it may be tried.
         self.try_at = try_at
-        self._is_looking_up = False
+        #: The look-up of its name, while one is under way, and why it failed.
+        self._look_up_id: int | None = None
         self._failure: OSError | None = None
         #: Failed look-ups, and until when another one is tried.
         self._look_ups = 0
@@ -150,23 +151,28 @@ class Queued(Phase):
         return not (self.to.firmware.profile.opens_by_name or link.address or is_address(link.host))
 
     def look_up(self, now: float) -> bool:
-        """Have the name looked up, once; return whether it was and there is no such name: it is given up."""
+        """Have the name looked up; return whether that failed for good, so that the opening is given up."""
         if self._look_up_until is None:
             self._look_up_until = now + self.to.firmware.profile.open_timeout
         pause = retry_pause(self._look_ups)
         if self._failure is not None and self._failure.errno == EAI_AGAIN and now + pause < self._look_up_until:
             self.try_at, self._look_ups = now + pause, self._look_ups + 1
-            self._failure, self._is_looking_up = None, False
+            self._failure = None
         elif self._failure is not None:
             self.to.refuse(self.link, self._failure, now)
             return True
-        elif not self._is_looking_up:
-            self._is_looking_up = True
-            self.to.look_up(self.link.host, self._looked_up, now)
+        elif self._look_up_id is None:
+            self._look_up_id = self.to.tasks.look_up(self.link.host, self._looked_up, now)
         return False
 
+    def end_look_up(self) -> None:
+        """Nobody wants the address any more."""
+        if self._look_up_id is not None:
+            self.to.tasks.cancel(self._look_up_id)
+            self._look_up_id = None
+
     def _looked_up(self, addresses: list[str] | None, error: OSError | None) -> None:
-        self._failure = error
+        self._look_up_id, self._failure = None, error
         if addresses:
             self.link.address = addresses[0]
 

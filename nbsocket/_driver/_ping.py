@@ -42,15 +42,14 @@ class Ping(Plain):
     listens: ClassVar[tuple[type, ...]] = (PingLine, PingSummary)
 
     def __post_init__(self) -> None:
-        QPING(
-            self.host, self.timeout, self.count, self.size, int(self.rai)
-        )  # refuses at the call what must not reach the wire
+        # Refuses at the call what must not reach the wire.
+        QPING(self.host, self.timeout, self.count, self.size, int(self.rai))
 
     def steps(self, context: RequestContext) -> Steps[PingResult]:
-        profile = context.firmware.profile
-        if self.size > profile.max_ping_size:
-            raise make_error(EINVAL, f"size must be 32 to {profile.max_ping_size} with this module, not {self.size}")
-        command = profile.ping(self.host, self.timeout, self.count, self.size, int(self.rai))
+        try:
+            command = context.firmware.profile.ping(self.host, self.timeout, self.count, self.size, int(self.rai))
+        except ValueError as error:  # its bytes are too many for this model
+            raise make_error(EINVAL, str(error)) from None
         late = context.late_outcomes("ping")
         if self.size > OLD_SIZE_LIMIT:
             yield from self._check_size()

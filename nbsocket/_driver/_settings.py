@@ -54,7 +54,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.model != "auto" and self.model not in PROFILES:
-            raise ValueError(f"model must be auto, {' or '.join(PROFILES)}, not {self.model!r}")
+            raise ValueError(f"model must be one of auto, {', '.join(PROFILES)}, not {self.model!r}")
         if self.data_format not in ("hex", "raw"):
             raise ValueError(f"data_format must be 'hex' or 'raw', not {self.data_format!r}")
         if self.baudrate is not None and self.baudrate not in SEARCH_ORDER:

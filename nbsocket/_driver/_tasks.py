@@ -12,7 +12,7 @@ from typing import Any
 
 from nbsocket._at import DnsAddress, DnsResult, FinalResult, NtpResult, PingLine, PingSummary
 from nbsocket._dataclass import dataclass
-from nbsocket._driver._dispatch import Dispatch, Taker
+from nbsocket._driver._dispatch import Dispatch
 from nbsocket._driver._events import Event, RequestDone, RequestFailed, RequestProgress
 from nbsocket._driver._late import LateOutcomes
 from nbsocket._driver._requests import OUTCOME_TIMEOUT, Request, RequestContext, WaitUp
@@ -21,6 +21,9 @@ from nbsocket._driver._script import Script
 from nbsocket._errors import copy_of, make_error
 
 __all__ = ["Tasks"]
+
+#: Takes the addresses that a look-up gave, or why it gave none.
+Taker = Callable[[list[str] | None, OSError | None], None]
 
 #: The line that completes an outcome which names nothing: the turn of its facility.
 _LAST_LINES: dict[type, str] = {DnsResult: "dns", PingSummary: "ping", NtpResult: "ntp"}
@@ -97,10 +100,11 @@ class Tasks:
         self.queue.append(task)
         return task.request_id
 
-    def look_up(self, name: str, taker: Taker, now: float) -> None:
-        """Look a name up for an opening of the driver's own; a restart has it begin anew."""
-        self.submit(Resolve(name), None, now)
+    def look_up(self, name: str, taker: Taker, now: float) -> int:
+        """Look a name up for an opening, and return the request's number; a restart has it begin anew."""
+        request_id = self.submit(Resolve(name), None, now)
         self.queue[-1].taker = taker
+        return request_id
 
     def module_is_up(self) -> None:
         """End what waits for nothing else, without waiting for a turn on the line."""

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from errno import ECONNRESET
+from typing import TYPE_CHECKING
 
 from nbsocket._at import QIOPEN
 from nbsocket._driver._closing import Closing, Verifying
 from nbsocket._driver._connection import Connection
 from nbsocket._driver._connection_table import ConnectionTable
-from nbsocket._driver._dispatch import Taker
 from nbsocket._driver._events import (
     ConnectFailed,
     ConnectionEnded,
@@ -32,6 +32,9 @@ from nbsocket._driver._settings import Settings
 from nbsocket._driver._socket_ids import LineActivity, SocketIds
 from nbsocket._errors import make_error
 
+if TYPE_CHECKING:
+    from nbsocket._driver._tasks import Tasks
+
 __all__ = ["Transitions"]
 
 #: Times in a row that a UDP socket is opened again before the datagram at hand is given up.
@@ -47,6 +50,9 @@ class Gone(Phase):
 
 class Transitions:
     """The ways between phases; and what they all work with."""
+
+    #: Given by the driver; looks names up.
+    tasks: Tasks
 
     def __init__(
         self,
@@ -74,8 +80,6 @@ class Transitions:
         self.line = line
         self.ids = SocketIds(line)
         self.table = ConnectionTable(self.ids)
-        #: Looks a name up; then the taker gets its addresses, or why there are none.
-        self.look_up: Callable[[str, Taker, float], None] = _look_nothing_up
         #: The one whose QIOPEN has the line for itself.
         self.opening: Opening | None = None
         #: Some connection has, or had, SO_KEEPALIVE on.
@@ -223,6 +227,8 @@ class Transitions:
         self.move(link, Gone(link, self))
         if isinstance(phase, Opening) and self.opening is phase:
             self.opening = None
+        elif isinstance(phase, Queued):
+            phase.end_look_up()
         self.drop_datagrams(link, "the socket was closed before it was sent")
         is_news = self.table.remove(link)
         if link.socket_id is not None:
@@ -300,10 +306,6 @@ class Transitions:
         """Count datagrams that are given up, and tell of them."""
         self.counters["dropped_datagrams"] += number
         self.emit(DatagramsLost(link.key, number, why))
-
-
-def _look_nothing_up(name: str, taker: Taker, now: float) -> None:
-    raise AssertionError("the driver has no requests yet")
 
 
 class _Nothing:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from errno import ENOTSUP
+from errno import EINVAL, ENOTSUP
 from socket import gaierror
 
 import pytest
@@ -11,8 +11,10 @@ import pytest
 from nbsocket._driver import (
     Connected,
     ConnectFailed,
+    ConnectionEnded,
     DataReceived,
     GetUnacked,
+    Ping,
     RequestDone,
     RequestFailed,
     Resolve,
@@ -242,6 +244,27 @@ def test_bc66_name_that_is_unknown() -> None:
     assert isinstance(failed.error, gaierror)
 
 
+def test_bc66_look_up_ends_with_its_opening() -> None:
+    bench = ready_bc66()
+    key = bench.driver.open("TCP", "host.example", 80, 0, Pile(), bench.now)
+    bench.dialog(('AT+QIDNSGIP=1,"host.example"', "+CME ERROR: 551"))  # not now: it waits, to ask again
+    bench.driver.abort(key, bench.now)
+    bench.take(ConnectionEnded)
+    assert bench.driver.is_at_rest
+
+
+@pytest.mark.parametrize(("model", "size"), [("bc66", 200), ("bc660k", 1500)])
+def test_largest_ping_of_a_model(model: str, size: int) -> None:
+    bench = ready_bc66() if model == "bc66" else bench_of(model)
+    if model == "bc660k":
+        bring_up(bench, None)
+    bench.driver.submit(Ping("192.0.2.7", size=201), None, bench.now)
+    if size < 201:
+        assert bench.take(RequestFailed).error.errno == EINVAL
+    bench.collect()
+    assert bool(bench.sent()) == (size > 200)
+
+
 def test_bc66_look_up_that_says_not_now_is_tried_again() -> None:
     bench = ready_bc66()
     key = bench.driver.open("TCP", "host.example", 80, 0, Pile(), bench.now)
@@ -392,5 +415,5 @@ def test_details_use_the_models_context(model: str) -> None:
 
 
 def test_model_that_does_not_exist() -> None:
-    with pytest.raises(ValueError, match="model must be auto, bc260y or bc660k or bc66, not 'bc95'"):
+    with pytest.raises(ValueError, match="model must be one of auto, bc260y, bc660k, bc66, not 'bc95'"):
         Settings(model="bc95")

@@ -78,14 +78,8 @@ STRINGS: dict[str, Callable[[Modem, str], object]] = {
 }
 
 #: Public strings of Modem that are never written to the module, or whose own test is among SETTINGS.
-NEVER_WRITTEN = {"port", "data_format", "model", "power", "on_line"}
-NEVER_WRITTEN |= {
-    "pin",
-    "pdp_type",
-    "dns",
-    "apn_user",
-    "apn_password",
-}
+NEVER_WRITTEN = {"port", "model", "data_format", "power", "on_line"}
+NEVER_WRITTEN |= {"pin", "pdp_type", "dns", "apn_user", "apn_password"}
 
 
 def cli(modem: Modem, *words: str) -> None:
