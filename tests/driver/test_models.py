@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from errno import EINVAL, ENOTSUP
 from socket import gaierror
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ from nbsocket._driver import (
     WaitUp,
 )
 from nbsocket._driver._details import GetDetails
-from tests.driver.bench import ATTACH, Bench, Pile
+from tests.driver.bench import ATTACH, BRING_UP, Bench, Pile
 
 ATI = {
     "bc260y": ("Quectel_Ltd", "Quectel_BC260Y-CN", "Revision: BC260YCNAAR02A03"),
@@ -35,37 +36,37 @@ VIEWS = [
 ]
 
 
-def bring_up(
-    bench: Bench,
-    identity: tuple[str, ...] | None,
-    data_format: str = "1,1",
-    views: Sequence[tuple[str, ...]] = (),
-    wanted: str | None = None,
-) -> None:
-    """Up to the registration; ``identity``: lines of ATI, None where it is not asked."""
+Turns = Sequence[tuple[str, ...]]
+
+
+def turns(data_format: str = "1,1", views: Turns = (), wanted: str | None = None) -> list[tuple[str, ...]]:
+    """What bring-up says after AT and ATI, up to the address, with the modem's answers.
+
+    Args:
+        data_format: what the modem has.
+        views: the questions about how received data is shown.
+        wanted: the data format that is set; None: it is left alone.
+    """
+    said: list[tuple[str, ...]] = []
+    for command, *answer in [*BRING_UP[1:], *ATTACH]:
+        if command == 'AT+QICFG="dataformat"':
+            said.append((command, f'+QICFG: "dataformat",{data_format}', "OK"))
+            said += [(f"{command},{wanted}", "OK")] if wanted is not None else []
+            said += views
+        else:
+            said.append((command, *answer))
+    return said
+
+
+def bring_up(bench: Bench, identity: tuple[str, ...] | None, *rest: Any, **named: Any) -> None:
+    """Up to the registration; ``identity``: lines of ATI, None where it is not asked. The rest: see turns()."""
     bench.driver.port_opened(bench.now)
-    continue_bring_up(bench, identity, data_format, views, wanted)
+    continue_bring_up(bench, identity, *rest, **named)
 
 
-def continue_bring_up(
-    bench: Bench,
-    identity: tuple[str, ...] | None,
-    data_format: str = "1,1",
-    views: Sequence[tuple[str, ...]] = (),
-    wanted: str | None = None,
-) -> None:
-    bench.dialog(("AT", "OK"))
-    if identity is not None:
-        bench.dialog(("ATI", *identity, "OK"))
-    bench.dialog(
-        ("AT+CMEE?", "+CMEE: 1", "OK"),
-        ("AT+QSCLK=0", "OK"),
-        ("AT+CPSMS?", "+CPSMS: 0", "OK"),
-        ('AT+QICFG="dataformat"', f'+QICFG: "dataformat",{data_format}', "OK"),
-    )
-    if wanted is not None:
-        bench.dialog((f'AT+QICFG="dataformat",{wanted}', "OK"))
-    bench.dialog(*views, ("AT+CFUN?", "+CFUN: 1", "OK"), ("AT+QISTATE?", "OK"), *ATTACH)
+def continue_bring_up(bench: Bench, identity: tuple[str, ...] | None, *rest: Any, **named: Any) -> None:
+    """The same after a restart."""
+    bench.dialog(("AT", "OK"), *([("ATI", *identity, "OK")] if identity is not None else []), *turns(*rest, **named))
     bench.collect()
     bench.events.clear()
     assert bench.driver.is_ready
@@ -73,6 +74,13 @@ def continue_bring_up(
 
 def bench_of(model: str, **settings: object) -> Bench:
     return Bench(Settings(baudrate=115200, model=model, **settings))  # type: ignore[arg-type]  # the test's own
+
+
+def opened(bench: Bench) -> None:
+    """A BC66 opens its first socket to 192.0.2.7 port 80."""
+    bench.dialog(('AT+QIOPEN=1,0,"TCP","192.0.2.7",80,0,1', "OK"))
+    bench.say("+QIOPEN: 0,0")
+    bench.take(Connected)
 
 
 def ready_bc66(data_format: str = "hex") -> Bench:
@@ -110,9 +118,7 @@ def test_bc66_from_end_to_end() -> None:
     done = bench.take(RequestDone)
     assert (done.request_id, done.value) == (request, ["192.0.2.7"])
     key = bench.driver.open("TCP", "192.0.2.7", 80, 0, source := Pile(), bench.now)
-    bench.dialog(('AT+QIOPEN=1,0,"TCP","192.0.2.7",80,0,1', "OK"))
-    bench.say("+QIOPEN: 0,0")
-    bench.take(Connected)
+    opened(bench)
     bench.driver.set_option(key, "nodelay", 1)
     source.chunks.append(b"\x01\x02\x03\x04")
     bench.driver.data_available(key, 4, bench.now)
@@ -179,12 +185,8 @@ def test_without_identity_it_is_asked_for_at_the_next_start() -> None:
         ("AT", "OK"),
         ('AT+QICFG="dataformat"', '+QICFG: "dataformat",1,1', "OK"),  # late answers are over
         ("ATI", *ATI["bc660k"], "OK"),
-        ("AT+CMEE?", "+CMEE: 1", "OK"),
-        ("AT+QSCLK=0", "OK"),
-        ("AT+CPSMS?", "+CPSMS: 0", "OK"),
-        ("AT+CFUN?", "+CFUN: 1", "OK"),
-        ("AT+QISTATE?", "OK"),
-        *ATTACH,
+        *turns()[:3],
+        *turns()[4:],  # its data format is known
     )
     bench.driver.open("TCP", "192.0.2.7", 80, 0, Pile(), bench.now)
     bench.expect('AT+QIOPEN=0,0,"TCP","192.0.2.7",80,0,1')
@@ -195,20 +197,12 @@ def test_model_that_was_not_told_is_asked_for_again() -> None:
     bench = bench_of("auto")
     bench.driver.port_opened(bench.now)
     errors = [("ATI", "ERROR")] * 3
-    settled = [
-        ("AT+CMEE?", "+CMEE: 1", "OK"),
-        ("AT+QSCLK=0", "OK"),
-        ("AT+CPSMS?", "+CPSMS: 0", "OK"),
-        ('AT+QICFG="dataformat"', '+QICFG: "dataformat",1,1', "OK"),
-        ("AT+CFUN?", "+CFUN: 1", "OK"),
-        ("AT+QISTATE?", "OK"),
-    ]
     again = [
         ("AT+CMEE?", "+CMEE: 1", "OK"),
         ('AT+QICFG="dataformat"', '+QICFG: "dataformat",1,1', "OK"),
         ("AT+CEREG?", "+CEREG: 1,1", "OK"),
     ]
-    bench.dialog(("AT", "OK"), *errors, *settled, ("AT", "OK"), *errors, *again, *ATTACH)
+    bench.dialog(("AT", "OK"), *errors, *turns()[: -len(ATTACH)], ("AT", "OK"), *errors, *again, *ATTACH)
     bench.driver.open("TCP", "192.0.2.7", 80, 0, Pile(), bench.now)
     bench.dialog(('AT+QIOPEN=0,0,"TCP","192.0.2.7",80', "+CME ERROR: 552"))
     bench.dialog(("AT", "OK"), ("ATI", *ATI["bc660k"], "OK"), *again, ("AT+QICLOSE=0", "+CME ERROR: 567"))
@@ -284,7 +278,7 @@ def test_bc66_look_up_begins_anew_after_a_restart() -> None:
     key = bench.driver.open("TCP", "host.example", 80, 0, Pile(), bench.now)
     bench.dialog(('AT+QIDNSGIP=1,"host.example"', "OK"))
     bench.say("RDY")
-    continue_bring_up_without_end(bench)
+    bench.dialog(("AT", "OK"), *turns("0,1", VIEWS))
     bench.dialog(('AT+QIDNSGIP=1,"host.example"', "OK"))
     bench.say('+QIURC: "dnsgip",0,1,0', '+QIURC: "dnsgip","192.0.2.7"')
     bench.dialog(('AT+QIOPEN=1,0,"TCP","192.0.2.7",80,0,1', "OK"))
@@ -293,27 +287,10 @@ def test_bc66_look_up_begins_anew_after_a_restart() -> None:
     assert bench.take(Connected).key == key
 
 
-def continue_bring_up_without_end(bench: Bench) -> None:
-    """As :func:`continue_bring_up`, where the next command follows at once."""
-    bench.dialog(
-        ("AT", "OK"),
-        ("AT+CMEE?", "+CMEE: 1", "OK"),
-        ("AT+QSCLK=0", "OK"),
-        ("AT+CPSMS?", "+CPSMS: 0", "OK"),
-        ('AT+QICFG="dataformat"', '+QICFG: "dataformat",0,1', "OK"),
-        *VIEWS,
-        ("AT+CFUN?", "+CFUN: 1", "OK"),
-        ("AT+QISTATE?", "OK"),
-        *ATTACH,
-    )
-
-
 def test_bc66_in_raw() -> None:
     bench = ready_bc66("raw")
     key = bench.driver.open("TCP", "192.0.2.7", 80, 0, source := Pile(), bench.now)
-    bench.dialog(('AT+QIOPEN=1,0,"TCP","192.0.2.7",80,0,1', "OK"))
-    bench.say("+QIOPEN: 0,0")
-    bench.take(Connected)
+    opened(bench)
     bench.driver.set_option(key, "nodelay", 1)
     source.chunks.append(b"\r\nOK\r\n")
     bench.driver.data_available(key, 6, bench.now)
@@ -330,9 +307,7 @@ def test_bc66_count_is_refused_until_something_was_sent() -> None:
     """The first segment's answer is lost, and nothing was sent: it goes out again, once."""
     bench = ready_bc66()
     key = bench.driver.open("TCP", "192.0.2.7", 80, 0, source := Pile(), bench.now)
-    bench.dialog(('AT+QIOPEN=1,0,"TCP","192.0.2.7",80,0,1', "OK"))
-    bench.say("+QIOPEN: 0,0")
-    bench.take(Connected)
+    opened(bench)
     bench.driver.set_option(key, "nodelay", 1)
     source.chunks.append(b"data")
     bench.driver.data_available(key, 4, bench.now)
@@ -381,9 +356,7 @@ def test_bc66_garbled_count_does_not_say_that_nothing_was_sent() -> None:
 def test_bc66_unacked_before_anything_was_sent() -> None:
     bench = ready_bc66()
     key = bench.driver.open("TCP", "192.0.2.7", 80, 0, Pile(), bench.now)
-    bench.dialog(('AT+QIOPEN=1,0,"TCP","192.0.2.7",80,0,1', "OK"))
-    bench.say("+QIOPEN: 0,0")
-    bench.take(Connected)
+    opened(bench)
     bench.driver.submit(GetUnacked(key), None, bench.now)
     bench.dialog(("AT+QISEND=0,0", "ERROR"))
     assert bench.take(RequestDone).value == 0
